@@ -15,13 +15,18 @@ MOST_CHANGES = 500
 
 def read_properties(arguments: Arguments, known: Collection[str], default: Sequence[str], *, extra: str = "") -> list[str]:
     """Takes `properties`, `id` always first. Raises MethodError for one there is not; those that begin with `extra` are let through."""
-    wanted = arguments.strings("properties")
+    return list(dict.fromkeys(["id", *read_names(arguments, "properties", known, default, extra=extra)]))
+
+
+def read_names(arguments: Arguments, argument: str, known: Collection[str], default: Sequence[str], *, extra: str = "") -> list[str]:
+    """Takes a list of names of properties; `default` when it is left out. Raises as `read_properties`."""
+    wanted = arguments.strings(argument)
     if wanted is None:
-        return list(dict.fromkeys(["id", *default]))
+        return list(default)
     for name in wanted:
         if name not in known and not (extra and name.startswith(extra)):
             raise invalid(f'There is no property "{name[:100]}".')
-    return list(dict.fromkeys(["id", *wanted]))
+    return list(dict.fromkeys(wanted))
 
 
 def split(ids: Sequence[str], created: Mapping[str, str]) -> list[str]:

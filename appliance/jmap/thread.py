@@ -57,7 +57,7 @@ class ThreadMethods:
                 return None
             changes = found[1][:most]
             more = len(found[1]) > most
-            state = changes[-1].position if more else Position(found[0], WHOLE)
+            state = changes[-1].place(since) if more else Position(found[0], WHOLE)
             sorted_out = _sorted_out(connection, account.account, since, changes)
             return state, sorted_out, more
 

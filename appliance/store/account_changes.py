@@ -42,9 +42,11 @@ class MessageChange:
     created_modseq: ModSeq
     destroyed: bool = False
 
-    @property
-    def position(self) -> Position:
-        return Position(self.modseq, self.message)
+    def place(self, since: Position) -> Position:
+        """Where the change stands for one who knows all up to `since`. A new message stands where it was created: whoever goes on from
+        there knows it, and hears of its later changes as updates."""
+        made = Position(self.created_modseq, self.message)
+        return made if made > since and not self.destroyed else Position(self.modseq, self.message)
 
     def kind(self, since: Position) -> str:
         """What the change is for one who knows all up to `since`: see above; "" when it came and went since."""
@@ -55,7 +57,7 @@ class MessageChange:
 
 
 def message_changes(connection: sqlite3.Connection, account: AccountId, since: Position) -> tuple[ModSeq, list[MessageChange]] | None:
-    """The account's MODSEQ and what changed after `since`, ascending by position; None when that is too long ago to know."""
+    """The account's MODSEQ and what changed after `since`, ascending by place; None when that is too long ago to know."""
     after = since.modseq if since.message == WHOLE else ModSeq(since.modseq - 1)
     left = departures.since(connection, account, after)
     if left is None:
@@ -75,5 +77,5 @@ def message_changes(connection: sqlite3.Connection, account: AccountId, since: P
         for message, thread, made in found.fetchall()
     ]
     changes += [MessageChange(one.modseq, one.message, one.thread, one.created_modseq, destroyed=True) for one in left.gone]
-    changes.sort(key=lambda change: change.position)
-    return account_modseq(connection, account), [change for change in changes if change.position > since and change.kind(since)]
+    changes.sort(key=lambda change: change.place(since))
+    return account_modseq(connection, account), [change for change in changes if change.place(since) > since and change.kind(since)]

@@ -35,6 +35,20 @@ class MessageEnvelope(NamedTuple):
 
 def parse_envelope(octets: bytes) -> MessageEnvelope:
     """The ten fields of a stored ENVELOPE."""
+    fields = parse_list(octets)
+    if len(fields) != 10:
+        raise MisuseError("not an envelope")
+    return MessageEnvelope(
+        _string(fields[0]),
+        _string(fields[1]),
+        tuple([tuple([EnvelopeAddress(*map(_string, one)) for one in _list(some)]) for some in fields[2:8]]),
+        _string(fields[8]),
+        _string(fields[9]),
+    )
+
+
+def parse_list(octets: bytes) -> list[object]:
+    """A parenthesized list of strings (bytes), numbers and atoms (bytes too), NIL (None) and lists. Raises MisuseError."""
     top: list[object] = []
     stack = [top]
     at, size = 0, len(octets)
@@ -59,16 +73,18 @@ def parse_envelope(octets: bytes) -> MessageEnvelope:
             at += int(literal)
         else:
             stack[-1].append(None if atom.upper() == b"NIL" else atom)
-    fields = top[0] if len(top) == 1 and len(stack) == 1 and at == size else None
-    if not isinstance(fields, list) or len(fields) != 10:
-        raise MisuseError("not an envelope")
-    return MessageEnvelope(
-        _string(fields[0]),
-        _string(fields[1]),
-        tuple([tuple([EnvelopeAddress(*map(_string, one)) for one in some or ()]) for some in fields[2:8]]),
-        _string(fields[8]),
-        _string(fields[9]),
-    )
+    found_list = top[0] if len(top) == 1 and len(stack) == 1 and at == size else None
+    if not isinstance(found_list, list):
+        raise MisuseError("not a list")
+    return found_list
+
+
+def _list(value: object) -> list[list[object]]:
+    if value is None:
+        return []
+    if isinstance(value, list) and all(isinstance(one, list) for one in value):
+        return value
+    raise MisuseError("not a list of addresses")
 
 
 def _string(value: object) -> bytes | None:
