@@ -1,5 +1,6 @@
 """The client as FETCH items and the selected mailbox see it: what it enabled, how changes are encoded for it, where responses go."""
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,6 +40,19 @@ class UpdateFormat:
     expunge_code: Callable[[int], bytes] = lambda modseq: b""
     uid_always: bool = False
     uid_only: bool = False
+
+
+class Follower(Protocol):
+    """A search whose result is kept up to date (RFC 5267 §4.3): told by the sync of the selected mailbox; see `search_context`."""
+
+    tag: bytes
+    members: "array[int]"
+
+    async def expunging(self, client: "ImapClient", uids: Sequence[int]) -> None:
+        """The EXPUNGE of these messages, ascending, is about to be sent."""
+
+    async def changed(self, client: "ImapClient", uids: Sequence[int]) -> None:
+        """These messages, ascending, changed or arrived. Raises StoreError."""
 
 
 class ImapClient(Protocol):

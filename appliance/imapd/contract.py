@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from appliance.network.stream import Stream
     from appliance.protocol.imap.search import SearchKey
     from appliance.protocol.imap.server import Message
+    from appliance.protocol.imap.sort import SortCriterion
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.store import Store
     from appliance.store.values import MailboxInfo
@@ -244,14 +245,24 @@ class ListReturn:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A search that has been done: its result in order, whether UIDs name it, and SORT's criteria."""
+
+    found: "Matches"
+    uid: bool
+    criteria: "tuple[SortCriterion, ...] | None" = None
+
+
+@dataclass(frozen=True, slots=True)
 class SearchReturn:
     """A RETURN option of SEARCH (RFC 4731 §3.1, RFC 4466 §2.6).
 
     `encode(numbers, value)` gives its data for the ESEARCH response from the sequence numbers or UIDs found, ascending; b"" for none.
     `reported(count, value)` gives the indexes of the messages it reports, None for all: SAVE keeps those, and SearchReturnData is
     about those. `saves`: keep the result as `$` (RFC 5182); this option reports nothing itself. `excludes`: an
-    option that may not be in the same command; `needs`: a search key that must be. `data(session, found, value)` takes the place of
-    `encode` where more than the numbers is needed.
+    option that may not be in the same command; `needs`: a search key that must be. `reports` is False for what reports no
+    messages itself; `check(session)` raises MisuseError before anything is done; `data(session, answered)` takes the place of `encode`
+    where more than the numbers is needed.
     """
 
     name: bytes
@@ -261,7 +272,9 @@ class SearchReturn:
     saves: bool = False
     excludes: bytes = b""
     needs: bytes = b""
-    data: "Callable[[Session, Matches, Any], Awaitable[bytes]] | None" = None
+    reports: bool = True
+    check: "Callable[[Session], None]" = lambda session: None
+    data: "Callable[[Session, Answered], Awaitable[bytes]] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,11 +294,13 @@ class SortKey:
     """One sort key of SORT (RFC 5256 §3): `values(selected, found)` gives what messages are ordered by, a number of each in `found`.
 
     MISSING stands for one that was expunged meanwhile. `needs`: a search key that must be in the same command.
+    `changes`: a message's number depends on the others found.
     """
 
     name: bytes
     values: "Callable[[Selected, Matches], Awaitable[array[int]]]"
     needs: bytes = b""
+    changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

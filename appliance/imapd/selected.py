@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from appliance.store.mailbox import Mailbox
     from appliance.store.values import FlagsResult, Row, Want
 
-    from .client import FlagItem, ImapClient
+    from .client import FlagItem, Follower, ImapClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Selected:
         "_sent",
         "_stored",
         "compiled",
+        "contexts",
         "kept",
         "keywords",
         "mailbox",
@@ -94,6 +95,8 @@ class Selected:
         """Empty with IMAP4rev2, which has no \\Recent."""
         self.uid_only = False
         """The session has no sequence numbers (RFC 9586)."""
+        self.contexts: list[Follower] = []
+        """Searches that are kept up to date (RFC 5267)."""
         self.saved: Sequence[int] = ()
         """UIDs of the last SEARCH RETURN (SAVE) (RFC 5182); those expunged since name nothing."""
         self.kept: KeptRows | None = None
@@ -273,6 +276,8 @@ class Selected:
                 await client.send(b"* %d RECENT\r\n" % self.recent.count(view))
         if changed or self._stored is not None:
             await self._send_flags(client, changed, next_known)
+        for context in self.contexts if changed else ():
+            await context.changed(client, [row[0] for row in changed])
         self._sent.clear()
         view.share(*self.mailbox.shared())
 
@@ -289,6 +294,8 @@ class Selected:
         for uid in gone & self._lazy_seen.keys():
             del self._lazy_seen[uid]
         uids = sorted(gone)
+        for context in self.contexts:
+            await context.expunging(client, uids)
         numbers = self.view.expunge()
         for start in range(0, len(numbers), BATCH_ROWS):
             end = start + BATCH_ROWS

@@ -15,10 +15,11 @@ from appliance.protocol.imap.search import BadCharset, Search, parse_search
 from appliance.protocol.imap.sequence import encode_set
 
 from ..completion import Completion, no, ok
-from ..contract import Command, SearchReturn, SequenceNumbers, State
+from ..contract import Answered, Command, SearchReturn, SequenceNumbers, State
 from ..matching import Matches, matching
 
 if TYPE_CHECKING:
+    from appliance.protocol.imap.sort import SortCriterion
     from appliance.protocol.imap.tokens import Tokens
 
     from ..contract import Session
@@ -53,13 +54,14 @@ class Arranged:
 
     word: bytes
     arrange: "Callable[[Selected, Matches], Awaitable[Matches]]"
+    criteria: "tuple[SortCriterion, ...]" = ()
 
 
 async def answer(session: "Session", search: Search, options: Options | None, uid: bool, arranged: Arranged | None = None) -> Completion:
     """Search, arrange what was found, and send it: as ESEARCH, or without `options` as a plain response."""
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
-    _check(options or (), search.keys)
+    _check(session, options or (), search.keys)
     await enable_for(session, search)
     saves = any(option.saves for option, _ in options or ())
     if saves:
@@ -74,13 +76,15 @@ async def answer(session: "Session", search: Search, options: Options | None, ui
     if options is None:
         await _send_plain(session, arranged.word if arranged is not None else b"SEARCH", found.uids if uid else found.numbers, data)
     elif any(not option.saves for option, _ in options):
-        await session.send(await _esearch(session, found, options, uid, data))
+        answered = Answered(found, uid, arranged.criteria if arranged is not None else None)
+        await session.send(await _esearch(session, answered, options, data))
     return await finish(session, found.missing, uid)
 
 
-def _check(options: Options, keys: frozenset[bytes]) -> None:
+def _check(session: "Session", options: Options, keys: frozenset[bytes]) -> None:
     names = {option.name for option, _ in options}
     for option, _ in options:
+        option.check(session)
         if option.needs and option.needs not in keys:
             raise MisuseError(f"RETURN ({option.name.decode()}) needs the search key {option.needs.decode()}.")
         if option.excludes in names:
@@ -113,15 +117,15 @@ async def _send_plain(session: "Session", word: bytes, numbers: Sequence[int], d
     await session.send(*(b" (%b %b)" % pair for pair in data if pair[1]), b"\r\n")
 
 
-async def _esearch(session: "Session", found: Matches, options: Options, uid: bool, data: list[tuple[bytes, bytes]]) -> bytes:
+async def _esearch(session: "Session", answered: Answered, options: Options, data: list[tuple[bytes, bytes]]) -> bytes:
     """`* ESEARCH (TAG "x") UID MIN 1 MAX 9 ALL 1:9 COUNT 9 MODSEQ 12` (RFC 4731 §3.1, RFC 7162 §3.1.10)."""
-    numbers = found.uids if uid else found.numbers
+    numbers = answered.found.uids if answered.uid else answered.found.numbers
     quoted = session.tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     parts = [b'* ESEARCH (TAG "%b")' % quoted]
-    if uid:
+    if answered.uid:
         parts.append(b"UID")
     for option, value in options:
-        parts.append(option.encode(numbers, value) if option.data is None else await option.data(session, found, value))
+        parts.append(option.encode(numbers, value) if option.data is None else await option.data(session, answered))
     parts += [name + b" " + value for name, value in data if value]
     return b" ".join(filter(None, parts)) + b"\r\n"
 
@@ -129,7 +133,7 @@ async def _esearch(session: "Session", found: Matches, options: Options, uid: bo
 def _reported(count: int, options: Options) -> "Sequence[int]":
     """Indexes of the messages a response reports: MIN and MAX alone report those two only (RFC 7162 §3.1.10, RFC 5182 §2.4)."""
     reported: set[int] = set()
-    reporting = [(option, value) for option, value in options if not option.saves]
+    reporting = [(option, value) for option, value in options if option.reports and not option.saves]
     for option, value in reporting:
         some = option.reported(count, value)
         if some is None:

@@ -20,7 +20,7 @@ from appliance.protocol.imap.sequence import places_of_uids, ranges_of
 from appliance.store.values import MISSING, Want
 
 from ..batches import ENVELOPE, read, spans
-from ..contract import Extension, SearchReturn, SortKey
+from ..contract import Answered, Extension, SearchReturn, SortKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,10 +95,9 @@ def _score(envelope: bytes, keys: list[FieldResembles]) -> int:
     return (total // len(keys) if keys else BODY_ONLY) * (100 - RECENT) // 100
 
 
-async def relevancy(session: "Session", found: "Matches", value: object) -> bytes:
-    if session.selected is None or not found.uids:
-        return b"RELEVANCY ()"
-    return b"RELEVANCY (" + b" ".join([b"%d" % max(score, 1) for score in await scores(session.selected, found)]) + b")"
+async def relevancy(session: "Session", answered: Answered) -> bytes:
+    found = await scores(session.selected, answered.found) if session.selected is not None and answered.found.uids else ()
+    return b"RELEVANCY (" + b" ".join([b"%d" % max(score, 1) for score in found]) + b")"
 
 
 async def most_relevant_first(selected: "Selected", found: "Matches") -> "array[int]":
@@ -111,5 +110,5 @@ EXTENSION = Extension(
     capability=lambda session: (b"SEARCH=FUZZY",),
     search_keys=(SearchKey(b"FUZZY", read_key),),
     search_returns=(SearchReturn(b"RELEVANCY", needs=b"FUZZY", data=relevancy),),
-    sort_keys=(SortKey(b"RELEVANCY", most_relevant_first, needs=b"FUZZY"),),
+    sort_keys=(SortKey(b"RELEVANCY", most_relevant_first, needs=b"FUZZY", changes=True),),
 )

@@ -47,7 +47,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> "Completion":
     async def arrange(selected: "Selected", found: "Matches") -> "Matches":
         return await ordered(selected, found, criteria)
 
-    return await answer(session, search, options, uid, Arranged(b"SORT", arrange))
+    return await answer(session, search, options, uid, Arranged(b"SORT", arrange, criteria))
 
 
 def subject(envelope: "MessageEnvelope") -> str:

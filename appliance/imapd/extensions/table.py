@@ -6,6 +6,7 @@ from .binary import EXTENSION as BINARY
 from .children import EXTENSION as CHILDREN
 from .compress import EXTENSION as COMPRESS
 from .condstore import EXTENSION as CONDSTORE
+from .context import EXTENSION as CONTEXT
 from .enable import EXTENSION as ENABLE
 from .esearch import EXTENSION as ESEARCH
 from .fuzzy import EXTENSION as SEARCH_FUZZY
@@ -79,4 +80,5 @@ EXTENSIONS: tuple[Extension, ...] = (
     SORT,
     SORT_DISPLAY,
     THREAD,
+    CONTEXT,
 )
