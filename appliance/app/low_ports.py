@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.network.sockets import FIRST_HANDED, Endpoint, open_listening_sockets
+from appliance.network.sockets import FIRST_HANDED, Endpoint, handed_count, open_listening_sockets
 from appliance.runtime import privileges
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def bind_as_root(endpoints: Sequence[Endpoint]) -> None:
     opened = open_listening_sockets([one for one in endpoints if 0 < one.port < PRIVILEGED_PORTS])
     if not opened:
         return
-    pid = str(os.getpid())
-    handed = int(os.environ["LISTEN_FDS"]) if os.environ.get("LISTEN_PID") == pid else 0
+    pid = os.getpid()
+    handed = handed_count(os.environ, pid)
     names = os.environ.get("LISTEN_FDNAMES", "").split(":") if handed else []
     first = FIRST_HANDED + handed
     # Copied above the range first, then down to their numbers: a number may be in use by another of these sockets.
@@ -43,4 +43,4 @@ def bind_as_root(endpoints: Sequence[Endpoint]) -> None:
     for at in range(FIRST_HANDED, first):
         os.set_inheritable(at, True)
     names = [*names[:handed], *(listening_socket.endpoint.protocol for listening_socket in opened)]
-    os.environ.update(LISTEN_PID=pid, LISTEN_FDS=str(first - FIRST_HANDED + len(opened)), LISTEN_FDNAMES=":".join(names))
+    os.environ.update(LISTEN_PID=str(pid), LISTEN_FDS=str(first - FIRST_HANDED + len(opened)), LISTEN_FDNAMES=":".join(names))

@@ -17,6 +17,8 @@ CONNECT_S = 10.0
 """For one address: a silent one leaves time for the others."""
 HEAD_OCTETS = 16 * 2**10
 CHUNKS = 1000
+CHUNK_LINE_OCTETS = 100
+"""A line with a chunk's size; nobody needs extensions there."""
 
 
 class ResponseEnded(PeerGone):
@@ -72,7 +74,7 @@ async def _get(stream: Stream, host: str, path: str, context: ssl.SSLContext, mo
                 if chunked or length:
                     raise
                 break  # without a length close_notify ends the body; a cut connection does not (RFC 9112 §9.8)
-        body = _dechunked(body) if chunked else body[: int(length)] if length.isdecimal() else body
+        body = (_dechunked(body) or b"") if chunked else body[: int(length)] if length.isdecimal() else body
         if len(body) > most_octets:
             raise MisuseError(f"{host} sends more than {most_octets} octets")
         return fields.get("content-type", "").partition(";")[0].strip().lower(), body
@@ -98,23 +100,30 @@ def _fields(head: bytes, host: str) -> dict[str, str]:
 
 def _complete(body: bytes, chunked: bool, length: str) -> bool:
     if chunked:
-        return body.endswith(b"0\r\n\r\n")
+        return _dechunked(body) is not None
     return length.isdecimal() and len(length) < 10 and len(body) >= int(length)
 
 
-def _dechunked(body: bytes) -> bytes:
+def _dechunked(body: bytes) -> bytes | None:
+    """The octets of all chunks; None as long as the last one has not come (RFC 9112 §7.1)."""
     out, at = b"", 0
     for _ in range(CHUNKS):
         line, found, _ = body[at:].partition(b"\r\n")
+        if not found:
+            if len(line) > CHUNK_LINE_OCTETS:
+                break
+            return None
         try:
             size = int(line.partition(b";")[0], 16)
         except ValueError:
-            raise MisuseError("the chunks of the response are malformed") from None
-        if not found or size < 0:
+            size = -1
+        if size < 0:
             break
+        at += len(line) + 2
         if not size:
             return out
-        at += len(line) + 2
+        if len(body) < at + size + 2:
+            return None
         out += body[at : at + size]
         at += size + 2
-    raise MisuseError("the chunks of the response do not end")
+    raise MisuseError("the chunks of the response are malformed")

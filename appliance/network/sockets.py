@@ -63,14 +63,17 @@ def reopen(listening_socket: ListeningSocket) -> ListeningSocket:
     )
 
 
+def handed_count(environment: Mapping[str, str], pid: int) -> int:
+    """How many descriptors from FIRST_HANDED on systemd handed to this process (sd_listen_fds(3))."""
+    count = environment.get("LISTEN_FDS", "") if environment.get("LISTEN_PID") == str(pid) else ""
+    return int(count) if count.isascii() and count.isdigit() else 0
+
+
 def handed_listening_sockets(environment: Mapping[str, str], pid: int, known: Sequence[str] = PROTOCOL_NAMES) -> list[ListeningSocket]:
     """Sockets of LISTEN_FDS whose LISTEN_FDNAMES name their protocol; [] when none are for this process (sd_listen_fds(3))."""
-    if environment.get("LISTEN_PID") != str(pid) or not environment.get("LISTEN_FDS", "").isdigit():
-        return []
-    count = int(environment["LISTEN_FDS"])
     names = environment.get("LISTEN_FDNAMES", "").split(":")
     listening_sockets = []
-    for at in range(count):
+    for at in range(handed_count(environment, pid)):
         name = names[at] if at < len(names) else ""
         if name not in known:
             raise SetupError(
@@ -97,9 +100,8 @@ def not_handed(endpoints: Sequence[Endpoint], handed: Sequence[ListeningSocket])
 
 def keep_handed(environment: Mapping[str, str], pid: int) -> None:
     """Let systemd's sockets survive an exec of this process."""
-    if environment.get("LISTEN_PID") == str(pid):
-        for at in range(int(environment["LISTEN_FDS"])):
-            os.set_inheritable(FIRST_HANDED + at, True)
+    for at in range(handed_count(environment, pid)):
+        os.set_inheritable(FIRST_HANDED + at, True)
 
 
 def _open(endpoint: Endpoint) -> list[ListeningSocket]:

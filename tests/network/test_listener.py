@@ -2,7 +2,6 @@
 
 import errno
 import os
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +12,7 @@ import trio
 from appliance.mail.errors import PeerGone, PillarboxError, SetupError
 from appliance.network import listener as listener_file
 from appliance.network.listener import Listeners, Options
-from appliance.network.sockets import Endpoint, handed_listening_sockets, open_listening_sockets
+from appliance.network.sockets import Endpoint
 from appliance.network.stream import Draining, Stream
 from appliance.network.tls import ServerTls
 from appliance.status.board import Board
@@ -385,63 +384,12 @@ async def test_run_returns_after_draining() -> None:
     assert rig.listeners.bound == [] and rig.board.snapshot().listeners == ()
 
 
-def test_a_port_that_is_taken_is_explained() -> None:
-    with socket.create_server((LOOPBACK, 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(SetupError, match=f"smtp cannot listen at 127.0.0.1 port {port}") as caught:
-            open_listening_sockets([Endpoint("imap", LOOPBACK, 0), Endpoint("smtp", LOOPBACK, port)])
-        assert "another port" in caught.value.remedy
-    for host in ("203.0.113.5", "no-such-host.invalid"):
-        with pytest.raises(SetupError):
-            open_listening_sockets([Endpoint("smtp", host, 0)])
-
-
-def test_anywhere_means_both_families() -> None:
-    listening_sockets = open_listening_sockets([Endpoint("smtp", "", 0)])
-    try:
-        assert {listening_socket.socket.family for listening_socket in listening_sockets} >= {socket.AF_INET}
-        assert len({listening_socket.endpoint.port for listening_socket in listening_sockets}) == 1
-    finally:
-        for listening_socket in listening_sockets:
-            listening_socket.socket.close()
-
-
 def test_a_protocol_without_a_service_is_refused() -> None:
     board = Board(HandClock())
     with pytest.raises(SetupError, match="No service speaks imap"):
         Listeners([Endpoint("imap", LOOPBACK, 0)], {"smtp": greet}, board=board, log=print).bind()
     with pytest.raises(SetupError, match="needs a certificate"):
         Listeners([Endpoint("imaps", LOOPBACK, 0)], {"imaps": greet}, board=board, log=print).bind()
-
-
-HANDED = """
-import os, socket, sys
-sys.path.insert(0, os.getcwd())
-a, b = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
-os.dup2(a.fileno(), 13); os.dup2(b.fileno(), 14); os.dup2(13, 3); os.dup2(14, 4)
-from appliance.network.sockets import handed_listening_sockets
-handed = handed_listening_sockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": sys.argv[1]}, os.getpid())
-ports = {a.getsockname()[1], b.getsockname()[1]}
-for one in handed:
-    print(one.endpoint.protocol, one.endpoint.port in ports, os.get_inheritable(one.socket.fileno()), one.handed)
-sys.stdout.flush()
-os._exit(0)
-"""
-
-
-def test_sockets_handed_over_by_systemd() -> None:
-    import subprocess
-    import sys
-
-    def run(names: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([sys.executable, "-c", HANDED, names], capture_output=True, text=True, check=False)
-
-    done = run("smtp:imaps")
-    assert done.stdout.splitlines() == ["smtp True False True", "imaps True False True"], done
-    refused = run("smtp:web")
-    assert "FileDescriptorName" in refused.stderr
-    assert handed_listening_sockets({"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "smtp"}, os.getpid()) == []
-    assert handed_listening_sockets({}, os.getpid()) == []
 
 
 async def test_the_watchdog_notices_that_nobody_accepts() -> None:

@@ -1,24 +1,19 @@
 """MTA-STS: records, policies, names, and what is believed how long (RFC 8461)."""
 
-import ssl
-import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from pathlib import Path
-from socket import SHUT_RDWR, create_server, socket
 from typing import Any
 
 import pytest
 
 from appliance.certificates.contents import wanted
-from appliance.mail.errors import LookupTrouble, MisuseError, PeerError, PeerGone
-from appliance.network.https import get
+from appliance.mail.errors import LookupTrouble, MisuseError, PeerGone
 from appliance.network.resolver import DnsAnswer, Found
-from appliance.network.tls_end import require_close_notify
-from appliance.outbound.mta_sts import LONGEST_S, PATH, StsPolicies, StsPolicy, fetcher, matches, parse_policy, parse_record
+from appliance.outbound.mta_sts import LONGEST_S, StsPolicies, StsPolicy, fetcher, matches, parse_policy, parse_record
 from tests.support.accounts import a_family
 from tests.support.certificates import TestCertificates, make_certificates
 from tests.support.clock import HandClock
+from tests.support.https_server import HttpsServer
 from tests.support.names import a_name_server, resolver_of
 
 from .test_mx import spoil
@@ -155,97 +150,12 @@ async def test_without_a_policy_a_failed_fetch_is_none(world: World, says: Any) 
 # --- the fetch over real TLS ------------------------------------------------------------------------
 
 
-class Web:
-    """Answers each connection with `octets` over TLS, in pieces; `endless` never stops, `cut` ends without close_notify."""
-
-    def __init__(self, certificate: Path, octets: bytes, *, endless: bool = False, cut: bool = False, port: int = 0) -> None:
-        self.port = port
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate)
-        self._octets, self._endless, self._cut = octets, endless, cut
-        self.asked = b""
-
-    def __enter__(self) -> "Web":
-        self._listener = create_server(("127.0.0.1", self.port))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(SHUT_RDWR)
-        self._listener.close()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                plain, _ = self._listener.accept()
-                with suppress(OSError), self._context.wrap_socket(plain, server_side=True) as sock:
-                    self._answer(sock)
-
-    def _answer(self, sock: socket) -> None:
-        self.asked = sock.recv(4096)
-        sock.sendall(self._octets)
-        while self._endless:
-            sock.sendall(b"x: y\r\n" * 1000)
-        if self._cut:
-            sock.shutdown(SHUT_RDWR)
-            return
-        with suppress(OSError):
-            sock.unwrap() if isinstance(sock, ssl.SSLSocket) else None
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCertificates]:
     yield make_certificates(tmp_path_factory.mktemp("web"), wanted("box", ["mta-sts.far.example"], []))
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
-
-
-async def fetched(certificates: TestCertificates, octets: bytes, host: str = "mta-sts.far.example", **words: Any) -> tuple[str, bytes]:
-    with Web(certificates.server, octets, **words) as web:
-        found = await get(
-            host, PATH, [("127.0.0.1", web.port)], require_close_notify(certificates.client()), most_octets=1000, timeout_s=5,
-        )  # fmt: skip
-        assert web.asked.startswith(b"GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: mta-sts.far.example\r\n")
-        return found
-
-
-@pytest.mark.parametrize(
-    "octets",
-    [
-        HEAD + b"Content-Length: 5\r\n\r\nhello", HEAD + b"\r\nhello",
-        HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n", HEAD + b"Content-Length: 5\r\n\r\nhello and more",
-    ],
-)  # fmt: skip
-async def test_documents_in_every_framing(certificates: TestCertificates, octets: bytes) -> None:
-    assert await fetched(certificates, octets) == ("text/plain", b"hello")
-
-
-async def test_a_truncated_document_is_refused(certificates: TestCertificates) -> None:
-    """Without a length only close_notify says that a policy is whole: half of one could name other hosts (RFC 9112 §9.8)."""
-    with pytest.raises(PeerGone):
-        await fetched(certificates, HEAD + b"\r\nhel", cut=True)
-
-
-@pytest.mark.parametrize(
-    "octets",
-    [
-        b"HTTP/1.1 301 Moved\r\nLocation: https://far.example/\r\n\r\n", b"HTTP/1.1 404 no\r\n\r\n", b"nonsense\r\n\r\n", b"",
-        HEAD + b"Content-Length: 9\r\n\r\nhello", HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n0\r\n\r\n",
-        HEAD + b"Content-Length: 5000\r\n\r\n" + b"x" * 5000, HEAD + b"\r\n" + b"x" * 5000,
-    ],
-)  # fmt: skip
-async def test_invalid_answers_are_refused(certificates: TestCertificates, octets: bytes) -> None:
-    with pytest.raises((PeerError, MisuseError)):
-        await fetched(certificates, octets)
-
-
-async def test_an_endless_header_and_another_name(certificates: TestCertificates) -> None:
-    with pytest.raises((PeerError, MisuseError)):
-        await fetched(certificates, b"HTTP/1.1 200 OK\r\n", endless=True)
-    with pytest.raises(PeerError):
-        await fetched(certificates, HEAD + b"\r\nhello", host="mta-sts.other.example")
 
 
 async def test_the_fetcher_finds_the_web_server_by_name(certificates: TestCertificates) -> None:
@@ -257,7 +167,7 @@ async def test_the_fetcher_finds_the_web_server_by_name(certificates: TestCertif
         async def aaaa(self, name: str) -> DnsAnswer[str]:
             return DnsAnswer((), Found.NO_DATA, False)
 
-    with Web(certificates.server, HEAD + b"\r\n" + ENFORCE) as web:
+    with HttpsServer(certificates.server, HEAD + b"\r\n" + ENFORCE) as web:
         fetch = fetcher(Addresses(), certificates.client, web.port)  # type: ignore[arg-type]
         assert parse_policy((await fetch("far.example"))[1]).mode == "enforce"
 
@@ -267,25 +177,6 @@ async def test_a_dns_query_without_an_answer_does_not_hide_the_policy(certificat
     async with a_name_server() as server:
         spoil(server, "mta-sts.far.example AAAA", how)
         server.add("mta-sts.far.example", "A", "127.0.0.1")
-        with Web(certificates.server, HEAD + b"\r\n" + ENFORCE) as web:
+        with HttpsServer(certificates.server, HEAD + b"\r\n" + ENFORCE) as web:
             fetch = fetcher(resolver_of(server), certificates.client, web.port)
             assert parse_policy((await fetch("far.example"))[1]).mode == "enforce"
-
-
-async def test_a_silent_address_leaves_time_for_the_next(certificates: TestCertificates) -> None:
-    deaf = socket()  # accepts nothing more once its queue of one is full
-    deaf.bind(("127.0.0.7", 0))
-    deaf.listen(0)
-    port = deaf.getsockname()[1]
-    waiting = [socket() for _ in range(2)]
-    for one in waiting:
-        one.setblocking(False)
-        one.connect_ex(("127.0.0.7", port))
-    with Web(certificates.server, HEAD + b"\r\nhello", port=port):
-        found = await get(
-            "mta-sts.far.example", PATH, [("127.0.0.7", port), ("127.0.0.1", port)], certificates.client(),
-            most_octets=1000, timeout_s=5, connect_s=0.2,
-        )  # fmt: skip
-    for one in (deaf, *waiting):
-        one.close()
-    assert found == ("text/plain", b"hello")
