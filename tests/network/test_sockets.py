@@ -1,4 +1,4 @@
-"""network/sockets: listening sockets opened here, all or none, and those that systemd hands over."""
+"""network/sockets: listening sockets opened here, all or none, and those handed over by systemd."""
 
 import os
 import socket
