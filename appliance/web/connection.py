@@ -69,14 +69,14 @@ class Connection:
 
     async def run(self) -> None:
         """Until the client leaves, an error, or the server drains. Raises PeerError."""
-        for _ in range(EXCHANGES):
+        for left in range(EXCHANGES, 0, -1):
             head = await self._head()
             if head is None:
                 return
             if isinstance(head, HeadFault):
                 await self._refuse(head.status, head.reason)
                 return
-            exchange = HttpExchange(self._stream, self._patience, head, self._octets)
+            exchange = HttpExchange(self._stream, self._patience, head, self._octets, last=left == 1)
             if not await exchange.run(self._respond):
                 return
             self._octets = exchange.left
@@ -135,9 +135,11 @@ class RequestBody:
 
 
 class HttpExchange:
-    """One request and its response. `left` afterwards: octets of the next request that came already."""
+    """One request and its response. `last`: the connection closes after it. `left` afterwards: octets of the next request that came
+    already."""
 
-    def __init__(self, stream: Stream, patience: Patience, head: bytes, octets: bytearray) -> None:
+    def __init__(self, stream: Stream, patience: Patience, head: bytes, octets: bytearray, *, last: bool = False) -> None:
+        self._last = last
         self._stream = stream
         self._patience = patience
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_OCTETS + 4)
@@ -240,7 +242,7 @@ class HttpExchange:
             fields.append(("content-length", str(len(body))))
         elif response.length is not None:
             fields.append(("content-length", str(response.length)))
-        if stream.draining or not await self._body_is_done():
+        if not await self._body_is_done() or stream.draining or self._last:
             fields.append(("connection", "close"))
         encoded = [(name.encode("ascii"), value.encode("latin-1")) for name, value in fields]
         if response.status == 304:

@@ -60,7 +60,8 @@ class Site:
         begun = self._context.clock.mono_s()
         response, pattern = await self._dispatch(request)
         apply_conditions(request, response)
-        security.secure(response, hsts=request.secure and self._context.public_days() >= security.HSTS_LEAST_DAYS)
+        if response.status != 304:  # what the browser has keeps the fields it came with
+            security.secure(response, hsts=request.secure and self._context.public_days() >= security.HSTS_LEAST_DAYS)
         if self._context.clock.trusted():
             response.fields.append(("date", encode_date(self._context.clock.wall_s())))
         self._note(request, pattern, response.status, begun)

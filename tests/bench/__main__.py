@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.support.server import Pillarbox, new_data, pillarbox
 
-from . import panel, sending
+from . import panel, sending, web
 from .clients import Imap, Pop3, Smtp, connect, deliver, tls
 from .messages import mixed, small
 from .meters import LoopDevice, Process
@@ -260,6 +260,11 @@ class Bench:
         panel.panel(self.table, self.work, 200 if self.quick else 1000, 10 if self.quick else 60)
         panel.deaf(self.table, self.work, 2000 if self.quick else 10_000)
 
+    def web(self) -> None:
+        web.memory(self.table, self.work / "web")
+        web.writes(self.table, self.work)
+        web.hostile(self.table, self.work / "web")
+
     def harness(self) -> None:
         """The shared harness, when it is here and we are root: the peers' columns and the slow storage."""
         if not (HARNESS / "bench.py").exists() or os.geteuid() != 0:
@@ -280,7 +285,7 @@ class Bench:
         subprocess.run([sys.executable, str(HARNESS / "report.py"), *outs], check=False)
 
 
-PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "panel", "idle", "harness")
+PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "panel", "web", "idle", "harness")
 
 
 def main() -> int:
