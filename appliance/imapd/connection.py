@@ -8,7 +8,7 @@ Fails with PeerGone, PeerSlow (a client that stopped reading) and SessionOver (s
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import trio
@@ -42,7 +42,7 @@ class Connection:
 
     __slots__ = ("_ahead", "_compression", "_parts", "_parts_octets", "_resting", "reader", "stream")
 
-    def __init__(self, stream: "Stream", streamed: frozenset[bytes]) -> None:
+    def __init__(self, stream: "Stream", streamed: Mapping[bytes, int]) -> None:
         self.stream = stream
         self.reader = ImapReader(streamed)
         self._parts: list[bytes] = []

@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.server import Message
     from appliance.protocol.imap.sort import SortCriterion
     from appliance.protocol.imap.tokens import Tokens
+    from appliance.store.incoming import Incoming
     from appliance.store.store import Store
     from appliance.store.values import MailboxInfo
 
+    from .appending import Appending
     from .body_items import BodyItem
     from .connection import Connection
     from .matching import Matches
@@ -173,9 +175,9 @@ class Command:
     `parse(tokens)` reads the arguments up to the end of the command and returns whatever `run` wants (MisuseError
     becomes BAD); a grammar that extensions add to returns `tokens.fork()`, and `run` parses it with the registry.
     `run(session, arguments, uid)`: `uid` is True for the `UID X` form, which exists when `uid_form`.
-    `streamed`: literals after its first argument are not collected; `run` starts at the first of them and reads them
-    chunk by chunk (APPEND). `numbered`: without UID it takes or returns sequence numbers, so that UIDONLY refuses it (RFC 9586 §3).
-    The session syncs the selected mailbox after `run`, before the tagged response.
+    `streamed`: literals after so many arguments are not collected; `run` starts at the first of them and reads them
+    chunk by chunk (`appending`); 0: all are collected. `numbered`: without UID it takes or returns sequence numbers, so that
+    UIDONLY refuses it (RFC 9586 §3). The session syncs the selected mailbox after `run`, before the tagged response.
     """
 
     name: bytes
@@ -185,7 +187,7 @@ class Command:
     seqs: SequenceNumbers = SequenceNumbers.MAY_MOVE
     uid_form: bool = False
     rfc: str = ""
-    streamed: bool = False
+    streamed: int = 0
     numbered: bool = True
 
 
@@ -233,6 +235,15 @@ class StoreModifier:
     name: bytes
     parse: "Callable[[Tokens], Any]"
     apply: "Callable[[StorePlan, Any], None]"
+
+
+@dataclass(frozen=True, slots=True)
+class AppendData:
+    """Another form of a message in APPEND (RFC 4466 §2.2): `read(appending, incoming)` reads what follows its name, up to the end of the
+    message, and writes the message's octets. Raises what `Appending.read_messages` raises."""
+
+    name: bytes
+    read: "Callable[[Appending, Incoming], Awaitable[None]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +365,7 @@ class Extension:
     search_returns: tuple[SearchReturn, ...] = ()
     search_data: tuple[SearchReturnData, ...] = ()
     sort_keys: tuple[SortKey, ...] = ()
+    append_data: tuple[AppendData, ...] = ()
     list_returns: tuple[ListReturn, ...] = ()
     status_items: tuple[StatusItem, ...] = ()
     select_parameters: tuple[SelectParameter, ...] = ()
@@ -381,6 +393,8 @@ class Tables(Protocol):
     def search_data(self) -> Mapping[bytes, SearchReturnData]: ...
     @property
     def sort_keys(self) -> Mapping[bytes, SortKey]: ...
+    @property
+    def append_data(self) -> Mapping[bytes, AppendData]: ...
     @property
     def list_returns(self) -> Mapping[bytes, ListReturn]: ...
     @property

@@ -11,6 +11,7 @@ from appliance.protocol.imap.search import SearchKey
 
 from .body_items import BodyItem
 from .contract import (
+    AppendData,
     Command,
     Enabling,
     Extension,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from appliance.store.values import MailboxInfo
 
 KINDS = ("commands", "enable", "fetch_items", "fetch_modifiers", "store_modifiers", "search_keys", "search_returns", "search_data",
-         "list_returns", "sort_keys", "status_items", "select_parameters")  # fmt: skip
+         "append_data", "list_returns", "sort_keys", "status_items", "select_parameters")  # fmt: skip
 """Fields of an Extension whose entries have a name."""
 
 
@@ -52,11 +53,12 @@ class Registry:
         self.search_returns: dict[bytes, SearchReturn] = every["search_returns"]
         self.search_data: dict[bytes, SearchReturnData] = every["search_data"]
         self.sort_keys: dict[bytes, SortKey] = every["sort_keys"]
+        self.append_data: dict[bytes, AppendData] = every["append_data"]
         self.list_returns: dict[bytes, ListReturn] = every["list_returns"]
         self.status_items: dict[bytes, StatusItem] = every["status_items"]
         self.select_parameters: dict[bytes, SelectParameter] = every["select_parameters"]
         self.uid_commands = {name: command for name, command in self.commands.items() if command.uid_form}
-        self.streamed = frozenset(name for name, command in self.commands.items() if command.streamed)
+        self.streamed = {name: command.streamed for name, command in self.commands.items() if command.streamed}
         self.after_select = tuple(extension.after_select for extension in self.extensions if extension.after_select is not None)
         self.created_code = next((one.created_code for one in self.extensions if one.created_code is not None), _no_code)
         self.response_codes = frozenset(code for extension in self.extensions for code in extension.response_codes)

@@ -16,7 +16,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.description import Describe
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
-from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
+from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq, Uid
 
 from . import append, copy_move, expunge, mailboxes, metadata
 from .account_changes import MessageChange, Position, message_changes
@@ -134,6 +134,18 @@ class Store(StoreBase):
             return placed
 
         return await self.database.write(work, octets=sum(body.stored_octets for body, _ in messages))
+
+    async def replace(self, body: StagedBody, placement: Placement, mailbox: MailboxId, uid: Uid) -> Placed:
+        """Put a body into a mailbox in place of a message of the same account, in ONE durable commit. Raises as `file`, and GONE."""
+        described = {placement.prefix: body.describe(placement.prefix)}
+
+        def work(transaction: Transaction) -> Placed:
+            if not expunge.expunge(transaction, mailbox, [uid], self.effects, marked=False):
+                raise StoreError(Trouble.GONE)
+            number = self.bodies.hold(transaction, body, 1)
+            return append.append(transaction, number, body.octets, [placement], described.__getitem__, self.effects)[0]
+
+        return await self.database.write(work, octets=body.stored_octets)
 
     def file_kept(self, transaction: Any, body: BodyId, octets: int, placements: Sequence[Placement]) -> Numbers:
         """Put a body that is kept already into mailboxes, inside the caller's commit. The description is made when it is first read.

@@ -54,7 +54,7 @@ IMAP = Registry((CORE, *EXTENSIONS))
 
 
 def reader(octets: bytes) -> None:
-    made = server.ImapReader(frozenset({b"APPEND"}))
+    made = server.ImapReader({b"APPEND": 1, b"REPLACE": 2})
     made.signed_in = len(octets) % 2 == 0
     made.feed(octets)
     for _ in range(len(octets) + 10):

@@ -15,6 +15,7 @@ from appliance.imapd.commands.basic import nothing
 from appliance.imapd.commands.table import CORE
 from appliance.imapd.completion import Completion, ok
 from appliance.imapd.contract import (
+    AppendData,
     Command,
     Enabling,
     Extension,
@@ -94,6 +95,12 @@ async def apply(session: Session, value: int) -> None:
     session.queue(b"* OK Before the mailbox is opened.\r\n")
 
 
+async def twice_the_octets(appending: Any, incoming: Any) -> None:
+    appending.tokens.space()
+    octets = appending.tokens.astring()
+    await incoming.write(octets + octets)
+
+
 async def xlist(session: Session, info: Any, value: None) -> None:
     session.queue(b"* XLIST %d\r\n" % info.messages)
 
@@ -133,6 +140,7 @@ EXTENSION = Extension(
     ),
     search_data=(SearchReturnData(b"XTOTAL", key=b"XODD", encode=lambda found, reported: b"%d" % len(reported)),),
     sort_keys=(SortKey(b"XDESCENDING", descending),),
+    append_data=(AppendData(b"XTWICE", twice_the_octets),),
     list_returns=(ListReturn(b"XLIST", xlist),),
     status_items=(StatusItem(b"XSTATUS", lambda session, info: info.messages + 100),),
     select_parameters=(SelectParameter(b"XGREET", apply, number),),
@@ -172,13 +180,15 @@ async def test_every_hook_is_used(tmp_path: Path) -> None:
         assert (await succeeds(client, b"CAPABILITY"))[0].endswith(b" X-ALL")
         assert (await client.command(b"XCOMMAND"))[1] == b"OK [XDONE] Done."
         assert await succeeds(client, b"STATUS INBOX (XSTATUS MESSAGES)") == [b"* STATUS INBOX (XSTATUS 104 MESSAGES 4)"]
+        assert await succeeds(client, b"APPEND Sent XTWICE abc") == []
+        assert await succeeds(client, b"STATUS Sent (SIZE)") == [b"* STATUS Sent (SIZE 6)"]
         assert (await succeeds(client, b'LIST "" INBOX RETURN (XLIST)'))[1:] == [b"* XLIST 4"]
         untagged = await succeeds(client, b"SELECT INBOX (XGREET 7)")
         assert untagged[0] == b"* OK Before the mailbox is opened."
         assert untagged[-1] == b"* OK [XGREETED] 4 messages, greeted by 7."
         assert await succeeds(client, b"FETCH 1:4 XUID (XFIRST 3)") == [b"* OK The first 3.", b"* 2 FETCH (XUID 2)", b"* 3 FETCH (XUID 3)"]
         assert await succeeds(client, b"FETCH 4 (XOCTETS XUID)") == [b"* 4 FETCH (XUID 4 XOCTETS 14)"]
-        assert await succeeds(client, b"SEARCH RETURN (XSKIP 1) ALL") == [b'* ESEARCH (TAG "t9") XSKIP (1 2:4)']
+        assert await succeeds(client, b"SEARCH RETURN (XSKIP 1) ALL") == [b'* ESEARCH (TAG "t11") XSKIP (1 2:4)']
         assert await succeeds(client, b"SORT (XDESCENDING) UTF-8 ALL") == [b"* SORT 4 3 2 1"]
 
 

@@ -18,7 +18,7 @@ NOOP = Command(b"NOOP", State.ANY, nothing, noop)
 
 def test_the_tables_have_no_duplicates() -> None:
     registry = Registry((CORE, *EXTENSIONS))
-    assert {b"APPEND"} <= registry.streamed
+    assert {b"APPEND"} <= registry.streamed.keys()
     for name, command in registry.commands.items():
         assert name == name.upper() == command.name
         assert command.rfc.startswith("RFC "), name

@@ -3,6 +3,7 @@
 from ..contract import Extension
 from .appendlimit import EXTENSION as APPENDLIMIT
 from .binary import EXTENSION as BINARY
+from .catenate import EXTENSION as CATENATE
 from .children import EXTENSION as CHILDREN
 from .compress import EXTENSION as COMPRESS
 from .condstore import EXTENSION as CONDSTORE
@@ -26,6 +27,7 @@ from .partial import EXTENSION as PARTIAL
 from .preview import EXTENSION as PREVIEW
 from .qresync import EXTENSION as QRESYNC
 from .quota import EXTENSION as QUOTA
+from .replace import EXTENSION as REPLACE
 from .saslir import EXTENSION as SASL_IR
 from .savedate import EXTENSION as SAVEDATE
 from .sort import EXTENSION as SORT
@@ -62,6 +64,8 @@ EXTENSIONS: tuple[Extension, ...] = (
     APPENDLIMIT,
     QUOTA,
     MULTIAPPEND,
+    CATENATE,
+    REPLACE,
     UNSELECT,
     UIDPLUS,
     MOVE,

@@ -15,8 +15,10 @@ phase that does not allow it is a bug of the caller and raises RuntimeError.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from types import MappingProxyType
 
 from appliance.mail.errors import MisuseError
 from appliance.mail.limits import (
@@ -83,6 +85,8 @@ _TAG = re.compile(rb'([^\x00-\x20(){%*"\\+\x7f-\xff]{1,255})(?: |$)')
 _ANNOUNCED = re.compile(rb"(~?)\{([0-9]+)(\+?)\}\Z")
 _ENDLESS = 2**64
 _LITERAL_COST_OCTETS = 64
+LITERALS_MOST = 2**32
+"""More arguments than any command has: of commands whose literals are collected."""
 """Added to a literal's octets, so that many empty ones are bounded too."""
 
 
@@ -152,12 +156,12 @@ TOO_MUCH = Fatal(b"TOOBIG", b"The command is too large.")
 
 
 class ImapReader:
-    """Splits the octets of one client into commands. `streamed`: names of commands whose literals after the first argument are messages."""
+    """Splits the octets of one client into commands. `streamed`: by command, after how many arguments its literals are messages."""
 
     __slots__ = ("_buffer", "_fatal", "_literals", "_name", "_octets", "_refused", "_remaining", "_skipped", "_streamed", "_streaming",
                  "_tag", "_text", "phase", "signed_in", "utf8")  # fmt: skip
 
-    def __init__(self, streamed: frozenset[bytes] = frozenset()) -> None:
+    def __init__(self, streamed: Mapping[bytes, int] = MappingProxyType({})) -> None:
         self._buffer = ReceiveBuffer()
         self._streamed = streamed
         self.phase = Phase.TEXT
@@ -303,9 +307,13 @@ class ImapReader:
         return None
 
     def _is_message(self, line: bytes, start: int) -> bool:
-        if not self.signed_in or self._name not in self._streamed:
+        if self._streaming:
+            return True
+        if not self.signed_in or (self._name not in self._streamed and self._name != b"UID"):
             return False
-        return self._streaming or bool(self._text) or bool(line[:start].strip(b" "))
+        words = b"".join((*self._text, line[:start])).split()  # a literal before is a word of its own: its announcement
+        name = words.pop(0).upper() if self._name == b"UID" and words else self._name
+        return len(words) >= self._streamed.get(name, LITERALS_MOST)
 
     def _check_size(self, octets: int) -> None:
         """Refuse the command if a literal of that many octets is too large."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from appliance.mail.limits import IMAP_COMMAND_OCTETS, IMAP_LINE_OCTETS, LITERAL_DISCARD_OCTETS
 from appliance.protocol.imap.server import TRANSITIONS, Command, Continue, Fatal, ImapReader, Message, NeedMore, Phase, Refused, Rest, Step
 
-STREAMED = frozenset({b"APPEND"})
+STREAMED = {b"APPEND": 1, b"REPLACE": 2}
 
 
 def reader(signed_in: bool = True) -> ImapReader:
