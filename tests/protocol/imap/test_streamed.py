@@ -18,7 +18,8 @@ def first(octets: bytes) -> object:
 @pytest.mark.parametrize(
     "octets",
     [
-        b"a APPEND INBOX {3+}\r\n", b"a APPEND {5+}\r\nINBOX {3+}\r\n", b"a REPLACE 4 INBOX {3+}\r\n", b"a REPLACE 4 {5+}\r\nINBOX {3+}\r\n",
+        b"a APPEND INBOX {3+}\r\n", b"a APPEND {5+}\r\nINBOX {3+}\r\n", b"a REPLACE 4 INBOX {3+}\r\n",
+        b"a REPLACE 4 {5+}\r\nINBOX {3+}\r\n",
         b"a UID REPLACE 4 INBOX {3+}\r\n", b"a uid replace 4 {5+}\r\nINBOX (\\Seen) {3+}\r\n", b'a REPLACE 4 "two words" {3+}\r\n',
     ],
 )  # fmt: skip
