@@ -8,21 +8,21 @@ end, so that no octet of a message is ever taken for a command.
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError, PillarboxError, StoreError, Trouble
 from appliance.protocol.imap.server import Message, Refused, Rest
 
-from .commands.store import checked
 from .completion import Completion, no
 from .connection import CHUNK_S
+from .flag_texts import checked
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.incoming import Incoming, StagedBody
     from appliance.store.values import MailboxInfo
 
-    from .contract import Session
+    from .contract import Session, Writable
 
 MESSAGES = 1000
 """Messages of one APPEND: each holds a staged body until all are stored."""
@@ -37,12 +37,6 @@ class Declined(PillarboxError):
     def __init__(self, completion: Completion) -> None:
         super().__init__(completion.text.decode("ascii", "replace"))
         self.completion = completion
-
-
-class Writable(Protocol):
-    """Where octets go: a body in the store."""
-
-    async def write(self, chunk: bytes) -> None: ...
 
 
 @dataclass(slots=True)
@@ -136,7 +130,7 @@ class Appending:
             raise StoreError(Trouble.OVER_QUOTA)
         return await self._stack.enter_async_context(self.session.store.receive(limit))
 
-    async def receive(self, incoming: Writable) -> None:
+    async def receive(self, incoming: "Writable") -> None:
         """Read the announced literal, all of it also when the store fails meanwhile: what follows it is read next. Raises StoreError."""
         connection, message = self.session.connection, self.message
         if message is None:

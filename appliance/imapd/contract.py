@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from appliance.store.store import Store
     from appliance.store.values import MailboxInfo
 
-    from .appending import Appending
     from .body_items import BodyItem
     from .connection import Connection
     from .matching import Matches
@@ -237,13 +236,32 @@ class StoreModifier:
     apply: "Callable[[StorePlan, Any], None]"
 
 
+class Writable(Protocol):
+    """Where the octets of a message go: a body in the store."""
+
+    async def write(self, chunk: bytes) -> None: ...
+
+
+class Appended(Protocol):
+    """A command that appends, for the forms of a message: `appending.Appending`."""
+
+    session: Session
+    message: "Message | None"
+    """An announced literal that is neither accepted nor refused yet."""
+    tokens: "Tokens"
+    """Those before that literal, or up to the end of the command."""
+
+    async def receive(self, incoming: Writable) -> None:
+        """Read the announced literal and go on to what follows it. Raises StoreError; MisuseError when there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class AppendData:
     """Another form of a message in APPEND (RFC 4466 §2.2): `read(appending, incoming)` reads what follows its name, up to the end of the
     message, and writes the message's octets. Raises what `Appending.read_messages` raises."""
 
     name: bytes
-    read: "Callable[[Appending, Incoming], Awaitable[None]]"
+    read: "Callable[[Appended, Incoming], Awaitable[None]]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,23 @@
-"""Flags in wire form, one text for each combination in use (RFC 9051 §9 flag-list)."""
+"""Flags as clients write them, and in wire form, one text for each combination in use (RFC 9051 §9 flag-list)."""
 
 from collections.abc import Sequence
 
+from appliance.mail.errors import MisuseError
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 
 FLAG_TEXTS = 4096
 """Encoded combinations of flags kept; a mailbox has a few dozen."""
+KNOWN = frozenset(name.lower() for _, name in SYSTEM_NAMES)
+KEYWORD_OCTETS = 255
+"""Longest keyword; real ones are far shorter."""
+
+
+def checked(flags: list[str]) -> tuple[str, ...]:
+    """The flags a client may store; \\Recent cannot be changed and is skipped (RFC 3501 §2.3.2). Raises MisuseError."""
+    for flag in flags:
+        if (flag.startswith("\\") and flag.lower() not in KNOWN and flag.lower() != "\\recent") or len(flag) > KEYWORD_OCTETS:
+            raise MisuseError(f"there is no flag {flag[:40]}")
+    return tuple(flag for flag in flags if flag.lower() != "\\recent")
 
 
 class FlagTexts(dict[int, bytes]):

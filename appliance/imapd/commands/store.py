@@ -8,13 +8,12 @@ Messages expunged meanwhile: STORE by number ends with NO [EXPUNGEISSUED] (RFC 2
 
 from typing import TYPE_CHECKING
 
-from appliance.mail.errors import MisuseError
-from appliance.mail.flags import SYSTEM_NAMES
 from appliance.protocol.imap.modifiers import parse_modifiers
 from appliance.store.values import Mode
 
 from ..completion import Completion, no, ok
 from ..contract import Command, SequenceNumbers, State
+from ..flag_texts import checked
 from ..plans import StorePlan
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from ..contract import Session, StoreModifier
 
 MODES: dict[bytes, Mode] = {b"FLAGS": Mode.REPLACE, b"+FLAGS": Mode.ADD, b"-FLAGS": Mode.REMOVE}
-KNOWN = frozenset(name.lower() for _, name in SYSTEM_NAMES)
-KEYWORD_OCTETS = 255
-"""Longest keyword; real ones are far shorter."""
 GONE = b"Some of the messages have been deleted by another session."
 
 
@@ -53,14 +49,6 @@ def parse_store(tokens: "Tokens", modifiers: "Mapping[bytes, StoreModifier]") ->
     for modifier, value in found:
         modifier.apply(plan, value)
     return plan
-
-
-def checked(flags: list[str]) -> tuple[str, ...]:
-    """The flags a client may store; \\Recent cannot be changed and is skipped (RFC 3501 §2.3.2). Raises MisuseError."""
-    for flag in flags:
-        if (flag.startswith("\\") and flag.lower() not in KNOWN and flag.lower() != "\\recent") or len(flag) > KEYWORD_OCTETS:
-            raise MisuseError(f"there is no flag {flag[:40]}")
-    return tuple(flag for flag in flags if flag.lower() != "\\recent")
 
 
 async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from appliance.store.body_readers import StoredMessage
     from appliance.store.incoming import Incoming
 
-    from ..appending import Appending, Writable
-    from ..contract import Session
+    from ..contract import Appended, Session, Writable
 
 URL_OCTETS = 2000
 PARTS = 1000
@@ -46,7 +45,7 @@ class UrlLiteral:
         self.octets += chunk[:URL_OCTETS]
 
 
-async def read(appending: "Appending", incoming: "Incoming") -> None:
+async def read(appending: "Appended", incoming: "Incoming") -> None:
     """`SP "(" part *(SP part) ")"`, part: `URL SP astring` or `TEXT SP literal` (RFC 4469 §5)."""
     appending.tokens.space()
     appending.tokens.expect(b"(")
@@ -63,7 +62,7 @@ async def read(appending: "Appending", incoming: "Incoming") -> None:
     raise MisuseError(f"a message is put together of at most {PARTS} parts")
 
 
-async def _url(appending: "Appending") -> bytes:
+async def _url(appending: "Appended") -> bytes:
     if appending.tokens.peek():
         return appending.tokens.astring()
     if appending.message is None or appending.message.octets > URL_OCTETS:
