@@ -22,7 +22,7 @@ from appliance.protocol.jmap.errors import MethodError, invalid
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.account_changes import CREATED, DESTROYED, UPDATED, WHOLE, Position, message_changes
 from appliance.store.account_messages import AccountMessage, account_messages
-from appliance.store.body_readers import StoredMessage, header_octets
+from appliance.store.body_readers import StoredMessage
 from appliance.store.modseq import account_modseq
 from appliance.store.store import Store
 
@@ -106,7 +106,7 @@ class EmailMethods:
         if not reading.opens_messages:
             return row_properties(message, reading.properties)
         body = await self._store.bodies.open_body(message.body)
-        opened = StoredMessage(message.prefix, message.parts, len(message.prefix) + header_octets(message.parts), body)
+        opened = StoredMessage(message.prefix, message.parts, body)
         await opened.open()
         found = row_properties(message, [name for name in reading.properties if name in IN_ROWS])
         return found | await opened_properties(message, opened, reading)

@@ -219,16 +219,19 @@ def header_octets(parts: bytes) -> int:
 class StoredMessage:
     """A stored message opened for reading: prefix and body joined. No transaction is held between reads."""
 
-    __slots__ = ("_body", "header_octets", "octets", "parts", "prefix")
+    __slots__ = ("_body", "octets", "parts", "prefix")
 
-    def __init__(self, prefix: bytes, parts: bytes, header_octets: int, body: Body) -> None:
+    def __init__(self, prefix: bytes, parts: bytes, body: Body) -> None:
         self.prefix = prefix
         self.parts = parts
         """Packed part map; offsets count from the start of the body: add `len(prefix)`."""
-        self.header_octets = header_octets
-        """Prefix and the body's header, up to and including the blank line."""
         self.octets = len(prefix) + body.octets
         self._body = body
+
+    @property
+    def header_octets(self) -> int:
+        """Prefix and the body's header, up to and including the blank line."""
+        return len(self.prefix) + header_octets(self.parts)
 
     async def open(self) -> None:
         """Take hold of all octets before the first is used: sizes of a message that is gone are worth nothing. Raises GONE."""

@@ -99,19 +99,19 @@ def _release_data(
     """
     shared_by = f"SELECT message_data, body, count(*) AS n FROM message WHERE mailbox = ? AND {condition} GROUP BY message_data"
     arguments = (mailbox, *parameters)
-    data, bodies, shared = transaction.execute(
+    data, bodies, shared, single, several = transaction.execute(
         f"""SELECT group_concat(CASE WHEN coalesce(refcount, 1) <= n THEN l.message_data END),
-            group_concat(CASE WHEN coalesce(refcount, 1) <= n THEN body END), group_concat(shared_data.message_data)
+            group_concat(CASE WHEN coalesce(refcount, 1) <= n THEN body END), group_concat(shared_data.message_data),
+            group_concat(CASE WHEN refcount <= n + 1 THEN l.message_data END), sum(refcount > n + 1)
             FROM ({shared_by}) AS l LEFT JOIN shared_data ON shared_data.message_data = l.message_data""",
         arguments,
     ).fetchone()
-    if shared:
+    if single:  # of two one is left, or none
+        transaction.execute("DELETE FROM shared_data WHERE message_data IN (SELECT value FROM json_each(?))", (listed(numbers(single)),))
+    if several:
         transaction.execute(
             f"UPDATE shared_data SET refcount = refcount - n FROM ({shared_by}) AS l WHERE shared_data.message_data = l.message_data",
             arguments,
-        )
-        transaction.execute(
-            "DELETE FROM shared_data WHERE refcount <= 1 AND message_data IN (SELECT value FROM json_each(?))", (listed(numbers(shared)),)
         )
     gone: list[tuple[int, int, int]] = []
     if data:

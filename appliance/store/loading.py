@@ -7,7 +7,7 @@ from typing import TypeVar
 from appliance.mail.ids import BodyId
 
 from .bodies import Bodies
-from .body_readers import Body, StoredMessage, header_octets
+from .body_readers import Body, StoredMessage
 from .values import Row, Want
 
 T = TypeVar("T")
@@ -47,4 +47,4 @@ def examined(
 
 
 def _message(row: Row, body: Body) -> StoredMessage:
-    return StoredMessage(row.prefix, row.parts, len(row.prefix) + header_octets(row.parts), body)
+    return StoredMessage(row.prefix, row.parts, body)

@@ -95,7 +95,7 @@ class Mailbox:
 
         def work(connection: Any) -> tuple[list[tuple[Any, ...]], tuple[str, ...] | None, ModSeq]:
             rows = messages.raw_rows(connection, number, lo, hi, want, limit)
-            newest = max([row[2] for row in rows], default=as_of)
+            newest = messages.newest_of(connection, number, rows, as_of)
             return rows, keywords_of(connection, number) if newest > as_of else None, newest
 
         while True:
@@ -117,7 +117,7 @@ class Mailbox:
 
         def work(connection: Any) -> tuple[list[Row], tuple[str, ...] | None, ModSeq, Any]:
             rows = messages.some(connection, number, uids, want)
-            newest = max([row[2] for row in rows], default=as_of)
+            newest = messages.newest_of(connection, number, rows, as_of)
             names = keywords_of(connection, number) if newest > as_of else None
             loaded = loading.load(connection, bodies, loading.fitting(rows, octets), octets) if want & Want.BODY and rows else {}
             return rows, names, newest, loaded

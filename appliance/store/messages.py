@@ -30,6 +30,14 @@ def raw_rows(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: in
     return connection.execute(f"{columns(want)[0]} WHERE {WHERE}", (mailbox, lo, hi, limit)).fetchall()
 
 
+def newest_of(connection: sqlite3.Connection, mailbox: MailboxId, rows: Sequence[tuple[Any, ...]], as_of: ModSeq) -> ModSeq:
+    """The highest MODSEQ of the rows, `as_of` when none is above it: mostly nothing is, and the mailbox's row says so."""
+    head = connection.execute("SELECT modseq FROM mailbox WHERE id = ?", (mailbox,)).fetchone()
+    if head is not None and head[0] <= as_of:
+        return as_of
+    return max([row[2] for row in rows], default=as_of)
+
+
 def batch(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: int, want: Want, limit: int) -> list[Row]:
     """Up to `limit` rows with lo <= uid <= hi, ascending."""
     return filled(raw_rows(connection, mailbox, lo, hi, want, limit), columns(want)[1])

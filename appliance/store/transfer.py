@@ -279,7 +279,7 @@ async def _opened(store: Store, salvage: Salvage, row: Salvaged) -> tuple[Stored
         if stored is None:
             raise
         body = whole_in_row(stored)
-    opened = StoredMessage(row.prefix, b"", 0, body)
+    opened = StoredMessage(row.prefix, b"", body)
     head = await opened.read(0, READ_OCTETS)
     at = len(head)
     while at < opened.octets:

@@ -99,7 +99,7 @@ def row(work: Path, count: int) -> list[float]:
 
 def settings(place: Path) -> Path:
     path = place / "settings.toml"
-    path.write_text("[limits]\nconnections_per_address = 2000\n")
+    path.write_text("[limits]\nconnections = 2000\nconnections_per_address = 2000\n")
     return path
 
 
@@ -124,7 +124,7 @@ def crowd(work: Path, counts: tuple[int, ...]) -> None:
     place.mkdir()
     data = new_data(place / "data", "u1", "u2", "u3", "u4", "u5", domain="bench.test")
     with Pillarbox(data, "--settings", str(settings(place)), domain="bench.test", log=place / "log") as server:
-        process, context, sessions = Process(server.pid), tls(), []
+        process, context, sessions, smtp = Process(server.pid), tls(), [], Smtp(server.ports["smtp"])
         for count in counts:
             while len(sessions) < count:
                 sessions.append(Imap(server.ports["imaps"], f"u{len(sessions) % 5 + 1}@bench.test", context))
@@ -132,14 +132,14 @@ def crowd(work: Path, counts: tuple[int, ...]) -> None:
                 sessions[-1].idle()
             process.settle()
             print(f"{count:>9,} idle IMAP sessions over TLS: {process.memory_kb()['Pss'] / 1024:.1f} MB", flush=True)
-        deliveries(server, process, sessions)
+        deliveries(smtp, process, sessions)
         for session in sessions:
             session.close()
 
 
-def deliveries(server: Pillarbox, process: Process, sessions: list[Imap]) -> None:
+def deliveries(smtp: Smtp, process: Process, sessions: list[Imap]) -> None:
     """A message for u1 and the time until every session of u1 has shown it."""
-    mine, smtp = sessions[::5], Smtp(server.ports["smtp"])
+    mine = sessions[::5]
     one = message(random.Random(2), 2, USER, "text")
     for _ in range(3):
         before, begun = process.cpu_s(), time.monotonic()

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 Span = list[tuple[int, int]]
 Seen = dict[int, "Row"]
-FLAG_BATCH_ROWS = 2000
+FLAG_BATCH_ROWS = 4000
 """Rows in a batch of nothing but flags: as many octets as 500 rows of everything else."""
 
 
@@ -72,6 +72,7 @@ class Compiled:
     words: bytes
     uid: bool
     plan: FetchPlan
+    want: Want
     at_once: "list[AtOnce] | None"
 
 
@@ -83,7 +84,7 @@ def compiled(session: "Session", selected: "Selected", tokens: "Tokens", uid: bo
     last = selected.compiled
     if last is None or last.words != rest or last.uid != uid or tokens.has_literals:
         plan = compile_plan(session.registry, parse_fetch(tokens, session.registry.fetch_modifiers), uid, selected.uid_only)
-        selected.compiled = last = Compiled(b"" if tokens.has_literals else rest, uid, plan, plan.at_once())
+        selected.compiled = last = Compiled(b"" if tokens.has_literals else rest, uid, plan, plan.want, plan.at_once())
     return last, messages
 
 
@@ -142,7 +143,7 @@ async def _send_pipelined(session: "Session", selected: "Selected", what: Compil
     A group takes 45 us of CPU for each message of 3 KB, where one command alone takes 300.
     """
     uids = selected.uids_at(tuple([extent for places in commands for extent in places]))
-    kept = await read_ahead(selected, uids, what.plan.want)
+    kept = await read_ahead(selected, uids, what.want)
     body_items, known = what.at_once, selected.view.uids
     ready: list[tuple[list[int], list[Row]]] = []
     for places in commands[:-1]:
@@ -183,7 +184,7 @@ def _whole_line(what: Compiled, head: bytes, message: "StoredMessage | None") ->
 
 async def _send_messages(session: "Session", selected: "Selected", what: Compiled, places: "Ranges") -> Completion:
     missing, refusal = 0, Refusal.NONE
-    plan, want = what.plan, what.plan.want
+    plan, want = what.plan, what.want
     rows = FLAG_BATCH_ROWS if want == Want.FLAGS else BATCH_ROWS
     for span in spans(places, rows):
         if plan.body_items and not is_ahead(selected, span, want):
