@@ -203,6 +203,7 @@ def _add_special(verbs: Any, groups: dict[str, Any], where: Parser, common: Pars
     settings.add_parser("example", help="print a commented settings file with every default").set_defaults(special="settings example")
     check = settings.add_parser("check", help="report every fault of a settings file")
     check.add_argument("file", metavar="FILE")
+    check.add_argument("--boot", action="store_true", help="it is the file on a card's boot partition, with the section [box]")
     check.add_argument("--json", action="store_true", help="print JSON, for programs")
     check.set_defaults(special="settings check")
 

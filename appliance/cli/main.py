@@ -120,7 +120,7 @@ def _run(args: Any, offline: Offline) -> int:
     if special == "settings check":
         from .settings_check import check_settings
 
-        check_settings(Path(args.file))
+        check_settings(Path(args.file), boot=args.boot)
         print(json.dumps({"file": args.file, "faults": []}, indent=2) if args.json else f"{args.file} has no faults.")
         return 0
     if special in ("first-boot", "install", "uninstall"):

@@ -12,9 +12,12 @@ from appliance.mail.errors import SetupError
 from appliance.network.tls_end import require_close_notify
 
 
-def check_settings(path: Path) -> Settings:
-    """`read`, and whether the files that the settings name can be read now; `serve` can do without some. Raises SettingsError."""
-    settings = read(path)
+def check_settings(path: Path, *, boot: bool = False) -> Settings:
+    """`read`, and whether the files that the settings name can be read now; `serve` can do without some. Raises SettingsError.
+
+    `boot`: it is the file of a card's boot partition, which says something about the box as well.
+    """
+    settings = read_boot(path) if boot else read(path)
     lines = lines_of(path.read_text(encoding="utf-8"))
     own = settings.certificate
     named: list[tuple[KeyPath, str]] = [(("certificate", "file"), own.file), (("certificate", "key"), own.key)]
@@ -35,6 +38,16 @@ def check_settings(path: Path) -> Settings:
     if faults:
         raise SettingsError(str(path), tuple(faults))
     return settings
+
+
+def read_boot(path: Path) -> Settings:
+    """The server's settings of a file of the boot partition, whose section [box] is checked as well. Raises SettingsError."""
+    from appliance.system.box_settings import parse
+
+    try:
+        return parse(path.read_bytes(), str(path)).server
+    except OSError as error:
+        raise SetupError(f"The settings file {path} cannot be read: {error.strerror}.", "Check the name.") from error
 
 
 def _belong_together(own: CertificateSettings) -> bool:

@@ -125,10 +125,15 @@ class AccountsView(ListView):
 
         d.ask("What is it for (phone, laptop, ...):", then)
 
+    @staticmethod
+    def _admin(d: Interaction, item: object) -> None:
+        d.ask("New admin password of this console:", lambda text: d.request(requests.SetAdminPassword(text)) if text else None, hidden=True)
+
     actions = (
         KeyAction("a", "add", lambda d, item: AccountsView._add(d, item), changes=True),
         KeyAction("p", "password", lambda d, item: AccountsView._password(d, item), changes=True, item=True),
         KeyAction("w", "app password", lambda d, item: AccountsView._app(d, item), changes=True, item=True),
+        KeyAction("m", "admin password", lambda d, item: AccountsView._admin(d, item), changes=True),
     )
 
 

@@ -63,7 +63,7 @@ PUBLIC: dict[str, set[str]] = {
     },
     "smtpd": {"service"},
     "web": {"access", "context", "message", "routes", "service"},
-    "system": {"first_boot", "install"},
+    "system": {"box_settings", "first_boot", "install"},
     "status": {"board", "events", "journal", "plain", "snapshot", "storage_life", "text"},
     "store": {"account_changes", "account_messages", "bodies", "body_readers", "incoming", "mailbox", "message_ids", "modseq", "reclaim",
         "redescription", "search_filling", "search_found", "search_index", "store", "thread_counts", "transfer", "values", "view"},

@@ -27,6 +27,17 @@ def test_a_secret_that_cannot_be_read_has_its_line(tmp_path: Path) -> None:
     assert [fault.line for fault in found.value.faults] == [5]
 
 
+def test_the_file_of_the_boot_partition_has_a_section_more(tmp_path: Path) -> None:
+    path = tmp_path / "pillarbox.toml"
+    path.write_text('[box]\nname = "attic"\n[server]\ndomain = "smith.example"\n')
+    assert check_settings(path, boot=True).server.domain == "smith.example"
+    with pytest.raises(SettingsError, match="no section"):
+        check_settings(path)
+    path.write_text('[box]\nname = "no name"\n')
+    with pytest.raises(SettingsError, match=r"line 2"):
+        check_settings(path, boot=True)
+
+
 def test_a_reader_that_leaves_early_causes_no_traceback(tmp_path: Path) -> None:
     """As in `pillarbox settings check FILE --json | head -1`."""
     path = tmp_path / "pillarbox.toml"
