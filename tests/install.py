@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 PROGRAM = "/opt/pillarbox/bin/pillarbox"
 PATH = "/usr/local/bin:/usr/sbin:/usr/bin"
@@ -25,14 +26,16 @@ EXPOSURE = 2.0
 class Machine:
     """A root booted by systemd-nspawn with a network of its own (loopback only)."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, binds: tuple[str, ...] = ()) -> None:
         self.root = root
+        self._binds = binds
         self.log = root.parent / "console.log"
         self._nspawn: subprocess.Popen[bytes] | None = None
 
     def boot(self) -> None:
-        words = ["systemd-nspawn", "-q", "-b", "--register=no", "--keep-unit", "--private-network", "-D", str(self.root), "--console=pipe"]
-        self._nspawn = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log.open("wb"), stderr=subprocess.STDOUT)
+        words = ["systemd-nspawn", "-q", "-b", "--register=no", "--keep-unit", "--private-network", "--console=pipe"]
+        words += [*self._binds, "-D", str(self.root)]
+        self._nspawn = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log.open("ab"), stderr=subprocess.STDOUT)
         self.wait_until_up()
 
     def wait_until_up(self) -> None:
@@ -74,6 +77,9 @@ class Machine:
     def value(self, name: str, unit: str = "pillarbox.service") -> str:
         return self.run(f"systemctl show -P {name} {unit}", check=False).strip()
 
+    def ended(self) -> bool:
+        return self._nspawn is None or self._nspawn.poll() is not None
+
     def power_off(self) -> None:
         if self._nspawn is not None and self._nspawn.poll() is None:
             self._nspawn.send_signal(signal.SIGTERM)
@@ -94,6 +100,7 @@ def until(name: str, holds: Callable[[], object], longest_s: float = LONGEST_S) 
 
 def installs(machine: Machine) -> None:
     """Tells what it will do and asks; does it with --yes; the server is up when systemd says so."""
+    machine.run("/opt/pillarbox/bin/pip -q install --no-index --no-deps /root/pillarbox-*.whl")
     asked = machine.run(f"{PROGRAM} install", status=2)
     assert "pillarbox install will:" in asked and "Nothing was done" in asked and not (machine.root / "etc/pillarbox.toml").exists(), asked
     told = machine.run(f"{PROGRAM} install --yes")
@@ -216,8 +223,12 @@ STEPS: tuple[Callable[[Machine], None], ...] = (
 )  # fmt: skip
 
 
-def main(suite: str, root: Path) -> int:
-    machine, began = Machine(root), time.monotonic()
+T = TypeVar("T", bound=Machine)
+
+
+def follow(suite: str, machine: T, steps: Sequence[Callable[[T], None]]) -> int:
+    """Boot, then the steps, each printed with its time; the exit status."""
+    began = time.monotonic()
 
     def report(text: str, since: float) -> None:
         print(f"{suite:9} {time.monotonic() - began:6.1f} s  {text} ({time.monotonic() - since:.1f} s)", flush=True)
@@ -225,18 +236,24 @@ def main(suite: str, root: Path) -> int:
     try:
         machine.boot()
         report(f"booted, {machine.run('systemctl --version').splitlines()[0]}", began)
-        machine.run("/opt/pillarbox/bin/pip -q install --no-index --no-deps /root/pillarbox-*.whl")
-        for step in STEPS:
+        for step in steps:
             since = time.monotonic()
             step(machine)
             report(step.__name__.replace("_", " "), since)
     except AssertionError as fault:
         print(f"{suite}: FAILED: {fault}", file=sys.stderr)
-        print(machine.run("systemctl status --no-pager pillarbox; journalctl --no-pager -n 60", check=False), file=sys.stderr)
+        print(machine.run("systemctl --failed --no-pager; systemctl status --no-pager pillarbox; journalctl --no-pager -n 80", check=False),
+              file=sys.stderr)  # fmt: skip
         return 1
+    return 0
+
+
+def main(suite: str, root: Path) -> int:
+    machine = Machine(root)
+    try:
+        return follow(suite, machine, STEPS)
     finally:
         machine.power_off()
-    return 0
 
 
 if __name__ == "__main__":

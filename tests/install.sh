@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# `make install-test`: `pillarbox install` from a wheel in Debian 12 and 13 under their own systemd, in containers (systemd-nspawn).
-# Needs root, mmdebstrap and systemd-container. The roots are made once (a minute each) and kept in ~/.cache/pillarbox-roots;
-# each run works on a throw-away copy of them (an overlay). The steps and their times are printed by tests/install.py.
+# `make install-test`: `pillarbox install` from a wheel in Debian 12 and 13, and the box's own root file system, each under its own
+# systemd in a container (systemd-nspawn). Needs root, mmdebstrap and systemd-container. The Debian roots are made once (a minute or
+# two each) and kept in ~/.cache/pillarbox-roots; a run works on a copy that is thrown away. tests/install.py and tests/box.py print
+# the steps and their times. SUITES="bookworm trixie box" chooses.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/debian_root.sh
@@ -15,32 +16,38 @@ cleanup() {
     rm -rf --one-file-system "$work"
 }
 trap cleanup EXIT
-mkdir -p "$cache"
+mkdir -p "$cache" "$work/wheels"
+.venv/bin/python -m pip -q --disable-pip-version-check wheel --no-deps --no-build-isolation -w "$work/wheels" .
 
-packages=systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,iproute2,curl,openssl,procps
-lock=$(sha256sum requirements.lock | cut -c1-12)
-wheel_dir=$work/wheels
-mkdir -p "$wheel_dir"
-.venv/bin/python -m pip -q --disable-pip-version-check wheel --no-deps --no-build-isolation -w "$wheel_dir" .
+common=systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,iproute2,curl,openssl,procps
+own=$(sed -n 's/^-\{0,1\}\([a-z0-9][a-z0-9+.-]*\).*/\1/p' firmware-config/packages.txt | paste -sd,)
 
-for suite in ${SUITES:-bookworm trixie}; do
-    if [ ! -e "$cache/$suite.$lock.ready" ]; then
-        echo "Making a $suite root in $cache (once)"
-        rm -rf --one-file-system "${cache:?}/$suite"
-        mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt='Acquire::Languages "none"' "$suite" "$cache/$suite" "${mirror:-http://deb.debian.org/debian}"
-        mkdir -p "$cache/$suite/etc/ssl/certs" && cp /etc/ssl/certs/ca-certificates.crt "$cache/$suite/etc/ssl/certs/"
-        # The libraries of the lock file, so that the containers need no network.
-        cp requirements.lock "$cache/$suite/root/"
-        cp /etc/resolv.conf "$cache/$suite/etc/resolv.conf"
-        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "${registry_env[@]}" chroot "$cache/$suite" /bin/sh -ec '
-            python3 -m venv /opt/pillarbox
-            /opt/pillarbox/bin/pip -q --disable-pip-version-check install --no-deps --require-hashes -r /root/requirements.lock'
-        rm -f "$cache/$suite".*.ready
-        touch "$cache/$suite.$lock.ready"
-    fi
-    mkdir -p "$work/$suite"/{upper,work,root}
-    mount -t overlay -o "lowerdir=$cache/$suite,upperdir=$work/$suite/upper,workdir=$work/$suite/work" overlay "$work/$suite/root"
-    cp "$wheel_dir"/pillarbox-*.whl "$work/$suite/root/root/"
-    .venv/bin/python -m tests.install "$suite" "$work/$suite/root"
-    umount "$work/$suite/root"
+make_cached_root() {   # make_cached_root NAME SUITE PACKAGES: with the libraries of the lock file, so that containers need no network
+    local key root="$cache/$1"
+    key=$(cat requirements.lock <(echo "$3") | sha256sum | cut -c1-12)
+    [ -e "$root.$key.ready" ] && return
+    echo "Making the root $1 in $cache (once)"
+    rm -rf --one-file-system "$root" "$root".*.ready
+    mmdebstrap --quiet --variant=minbase --include="$3" --aptopt='Acquire::Languages "none"' "$2" "$root" "${mirror:-http://deb.debian.org/debian}"
+    mkdir -p "$root/etc/ssl/certs" && cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+    cp requirements.lock "$root/root/" && cp /etc/resolv.conf "$root/etc/resolv.conf"
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "${registry_env[@]}" chroot "$root" /bin/sh -ec '
+        python3 -m venv /opt/pillarbox
+        /opt/pillarbox/bin/pip -q --disable-pip-version-check install --no-deps --require-hashes -r /root/requirements.lock'
+    touch "$root.$key.ready"
+}
+
+for name in ${SUITES:-bookworm trixie box}; do
+    case $name in
+    box) make_cached_root box trixie "$common,udev,kmod,$own" ;;
+    *) make_cached_root "$name" "$name" "$common" ;;
+    esac
+    mkdir -p "$work/$name"/{upper,work,root}
+    mount -t overlay -o "lowerdir=$cache/$name,upperdir=$work/$name/upper,workdir=$work/$name/work" overlay "$work/$name/root"
+    cp "$work"/wheels/pillarbox-*.whl "$work/$name/root/root/"
+    case $name in
+    box) .venv/bin/python -m tests.box "$work/$name/root" ;;
+    *) .venv/bin/python -m tests.install "$name" "$work/$name/root" ;;
+    esac
+    umount "$work/$name/root"
 done

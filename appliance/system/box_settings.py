@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
+from appliance.accounts.passwords import check_strength
 from appliance.config.settings import Settings, setting
 from appliance.config.settings_file import Fault, SettingsError, check_tree, read_tree
 from appliance.config.settings_lines import Path as KeyPath
@@ -84,6 +85,11 @@ def box_faults(box: BoxSettings) -> Iterator[tuple[str, str, str]]:
         yield "account", f'is "{box.account}", which is no address.', "Write it as NAME@DOMAIN."
     if box.account and not box.password:
         yield "account", "has no password.", "Add a line: password = ..., or leave both out and use the setup code."
+    if box.account and box.password and box.password != USED:
+        try:
+            check_strength(box.password, box.account)
+        except SetupError as error:
+            yield "password", f"cannot be used. {error.problem}", error.remedy
     yield from _wifi_faults(box)
     yield from _address_faults(box)
 

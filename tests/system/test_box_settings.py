@@ -40,6 +40,7 @@ def test_the_example_says_nothing_and_all_its_lines_can_be_used() -> None:
         ("[box]\nname = 'pillar box'\n", "line 2", "computer"),
         ("[box]\naccount = 'ada'\npassword = 'x'\n", "line 2", "no address"),
         ("[box]\naccount = 'ada@home.example'\n", "line 2", "no password"),
+        ("[box]\naccount = 'ada@home.example'\npassword = 'short'\n", "line 3", "characters"),
         ("[box]\nwifi_name = 'n'\nwifi_password = 'short'\nwifi_country = 'DE'\n", "line 3", "8 to 63"),
         ("[box]\nwifi_name = 'n'\nwifi_password = 'long enough'\n", "line 1", "country"),
         ("[box]\nwifi_password = 'long enough'\n", "line 2", "without a network"),
