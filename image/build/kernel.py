@@ -1,0 +1,102 @@
+"""Kernel, modules and device trees, out of Debian's kernel packages.
+
+Modules are those image/modules.txt names and what they need; uncompressed, because root and initrd are compressed as a whole.
+"""
+
+import fnmatch
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from .host import BuildError
+from .tools import Tools
+
+TREES = ("bcm2837-rpi-*.dtb", "bcm2711-rpi-*.dtb", "bcm2712*-rpi-*.dtb")
+"""Pi 3 and Zero 2 W, Pi 4, Pi 5."""
+
+ALIASES = (("bcm2837-", "bcm2710-"),)
+"""The firmware asks for the 64-bit trees of Pi 3 and Zero 2 W under the second name (start.elf of 2024); both are shipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleList:
+    """Lines of modules.txt."""
+
+    everywhere: tuple[str, ...]
+    initrd: tuple[str, ...]
+
+
+def parse_modules(text: str) -> ModuleList:
+    """Lines of modules.txt; "#" begins a comment; BuildError names a line that is none."""
+    everywhere, initrd = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        if len(words) > 2 or (len(words) == 2 and words[0] != "initrd"):
+            raise BuildError(f"modules.txt, line {number}: {line.strip()!r} is neither PATH nor initrd PATH.")
+        everywhere.append(words[-1])
+        if len(words) == 2:
+            initrd.append(words[-1])
+    return ModuleList(tuple(everywhere), tuple(initrd))
+
+
+def matches(path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a module's path below kernel/ is named by a pattern."""
+    return any(path.startswith(one) if one.endswith("/") else fnmatch.fnmatch(path, one) or fnmatch.fnmatch(path, one + ".xz") for one in patterns)
+
+
+def with_needed(chosen: set[str], depends: dict[str, list[str]]) -> set[str]:
+    """The chosen modules and, transitively, those they need (modules.dep(5))."""
+    found: set[str] = set()
+    waiting = list(chosen)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += depends[one]
+    return found
+
+
+def parse_depends(text: str) -> dict[str, list[str]]:
+    """modules.dep: path of each module, and of those it needs."""
+    return {path: needs.split() for path, _, needs in (line.partition(":") for line in text.splitlines())}
+
+
+def install_kernel(tools: Tools, work: Path, listed: ModuleList) -> str:
+    """From /work/kernel (the kernel's packages): chosen modules to /work/root and /work/initrd, image and trees to /work/slot.
+    Returns the release."""
+    unpacked = work / "kernel/usr/lib/modules"
+    releases = [path.name for path in unpacked.iterdir()]
+    if len(releases) != 1:
+        raise BuildError(f"The packages have {len(releases)} kernels instead of one.")
+    release, whole = releases[0], unpacked / releases[0]
+    (work / "kernel/lib").symlink_to("usr/lib")
+    tools.run("depmod", "-b", "/work/kernel", release)
+    depends = parse_depends((whole / "modules.dep").read_text())
+    for place, patterns in (("root", listed.everywhere), ("initrd", listed.initrd)):
+        chosen = with_needed({path for path in depends if matches(path.removeprefix("kernel/"), patterns)}, depends)
+        _copy_modules(tools, whole, work / place / "usr/lib/modules" / release, chosen)
+        if not (work / place / "lib").is_symlink():
+            (work / place / "lib").symlink_to("usr/lib")
+        tools.run("depmod", "-b", f"/work/{place}", release)
+    slot = work / "slot"
+    shutil.copyfile(whole / "vmlinuz", work / "Image")
+    tools.run("sh", "-ec", "gzip -9 -n -c /work/Image > /work/slot/vmlinuz.gz")
+    for pattern in TREES:
+        for tree in sorted((whole / "dtb/broadcom").glob(pattern)):
+            shutil.copyfile(tree, slot / tree.name)
+            for ours, asked in ALIASES:
+                if tree.name.startswith(ours):
+                    shutil.copyfile(tree, slot / tree.name.replace(ours, asked, 1))
+    return release
+
+
+def _copy_modules(tools: Tools, whole: Path, to: Path, chosen: set[str]) -> None:
+    for path in sorted(chosen):
+        (to / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(whole / path, to / path)
+    for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+        if (whole / name).exists():
+            shutil.copyfile(whole / name, to / name)
+    tools.run("sh", "-ec", 'find "$1" -name "*.ko.xz" -print0 | xargs -0 -r -n 40 -P 2 xz -d -q', "sh", f"/work/{to.parents[3].name}/usr/lib/modules/{to.name}")

@@ -1,0 +1,150 @@
+"""The root file system: packages unpacked, cut, configured; what their maintainer scripts would have done is done here.
+
+| maintainer script | here |
+|---|---|
+| base-passwd, passwd | /etc/passwd, group and shadow from the package's master files |
+| base-files | directories of /var, /etc/profile |
+| libc-bin | nsswitch.conf |
+| ca-certificates | the bundle and its hash links, by openssl of the tools root |
+| systemd, udev | systemd-sysusers --root, systemctl --root preset-all |
+| python3 | bytecode, by the tools root's own python3.13 (`bytecode.py`) |
+
+The dynamic linker needs no cache: every library is in its default directories.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from .host import BuildError
+from .packages import BUILD_ONLY, Package
+from .tools import Tools
+
+UNWANTED = (
+    "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/i18n", "usr/share/lintian", "usr/share/bug", "usr/share/bash-completion",
+    "usr/share/zsh", "usr/share/debconf", "usr/share/applications", "usr/share/pixmaps", "usr/share/menu", "usr/share/perl5", "usr/share/initramfs-tools",
+    "usr/share/polkit-1", "usr/share/gdb", "usr/share/doc-base", "usr/share/common-licenses/GFDL*", "usr/lib/udev/hwdb.d", "usr/lib/systemd/catalog",
+    "usr/lib/python3.13/test", "usr/lib/python3.13/idlelib", "usr/lib/python3.13/ensurepip", "usr/lib/python3.13/turtledemo", "usr/lib/python3.13/lib2to3",
+    "usr/lib/python3.13/tkinter", "usr/lib/python3.13/pydoc_data", "usr/lib/python3.13/config-3.13-aarch64-linux-gnu", "usr/share/python3/debpython",
+    "usr/lib/raspi-firmware", "etc/kernel", "etc/initramfs", "etc/default/raspi-firmware", "etc/cron.d", "etc/cron.daily", "etc/cron.weekly", "etc/init.d",
+    "etc/rc*.d", "etc/apt", "usr/lib/firmware/brcm/*.hcd", "usr/lib/firmware/brcm/bcm43xx*", "usr/lib/firmware/brcm/brcmfmac*pcie*",
+    "usr/lib/firmware/brcm/brcmfmac4356*", "usr/lib/firmware/cypress/cyfmac*pcie*", "usr/lib/modules/*/vmlinuz", "usr/lib/modules/*/dtb",
+    "usr/lib/kernel", "usr/share/gcc", "usr/share/doc/*/changelog*", "usr/share/doc/*/NEWS*", "usr/share/doc/*/README*", "usr/share/doc/*/examples",
+    "usr/share/doc/*/TODO*", "usr/share/dpkg", "usr/share/doc/systemd", "usr/share/factory", "usr/share/systemd/kbd-model-map",
+    "usr/share/systemd/language-fallback-map", "usr/lib/systemd/boot", "usr/share/zoneinfo/right", "usr/share/zoneinfo/posix",
+)  # fmt: skip
+"""What no program of the image reads; licences (usr/share/doc/*/copyright) stay."""
+
+DIRECTORIES = ("proc", "sys", "dev", "run", "tmp", "data", "boot", "root", "home", "mnt", "opt", "srv", "var/lib", "var/log", "var/cache", "var/tmp", "var/spool")
+SPLIT_USR = ("bin", "sbin", "lib")
+
+
+def unpack(tools: Tools, packages: Iterable[Package]) -> None:
+    """Unpack the packages: the kernel's to /work/kernel, the others to /work/root, base-files (the merged /usr) first."""
+    ordered = sorted(packages, key=lambda one: (one.name != "base-files", one.name))
+    kernel = [one.file for one in ordered if one.name.startswith("linux-")]
+    root = [one.file for one in ordered if not one.name.startswith("linux-") and one.name not in BUILD_ONLY]
+    script = 'to=$1; shift; mkdir -p "$to"; for file; do dpkg-deb -x "/cache/apt/archives/$file" "$to"; done'
+    tools.run("sh", "-ec", script, "sh", "/work/root", *root)
+    tools.run("sh", "-ec", script, "sh", "/work/kernel", *kernel)
+
+
+def keep_kernel_licences(work: Path) -> None:
+    """The copyright files of the kernel's packages, which are unpacked elsewhere."""
+    for path in sorted((work / "kernel/usr/share/doc").iterdir()):
+        target = work / "root/usr/share/doc" / path.name
+        if path.is_symlink():
+            target.symlink_to(path.readlink())
+        elif path.is_dir():
+            shutil.copytree(path, target)
+
+
+def cut(root: Path) -> None:
+    """Remove what no program of the image reads."""
+    for pattern in UNWANTED:
+        for path in root.glob(pattern):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def overlay_tree(source: Path, root: Path) -> None:
+    """Copy a tree of configuration over the root: directories and files as a fresh checkout has them, owned by root."""
+    for path in sorted(source.rglob("*")):
+        target = root / path.relative_to(source)
+        if path.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            target.symlink_to(path.readlink())
+        elif path.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            shutil.copyfile(path, target)
+            target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+
+
+def finish(tools: Tools, root: Path, epoch: int) -> None:
+    """What maintainer scripts would have done; presets decide which units are enabled."""
+    for name in SPLIT_USR:
+        if not (root / name).is_symlink():
+            raise BuildError(f"/{name} of the root is no link into /usr: a package is older than the merged /usr.")
+    for name in DIRECTORIES:
+        (root / name).mkdir(parents=True, exist_ok=True)
+    (root / "tmp").chmod(0o1777)
+    (root / "var/tmp").chmod(0o1777)
+    (root / "root").chmod(0o700)
+    _accounts(root, epoch)
+    _certificates(tools, root)
+    for name, template in (("etc/nsswitch.conf", "usr/share/libc-bin/nsswitch.conf"), ("etc/profile", "usr/share/base-files/profile")):
+        if not (root / name).exists() and (root / template).exists():
+            shutil.copyfile(root / template, root / name)
+    if not (root / "usr/bin/awk").exists():
+        (root / "usr/bin/awk").symlink_to("mawk")
+    (root / "etc/machine-id").write_text("uninitialized\n")
+    (root / "usr/lib/clock-epoch").touch()
+    tools.run("systemd-sysusers", "--root=/work/root")
+    tools.run("systemctl", "--root=/work/root", "preset-all")
+    for unwritten in ("etc/.pwd.lock", "etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-"):
+        (root / unwritten).unlink(missing_ok=True)
+
+
+def settle_times(root: Path, epoch: int) -> None:
+    """Every file older than the packages keeps its time; what the build made gets the time of the packages."""
+    for path in (root, *root.rglob("*")):
+        if path.lstat().st_mtime > epoch:
+            os.utime(path, (epoch, epoch), follow_symlinks=False)
+    os.utime(root / "usr/lib/clock-epoch", (epoch, epoch))
+
+
+def _accounts(root: Path, epoch: int) -> None:
+    for name in ("passwd", "group"):
+        shutil.copyfile(root / f"usr/share/base-passwd/{name}.master", root / "etc" / name)
+        (root / "etc" / name).chmod(0o644)
+    day = epoch // 86400
+    passwd = (root / "etc/passwd").read_text().replace(":*:", ":x:")
+    (root / "etc/passwd").write_text(passwd)
+    shadow = root / "etc/shadow"
+    shadow.write_text("".join(f"{line.split(':')[0]}:*:{day}:0:99999:7:::\n" for line in passwd.splitlines()))
+    shadow.chmod(0o640)
+    os.chown(shadow, 0, 42)  # group shadow has number 42 on every Debian
+
+
+def _certificates(tools: Tools, root: Path) -> None:
+    place = root / "etc/ssl/certs"
+    place.mkdir(parents=True, exist_ok=True)
+    bundle = []
+    for path in sorted((root / "usr/share/ca-certificates").rglob("*.crt")):
+        bundle.append(path.read_text())
+        link = place / f"{path.stem}.pem"
+        link.symlink_to("../../../" + str(path.relative_to(root)))
+    (place / "ca-certificates.crt").write_text("".join(text if text.endswith("\n") else text + "\n" for text in bundle))
+    tools.run("openssl", "rehash", "/work/root/etc/ssl/certs")
+    prefix = root / "usr/lib/ssl"
+    prefix.mkdir(parents=True, exist_ok=True)
+    for name, target in (("certs", "/etc/ssl/certs"), ("cert.pem", "/etc/ssl/certs/ca-certificates.crt")):
+        if not (prefix / name).is_symlink():
+            (prefix / name).symlink_to(target)
