@@ -36,11 +36,11 @@ def make_initrd(tools: Tools, work: Path, source: Path, epoch: int) -> None:
         (initrd / name).mkdir(parents=True, exist_ok=True)
     for name in ("bin", "sbin"):
         (initrd / name).symlink_to(f"usr/{name}")
-    shell = SHELL if (root / SHELL).exists() else "bin/busybox"
-    for path in (shell, *PROGRAMS):
+    for path in (SHELL, *PROGRAMS):
         shutil.copy(root / path, initrd / path)
     for name in libraries(tools, root, PROGRAMS):
         shutil.copy(root / LIBRARIES / name, initrd / LIBRARIES / name)
+    (initrd / "usr/sbin/modprobe").symlink_to("../bin/busybox")  # the kernel's own requests: file systems, character sets
     (initrd / "usr/lib/ld-linux-aarch64.so.1").symlink_to("aarch64-linux-gnu/ld-linux-aarch64.so.1")
     (initrd / "etc/mke2fs.conf").write_bytes((root / "etc/mke2fs.conf").read_bytes())
     (initrd / "etc/mtab").symlink_to("/proc/mounts")
