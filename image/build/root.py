@@ -6,6 +6,7 @@
 | base-files | directories of /var, /etc/profile |
 | libc-bin | nsswitch.conf |
 | ca-certificates | the bundle and its hash links, by openssl of the tools root |
+| wireless-regdb | the links of its alternative |
 | systemd, udev | systemd-sysusers --root, systemctl --root preset-all |
 | python3 | bytecode, by the tools root's own python3.13 (`bytecode.py`) |
 
@@ -35,6 +36,13 @@ UNWANTED = (
     "usr/share/systemd/language-fallback-map", "usr/lib/systemd/boot", "usr/share/zoneinfo/right", "usr/share/zoneinfo/posix",
 )  # fmt: skip
 """What no program of the image reads; licences (usr/share/doc/*/copyright) stay."""
+
+ALTERNATIVES = (
+    ("usr/bin/awk", "mawk"),
+    ("usr/lib/firmware/regulatory.db", "regulatory.db-debian"),
+    ("usr/lib/firmware/regulatory.db.p7s", "regulatory.db.p7s-debian"),
+)
+"""What update-alternatives would have linked."""
 
 DIRECTORIES = ("proc", "sys", "dev", "run", "tmp", "data", "boot", "root", "home", "mnt", "opt", "srv", "var/lib", "var/log", "var/cache", "var/tmp", "var/spool")
 SPLIT_USR = ("bin", "sbin", "lib")
@@ -102,8 +110,9 @@ def finish(tools: Tools, root: Path, epoch: int) -> None:
     for name, template in (("etc/nsswitch.conf", "usr/share/libc-bin/nsswitch.conf"), ("etc/profile", "usr/share/base-files/profile")):
         if not (root / name).exists() and (root / template).exists():
             shutil.copyfile(root / template, root / name)
-    if not (root / "usr/bin/awk").exists():
-        (root / "usr/bin/awk").symlink_to("mawk")
+    for link, target in ALTERNATIVES:
+        if (root / link).parent.joinpath(target).exists() and not (root / link).is_symlink():
+            (root / link).symlink_to(target)
     (root / "etc/machine-id").write_text("uninitialized\n")
     (root / "usr/lib/clock-epoch").touch()
     tools.run("systemd-sysusers", "--root=/work/root")
