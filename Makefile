@@ -9,7 +9,7 @@ SUITE ?= bookworm
 RUN_AS ?= user
 TEST_PROCESSES ?= 2
 
-.PHONY: install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-shots tables lock clean help
+.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-shots tables lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -23,7 +23,7 @@ test: $(VENV)/.tests-ready   ## set up and pass the tests, in two processes (TES
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.tests-ready   ## ruff
-	@$(BIN)/ruff check appliance tests
+	@$(BIN)/ruff check appliance image tests
 
 types: $(VENV)/.tests-ready  ## mypy --strict
 	@$(BIN)/mypy
@@ -57,6 +57,12 @@ test-gpio: $(VENV)/.ready    ## LEDs and button on a simulated kernel GPIO chip,
 
 web-shots: $(VENV)/.tests-ready  ## every page at three widths, light and dark, as pictures in build/shots
 	@$(BIN)/python -m tests.web.shots build/shots
+
+image: $(VENV)/.ready        ## the flashable image for Raspberry Pi, in build/image (needs root): IMAGE_OPTIONS="--help" lists its options
+	@$(BIN)/python -m image $(IMAGE_OPTIONS)
+
+image-test: $(VENV)/.tests-ready   ## start the image in QEMU, send mail, pull the plug: 75 minutes (needs root)
+	@$(BIN)/python -m tests.image
 
 tables: $(VENV)/.tests-ready   ## write the README's tables of standards and settings anew
 	@$(BIN)/python -m tests.support.readme_tables

@@ -44,12 +44,14 @@ class Component:
 def components(root: Path, packages: Iterable[Package]) -> list[Component]:
     """Every Debian package and every Python distribution in the root, sorted; licences from their copyright files and metadata."""
     found = [
-        Component("deb", one.name, one.version, one.architecture, _copyright(root, one.name), f"{one.source} {one.source_version}", one.homepage)
+        Component(
+            "deb", one.name, one.version, one.architecture, _copyright(root, one.name), f"{one.source} {one.source_version}", one.homepage
+        )
         for one in packages
         if one.name not in BUILD_ONLY
     ]
     for one in distributions(path=[str(root / SITE)]):
-        found.append(Component("pypi", one.metadata["Name"], one.version, "", _licence(one), "", one.metadata.get("Home-page") or ""))  # noqa: PERF401
+        found.append(Component("pypi", one.metadata["Name"], one.version, "", _licence(one), "", _field(one, "Home-page")))
     return sorted(found, key=lambda one: (one.kind, one.name.lower()))
 
 
@@ -99,10 +101,15 @@ def _copyright(root: Path, name: str) -> tuple[str, ...]:
     return tuple(sorted({match.strip() for match in LICENCE_LINE.findall(text) if len(match) < 80}))
 
 
+def _field(one: Distribution, name: str) -> str:
+    values: list[str] = one.metadata.get_all(name) or []
+    return values[0] if values else ""
+
+
 def _licence(one: Distribution) -> tuple[str, ...]:
-    data = one.metadata
-    if data.get("License-Expression"):
-        return (data["License-Expression"],)
-    classified = [line.rsplit(" :: ", 1)[1] for line in data.get_all("Classifier") or [] if line.startswith("License :: ") and " :: " in line]
-    stated = (data.get("License") or "").strip()
+    if expression := _field(one, "License-Expression"):
+        return (expression,)
+    listed = one.metadata.get_all("Classifier") or []
+    classified = [line.rsplit(" :: ", 1)[1] for line in listed if line.startswith("License :: ") and line.count(" :: ") > 1]
+    stated = _field(one, "License").strip()
     return tuple(classified) or ((stated,) if stated and len(stated) < 80 else ())

@@ -25,7 +25,9 @@ def block_map(image: Path, ranges: list[tuple[int, int]]) -> str:
                 left -= len(chunk)
             blocks = str(first) if first == last else f"{first}-{last}"
             lines.append(f'        <Range chksum="{digest.hexdigest()}"> {blocks} </Range>')
-    text = TEMPLATE.format(size=size, block=BLOCK_OCTETS, blocks=-(-size // BLOCK_OCTETS), mapped=mapped, checksum=CHECKSUM_PLACE, ranges="\n".join(lines))
+    text = TEMPLATE.format(
+        size=size, block=BLOCK_OCTETS, blocks=-(-size // BLOCK_OCTETS), mapped=mapped, checksum=CHECKSUM_PLACE, ranges="\n".join(lines)
+    )
     return text.replace(CHECKSUM_PLACE, hashlib.sha256(text.encode()).hexdigest(), 1)
 
 

@@ -26,7 +26,9 @@ def compile_one(source: str, root: str, lean: str) -> None:
     small = f"{root}{lean}{folder}/{stem}.{tag}.opt-2.pyc"
     for target, level in ((plain, 0), (small, 2)):
         try:
-            py_compile.compile(source, target, inside, doraise=True, optimize=level, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+            py_compile.compile(
+                source, target, inside, doraise=True, optimize=level, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+            )
         except py_compile.PyCompileError:
             return
 

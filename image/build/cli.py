@@ -61,7 +61,14 @@ def parse(arguments: Sequence[str]) -> Options:
         parser.error(f"--mirror is an address, not {given.mirror}")
     if not given.work.is_dir():
         parser.error(f"--work names a folder that is there, not {given.work}")
-    return Options(given.output.resolve(), given.cache.resolve(), given.work.resolve(), given.mirror.rstrip("/"), given.offline, given.release_url.rstrip("/"))
+    return Options(
+        given.output.resolve(),
+        given.cache.resolve(),
+        given.work.resolve(),
+        given.mirror.rstrip("/"),
+        given.offline,
+        given.release_url.rstrip("/"),
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -143,7 +150,7 @@ def make_root(tools: Tools, work: Path, chosen: list[packages.Package], epoch: i
     root.unpack(tools, chosen)
     root.keep_kernel_licences(work)
     slot.install_firmware(place, work)
-    root.cut(place)
+    root.cut(place, (SOURCE / "image/unwanted.txt").read_text())
     progress("root: the server and its libraries")
     wheels.install_wheels(tools)
     wheels.install_server(SOURCE, work, epoch)
@@ -173,7 +180,8 @@ def initrd_layout() -> str:
     """What the initrd must know of the layout, as shell assignments."""
     mark = DISK_ID.to_bytes(4, "little").decode("ascii")
     start = DATA.start_octets // SECTOR_OCTETS
-    return f"DISK_MARK={mark}\nDATA_START={start}\nDATA_LABEL={DATA_LABEL}\nSLOT_A={SLOT_A.number}\nSLOT_B={SLOT_B.number}\nSETTINGS={SETTINGS}\n"
+    facts = {"DISK_MARK": mark, "DATA_START": start, "DATA_LABEL": DATA_LABEL, "SLOT_A": SLOT_A.number, "SLOT_B": SLOT_B.number}
+    return "".join(f"{name}={value}\n" for name, value in (facts | {"SETTINGS": SETTINGS}).items())
 
 
 def server_version(work: Path) -> str:
@@ -204,10 +212,18 @@ def write_results(tools: Tools, options: Options, result: Result) -> None:
     (output / f"{NAME}.cdx.json").write_text(bill.sbom(result.parts, NAME, result.version, result.epoch))
     shutil.copyfile(SOURCE / "image/pillarbox.svg", output / "pillarbox.svg")
     for name, folder in ((f"{NAME}.rpi-imager-manifest", output.as_uri()), ("release.rpi-imager-manifest", options.release_url)):
-        (output / name).write_text(imager_manifest(
-            folder_url=folder, file=NAME, version=result.version, extract_size=extract_size, extract_sha256=extract_sha256,
-            size=packed.stat().st_size, sha256=sha256(packed), epoch=result.epoch,
-        ))  # fmt: skip
+        (output / name).write_text(
+            imager_manifest(
+                folder_url=folder,
+                file=NAME,
+                version=result.version,
+                extract_size=extract_size,
+                extract_sha256=extract_sha256,
+                size=packed.stat().st_size,
+                sha256=sha256(packed),
+                epoch=result.epoch,
+            )
+        )
 
 
 def sha256(path: Path) -> str:

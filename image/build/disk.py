@@ -64,13 +64,33 @@ def make_fat(tools: Tools, work: Path, name: str, part: layout.Partition, epoch:
         file.truncate(part.size_octets)
     bits = "16" if part.type == layout.FAT16_TYPE else "32"
     serial = f"{(layout.DISK_ID + part.number) & 0xFFFFFFFF:08x}"
-    tools.run("mkfs.vfat", "--invariant", "-F", bits, "-i", serial, "-n", part.label, "-h", str(part.start_octets // layout.SECTOR_OCTETS), f"/work/{name}.fat")
+    tools.run(
+        "mkfs.vfat",
+        "--invariant",
+        "-F",
+        bits,
+        "-i",
+        serial,
+        "-n",
+        part.label,
+        "-h",
+        str(part.start_octets // layout.SECTOR_OCTETS),
+        f"/work/{name}.fat",
+    )
     tree = work / name
     for path in (tree, *tree.rglob("*")):
         os.utime(path, (epoch, epoch))
     entries = sorted(path.name for path in tree.iterdir())
     tools.run(
-        "mcopy", "-s", "-m", "-Q", "-i", f"/work/{name}.fat", *[f"/work/{name}/{entry}" for entry in entries], "::/", env={"MTOOLS_SKIP_CHECK": "1"}
+        "mcopy",
+        "-s",
+        "-m",
+        "-Q",
+        "-i",
+        f"/work/{name}.fat",
+        *[f"/work/{name}/{entry}" for entry in entries],
+        "::/",
+        env={"MTOOLS_SKIP_CHECK": "1"},
     )
     return image
 
@@ -108,4 +128,3 @@ def compress(tools: Tools, work: Path, to: Path) -> None:
     """disk.img as .zst. The number of threads does not change the octets."""
     tools.run("zstd", "-q", f"-{LEVEL}", "-T0", "--no-progress", "-f", "/work/disk.img", "-o", "/work/disk.img.zst")
     shutil.move(work / "disk.img.zst", to)
-

@@ -33,7 +33,9 @@ class BuildError(Exception):
 
 def require(machine_programs: Sequence[tuple[str, str]] = NEEDED) -> None:
     """Raise BuildError where this machine lacks something, naming each package with the command that installs it."""
-    missing = [package for program, package in machine_programs if not shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")]
+    missing = [
+        package for program, package in machine_programs if not shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    ]
     if missing:
         lines = "\n".join(f"  apt install {package}" for package in missing)
         raise BuildError(f"Programs are missing; install their packages:\n{lines}")
@@ -63,14 +65,23 @@ def enter_private_namespace() -> None:
     """From here on mounts are this process' own, and end with it."""
     libc = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6", use_errno=True)
     if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) != 0:
-        raise BuildError(f"A private mount namespace was refused ({os.strerror(ctypes.get_errno())}): run the build outside of a container.")
+        raise BuildError(
+            f"A private mount namespace was refused ({os.strerror(ctypes.get_errno())}): run the build outside of a container."
+        )
 
 
 def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, text: str | None = None) -> str:
     """Run a program and return what it printed; BuildError with the end of its output where it fails."""
     done = subprocess.run(  # noqa: S603 - our own command lines
-        [str(word) for word in command], env=None if env is None else dict(env), input=text, text=True, errors="replace",
-        stdin=subprocess.DEVNULL if text is None else None, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        [str(word) for word in command],
+        env=None if env is None else dict(env),
+        input=text,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL if text is None else None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     if done.returncode:
         last = "\n".join(done.stdout.strip().splitlines()[-15:])

@@ -13,7 +13,9 @@ RELEASE_URL = "https://RELEASE.EXAMPLE/pillarbox"
 """Stands in the release template for the folder the files are published in."""
 
 
-def imager_manifest(*, folder_url: str, file: str, version: str, extract_size: int, extract_sha256: str, size: int, sha256: str, epoch: int) -> str:
+def imager_manifest(
+    *, folder_url: str, file: str, version: str, extract_size: int, extract_sha256: str, size: int, sha256: str, epoch: int
+) -> str:
     """A list with one system, whose files are below `folder_url`."""
     entry = {
         "name": f"Pillarbox {version}",

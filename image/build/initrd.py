@@ -7,7 +7,15 @@ from pathlib import Path
 from .host import BuildError
 from .tools import Tools
 
-PROGRAMS = ("usr/sbin/mke2fs", "usr/sbin/e2fsck", "usr/sbin/resize2fs", "usr/sbin/dumpe2fs", "usr/sbin/sfdisk", "usr/sbin/blkid", "usr/bin/mount")
+PROGRAMS = (
+    "usr/sbin/mke2fs",
+    "usr/sbin/e2fsck",
+    "usr/sbin/resize2fs",
+    "usr/sbin/dumpe2fs",
+    "usr/sbin/sfdisk",
+    "usr/sbin/blkid",
+    "usr/bin/mount",
+)
 SHELL = "usr/bin/busybox"
 LOADER = "usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"
 LIBRARIES = "usr/lib/aarch64-linux-gnu"

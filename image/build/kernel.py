@@ -43,7 +43,9 @@ def parse_modules(text: str) -> ModuleList:
 
 def matches(path: str, patterns: tuple[str, ...]) -> bool:
     """Whether a module's path below kernel/ is named by a pattern."""
-    return any(path.startswith(one) if one.endswith("/") else fnmatch.fnmatch(path, one) or fnmatch.fnmatch(path, one + ".xz") for one in patterns)
+    return any(
+        path.startswith(one) if one.endswith("/") else fnmatch.fnmatch(path, one) or fnmatch.fnmatch(path, one + ".xz") for one in patterns
+    )
 
 
 def with_needed(chosen: set[str], depends: dict[str, list[str]]) -> set[str]:
@@ -99,4 +101,10 @@ def _copy_modules(tools: Tools, whole: Path, to: Path, chosen: set[str]) -> None
     for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
         if (whole / name).exists():
             shutil.copyfile(whole / name, to / name)
-    tools.run("sh", "-ec", 'find "$1" -name "*.ko.xz" -print0 | xargs -0 -r -n 40 -P 2 xz -d -q', "sh", f"/work/{to.parents[3].name}/usr/lib/modules/{to.name}")
+    tools.run(
+        "sh",
+        "-ec",
+        'find "$1" -name "*.ko.xz" -print0 | xargs -0 -r -n 40 -P 2 xz -d -q',
+        "sh",
+        f"/work/{to.parents[3].name}/usr/lib/modules/{to.name}",
+    )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from email.parser import HeaderParser
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from .host import BuildError
@@ -20,6 +21,23 @@ BUILD_ONLY = ("libpython3.13-dev",)
 """Fetched for its headers, no part of the image."""
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 EXACTLY = re.compile(r"(linux-[a-z0-9.+~-]+) \(= ([^)]+)\)")
+OPTIONS = (
+    ("APT::Architecture", ARCHITECTURE),
+    ("APT::Architectures", ARCHITECTURE),
+    ("APT::Sandbox::User", "root"),
+    ("APT::Install-Recommends", "false"),
+    ("Acquire::Languages", "none"),
+    ("Acquire::Retries", "3"),
+    ("Dir::Etc::sourcelist", "/cache/apt/sources.list"),
+    ("Dir::Etc::sourceparts", "/dev/null"),
+    ("Dir::State::lists", "/cache/apt/lists"),
+    ("Dir::State::status", "/cache/apt/status"),
+    ("Dir::Cache", "/cache/apt"),
+    ("Dir::Cache::pkgcache", ""),
+    ("Dir::Cache::srcpkgcache", ""),
+    ("pkgCacheGen::ForceEssential", "none"),
+)
+"""apt of the tools root, with state and cache of its own, for another architecture and an empty system."""
 NOTHING_HERE = ("-o", "Dir::Cache::archives=/tmp/")
 """With this apt lists every package, not only those that are missing in the cache."""
 URI_LINE = re.compile(r"^'[^']+' (?P<file>\S+_\S+\.deb) (?P<size>\d+) ", re.MULTILINE)
@@ -77,19 +95,9 @@ class Archive:
         for name in ("lists/partial", "archives/partial"):
             (place / name).mkdir(parents=True, exist_ok=True)
         (place / "status").touch()
-        (place / "sources.list").write_text("".join(
-            f"deb [signed-by={KEYRING} arch={ARCHITECTURE}] {uri} {suite} main non-free-firmware\n"
-            for uri, suite in ((mirror, SUITE), (mirror, f"{SUITE}-updates"), (mirror, f"{SUITE}-backports"), (f"{mirror}-security", f"{SUITE}-security"))
-        ))  # fmt: skip
-        self._options = [
-            word for name, value in (
-                ("APT::Architecture", ARCHITECTURE), ("APT::Architectures", ARCHITECTURE), ("APT::Sandbox::User", "root"),
-                ("APT::Install-Recommends", "false"), ("Acquire::Languages", "none"), ("Acquire::Retries", "3"),
-                ("Dir::Etc::sourcelist", "/cache/apt/sources.list"), ("Dir::Etc::sourceparts", "/dev/null"), ("Dir::State::lists", "/cache/apt/lists"),
-                ("Dir::State::status", "/cache/apt/status"), ("Dir::Cache", "/cache/apt"), ("Dir::Cache::pkgcache", ""), ("Dir::Cache::srcpkgcache", ""),
-                ("Debug::NoLocking", "true"), ("pkgCacheGen::ForceEssential", "none"),
-            ) for word in ("-o", f"{name}={value}")
-        ]  # fmt: skip
+        suites = ((mirror, ""), (mirror, "-updates"), (mirror, "-backports"), (f"{mirror}-security", "-security"))
+        lines = [f"deb [signed-by={KEYRING} arch={ARCHITECTURE}] {uri} {SUITE}{part} main non-free-firmware\n" for uri, part in suites]
+        (place / "sources.list").write_text("".join(lines))
 
     def fetch(self, wanted: Iterable[Wanted]) -> list[Package]:
         """Choose the newest versions, fetch them, and record the choice. Raises BuildError with apt's words."""
@@ -101,7 +109,7 @@ class Archive:
         listed = self._apt("install", *NOTHING_HERE, "-y", "--print-uris", *whole) + self._apt("download", "--print-uris", *alone)
         names = sorted({match["file"] for match in URI_LINE.finditer(listed)})
         self._apt("install", "-y", "-q", "--download-only", *whole)
-        self._tools.run("sh", "-ec", 'cd /cache/apt/archives; exec apt-get "$@"', "sh", *self._options, "-q", "download", *alone)
+        self._tools.run("sh", "-ec", 'cd /cache/apt/archives; exec apt-get "$@"', "sh", *_options(), "-q", "download", *alone)
         chosen = [one for one in map(self._describe, names) if one.name not in unwanted]
         (self._cache / CHOSEN).write_text(json.dumps([asdict(one) for one in chosen], indent=1))
         return chosen
@@ -119,12 +127,14 @@ class Archive:
 
     def release_date(self) -> int:
         """Seconds since 1970 of the newest Release file: the time of every file in the image, and the least time of its clock."""
-        dates = [line.split(":", 1)[1].strip() for path in sorted((self._cache / "apt/lists").glob("*Release"))
-                 for line in path.read_text(errors="replace").splitlines() if line.startswith("Date:")]  # fmt: skip
+        dates = [
+            line.split(":", 1)[1].strip()
+            for path in sorted((self._cache / "apt/lists").glob("*Release"))
+            for line in path.read_text(errors="replace").splitlines()
+            if line.startswith("Date:")
+        ]
         if not dates:
             raise BuildError(f"Nothing was fetched into {self._cache} yet: build once without --offline.")
-        from email.utils import parsedate_to_datetime
-
         return max(int(parsedate_to_datetime(date.replace("UTC", "+0000")).timestamp()) for date in dates)
 
     def _with_parts(self, one: Wanted) -> list[str]:
@@ -134,18 +144,28 @@ class Archive:
             selector = waiting.pop()
             found.append(selector)
             if one.name.startswith("linux-"):
-                control = HeaderParser().parsestr(self._tools.run("apt-cache", *self._options, "show", selector).strip())
+                control = HeaderParser().parsestr(self._tools.run("apt-cache", *_options(), "show", selector).strip())
                 parts = [f"{name}={version}" for name, version in EXACTLY.findall(control.get("Depends", ""))]
                 waiting += [part for part in parts if part not in found and part not in waiting]
         return found
 
     def _apt(self, command: str, *words: str) -> str:
-        return self._tools.run("apt-get", *self._options, command, *words)
+        return self._tools.run("apt-get", *_options(), command, *words)
 
     def _describe(self, file: str) -> Package:
         control = HeaderParser().parsestr(self._tools.run("dpkg-deb", "-f", f"/cache/apt/archives/{file}"))
         source = re.fullmatch(r"(\S+)(?: \((\S+)\))?", control.get("Source", control["Package"]))
         assert source is not None  # noqa: S101 - dpkg writes nothing else
         return Package(
-            control["Package"], control["Version"], control["Architecture"], source[1], source[2] or control["Version"], control.get("Homepage", ""), file
+            control["Package"],
+            control["Version"],
+            control["Architecture"],
+            source[1],
+            source[2] or control["Version"],
+            control.get("Homepage", ""),
+            file,
         )
+
+
+def _options() -> list[str]:
+    return [word for name, value in OPTIONS for word in ("-o", f"{name}={value}")]

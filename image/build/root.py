@@ -22,21 +22,6 @@ from .host import BuildError
 from .packages import BUILD_ONLY, Package
 from .tools import Tools
 
-UNWANTED = (
-    "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/i18n", "usr/share/lintian", "usr/share/bug", "usr/share/bash-completion",
-    "usr/share/zsh", "usr/share/debconf", "usr/share/applications", "usr/share/pixmaps", "usr/share/menu", "usr/share/perl5", "usr/share/initramfs-tools",
-    "usr/share/polkit-1", "usr/share/gdb", "usr/share/doc-base", "usr/share/common-licenses/GFDL*", "usr/lib/udev/hwdb.d", "usr/lib/systemd/catalog",
-    "usr/lib/python3.13/test", "usr/lib/python3.13/idlelib", "usr/lib/python3.13/ensurepip", "usr/lib/python3.13/turtledemo", "usr/lib/python3.13/lib2to3",
-    "usr/lib/python3.13/tkinter", "usr/lib/python3.13/pydoc_data", "usr/lib/python3.13/config-3.13-aarch64-linux-gnu", "usr/share/python3/debpython",
-    "usr/lib/raspi-firmware", "etc/kernel", "etc/initramfs", "etc/default/raspi-firmware", "etc/cron.d", "etc/cron.daily", "etc/cron.weekly", "etc/init.d",
-    "etc/rc*.d", "etc/apt", "usr/lib/firmware/brcm/*.hcd", "usr/lib/firmware/brcm/bcm43xx*", "usr/lib/firmware/brcm/brcmfmac*pcie*",
-    "usr/lib/firmware/brcm/brcmfmac4356*", "usr/lib/firmware/cypress/cyfmac*pcie*", "usr/lib/modules/*/vmlinuz", "usr/lib/modules/*/dtb",
-    "usr/lib/kernel", "usr/share/gcc", "usr/share/doc/*/changelog*", "usr/share/doc/*/NEWS*", "usr/share/doc/*/README*", "usr/share/doc/*/examples",
-    "usr/share/doc/*/TODO*", "usr/share/dpkg", "usr/share/doc/systemd", "usr/share/factory", "usr/share/systemd/kbd-model-map",
-    "usr/share/systemd/language-fallback-map", "usr/lib/systemd/boot", "usr/share/zoneinfo/right", "usr/share/zoneinfo/posix",
-)  # fmt: skip
-"""What no program of the image reads; licences (usr/share/doc/*/copyright) stay."""
-
 ALTERNATIVES = (
     ("usr/bin/awk", "mawk"),
     ("usr/lib/firmware/regulatory.db", "regulatory.db-debian"),
@@ -44,7 +29,25 @@ ALTERNATIVES = (
 )
 """What update-alternatives would have linked."""
 
-DIRECTORIES = ("proc", "sys", "dev", "run", "tmp", "data", "boot", "root", "home", "mnt", "opt", "srv", "var/lib", "var/log", "var/cache", "var/tmp", "var/spool")
+DIRECTORIES = (
+    "proc",
+    "sys",
+    "dev",
+    "run",
+    "tmp",
+    "data",
+    "boot",
+    "root",
+    "home",
+    "mnt",
+    "opt",
+    "srv",
+    "var/lib",
+    "var/log",
+    "var/cache",
+    "var/tmp",
+    "var/spool",
+)
 SPLIT_USR = ("bin", "sbin", "lib")
 
 
@@ -68,9 +71,10 @@ def keep_kernel_licences(work: Path) -> None:
             shutil.copytree(path, target)
 
 
-def cut(root: Path) -> None:
-    """Remove what no program of the image reads."""
-    for pattern in UNWANTED:
+def cut(root: Path, unwanted: str) -> None:
+    """Remove what no program of the image reads: `unwanted` has a pattern a line, "#" begins a comment."""
+    patterns = [line.split("#")[0].strip() for line in unwanted.splitlines()]
+    for pattern in filter(None, patterns):
         for path in root.glob(pattern):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

@@ -41,4 +41,16 @@ def install_boot_files(tools: Tools, source: Path, work: Path) -> None:
 
 def make_root_image(tools: Tools, epoch: int) -> None:
     """/work/slot/root.erofs from /work/root."""
-    tools.run("mkfs.erofs", "--quiet", f"-z{COMPRESSION}", "-C65536", "-x1", "-T", str(epoch), "-U", EROFS_UUID, "/work/slot/root.erofs", "/work/root")
+    tools.run(
+        "mkfs.erofs",
+        "--quiet",
+        f"-z{COMPRESSION}",
+        "-C65536",
+        "-x1",
+        "-T",
+        str(epoch),
+        "-U",
+        EROFS_UUID,
+        "/work/slot/root.erofs",
+        "/work/root",
+    )

@@ -13,9 +13,26 @@ from pathlib import Path
 from .host import run
 
 PACKAGES = (
-    "ca-certificates", "cpio", "device-tree-compiler", "dosfstools", "dpkg-dev", "erofs-utils", "fdisk", "gcc-aarch64-linux-gnu", "kmod",
-    "libc6-dev-arm64-cross", "mtools", "openssl", "python3.13", "python3-pip", "python3-setuptools", "swig", "systemd", "xz-utils", "zstd",
-)  # fmt: skip
+    "ca-certificates",
+    "cpio",
+    "device-tree-compiler",
+    "dosfstools",
+    "dpkg-dev",
+    "erofs-utils",
+    "fdisk",
+    "gcc-aarch64-linux-gnu",
+    "kmod",
+    "libc6-dev-arm64-cross",
+    "mtools",
+    "openssl",
+    "python3.13",
+    "python3-pip",
+    "python3-setuptools",
+    "swig",
+    "systemd",
+    "xz-utils",
+    "zstd",
+)
 
 SUITE = "trixie"
 
@@ -26,9 +43,15 @@ class Tools:
     def __init__(self, root: Path, epoch: int) -> None:
         self._root = root
         self._environment = {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "TZ": "UTC", "DEBIAN_FRONTEND": "noninteractive",
-            "SOURCE_DATE_EPOCH": str(epoch), "SYSTEMCTL_SKIP_SYSV": "1", "PYTHONDONTWRITEBYTECODE": "1",
-        }  # fmt: skip
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/root",
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "DEBIAN_FRONTEND": "noninteractive",
+            "SOURCE_DATE_EPOCH": str(epoch),
+            "SYSTEMCTL_SKIP_SYSV": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         passed = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
         self._environment |= {name: os.environ[name] for name in passed if name in os.environ}
 
@@ -46,11 +69,21 @@ def make_tools(cache: Path, mirror: str) -> Path:
         return root
     making = cache / f"making-{name}"
     shutil.rmtree(making, ignore_errors=True)
-    run([
-        "mmdebstrap", "--quiet", "--variant=apt", "--components=main", "--aptopt=Acquire::Languages \"none\"",
-        "--aptopt=APT::Install-Recommends \"false\"", "--aptopt=APT::Sandbox::User \"root\"", f"--include={','.join(PACKAGES)}",
-        SUITE, making, mirror,
-    ])  # fmt: skip
+    run(
+        [
+            "mmdebstrap",
+            "--quiet",
+            "--variant=apt",
+            "--components=main",
+            '--aptopt=Acquire::Languages "none"',
+            '--aptopt=APT::Install-Recommends "false"',
+            '--aptopt=APT::Sandbox::User "root"',
+            f"--include={','.join(PACKAGES)}",
+            SUITE,
+            making,
+            mirror,
+        ]
+    )
     making.chmod(0o755)
     for place in ("work", "cache", "source"):
         (making / place).mkdir()

@@ -16,8 +16,7 @@ PYTHON = "3.13"
 LEFT_OUT = ("pip", "setuptools")
 """Named by sqlite-utils for its plugins and by colorzero for its build; the server imports neither."""
 
-PLATFORMS = ("manylinux_2_17_aarch64", "manylinux_2_24_aarch64", "manylinux_2_26_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64",
-             "manylinux2014_aarch64", "linux_aarch64")  # fmt: skip
+PLATFORMS = ("linux_aarch64", "manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in (17, 24, 26, 28, 34)))
 PREFIX = "usr/lib/pillarbox"
 LEAN = f"{PREFIX}/lean-code"
 """Where the server looks for its code without docstrings (appliance/app/process.py)."""
@@ -49,7 +48,19 @@ def fetch_wheels(tools: Tools, source: Path, cache: Path) -> None:
     place.mkdir(exist_ok=True)
     (cache / "runtime.lock").write_text("".join(runtime_requirements((source / "requirements.lock").read_text())))
     platforms = [word for name in PLATFORMS for word in ("--platform", name)]
-    common = ("python3.13", "-m", "pip", "-q", "--disable-pip-version-check", "--no-cache-dir", "download", "--no-deps", "--require-hashes", "-d", "/cache/wheels")
+    common = (
+        "python3.13",
+        "-m",
+        "pip",
+        "-q",
+        "--disable-pip-version-check",
+        "--no-cache-dir",
+        "download",
+        "--no-deps",
+        "--require-hashes",
+        "-d",
+        "/cache/wheels",
+    )
     tools.run(*common, "--only-binary=:all:", *platforms, "--python-version", PYTHON, "--implementation", "cp", "-r", "/cache/runtime.lock")
     tools.run(*common, "--no-binary=:all:", "--no-build-isolation", "-r", "/source/image/lgpio.lock")
 
@@ -58,22 +69,55 @@ def install_wheels(tools: Tools) -> None:
     """Unpack the wheels and the checkout's own into /work/root, without bytecode."""
     platforms = [word for name in PLATFORMS for word in ("--platform", name)]
     tools.run(
-        "python3.13", "-m", "pip", "-q", "--disable-pip-version-check", "install", "--root-user-action=ignore", "--no-deps", "--no-compile", "--no-index",
-        "--require-hashes", "--find-links", "/cache/wheels", "--only-binary=:all:", *platforms, "--python-version", PYTHON, "--implementation", "cp",
-        "--target", f"/work/root/{SITE}", "-r", "/cache/runtime.lock",
-    )  # fmt: skip
+        "python3.13",
+        "-m",
+        "pip",
+        "-q",
+        "--disable-pip-version-check",
+        "install",
+        "--root-user-action=ignore",
+        "--no-deps",
+        "--no-compile",
+        "--no-index",
+        "--require-hashes",
+        "--find-links",
+        "/cache/wheels",
+        "--only-binary=:all:",
+        *platforms,
+        "--python-version",
+        PYTHON,
+        "--implementation",
+        "cp",
+        "--target",
+        f"/work/root/{SITE}",
+        "-r",
+        "/cache/runtime.lock",
+    )
 
 
 def install_server(source: Path, work: Path, epoch: int) -> None:
     """The checkout's own wheel into /work/root, its command as /usr/bin/pillarbox, and its private prefix as a venv has it."""
     place = work / "server"
     run(
-        [sys.executable, "-P", "-m", "pip", "-q", "--disable-pip-version-check", "wheel", "--no-deps", "--no-build-isolation", "-w", place, source],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "pip",
+            "-q",
+            "--disable-pip-version-check",
+            "wheel",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            place,
+            source,
+        ],
         env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)},
     )
     site = work / "root" / SITE
     with zipfile.ZipFile(next(place.glob("pillarbox-*.whl"))) as wheel:
-        wheel.extractall(site)  # noqa: S202 - our own wheel
+        wheel.extractall(site)
     prefix = work / "root" / PREFIX
     (prefix / "bin").mkdir(parents=True)
     (prefix / "bin/python3").symlink_to(f"/usr/bin/python{PYTHON}")
