@@ -15,7 +15,7 @@ LINE_OF_TREE = {"virt": None, "raspi3b": "bcm2837-rpi-3-b.dtb"}
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What the firmware hands over: files, and the kernel's command line."""
+    """What the firmware passes on: files, and the kernel's command line."""
 
     kernel: Path
     initrd: Path
