@@ -16,7 +16,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.description import Describe
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
-from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq, Uid
+from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid
 
 from . import append, copy_move, expunge, mailboxes, metadata
 from .account_changes import MessageChange, Position, message_changes
@@ -25,6 +25,7 @@ from .bodies import Bodies
 from .changes import UidSnapshot, snapshot
 from .incoming import Incoming, StagedBody
 from .mailbox import Mailbox
+from .message_update import Decide, update_message
 from .observers import Observers
 from .outbox import UNSEEN_YET
 from .quota import QuotaOf
@@ -183,6 +184,10 @@ class Store(StoreBase):
     async def message_changes(self, account: AccountId, since: Position) -> "tuple[ModSeq, MessageChanges] | None":
         """The account's MODSEQ and which messages were created, changed or destroyed after `since`; None when that is too long ago."""
         return await self.database.read(lambda connection: message_changes(connection, account, since))
+
+    async def update_message(self, account: AccountId, message: MessageId, decide: Decide) -> None:
+        """Change flags and mailboxes of one message in ONE durable commit; see `message_update`. Raises what it or `decide` raises."""
+        await self.database.write(lambda transaction: update_message(transaction, account, message, decide, self.effects))
 
     async def find(self, account: AccountId, name: str) -> MailboxInfo:
         """What STATUS reports, at the cost of a row. Raises NO_MAILBOX."""

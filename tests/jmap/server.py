@@ -9,6 +9,7 @@ from typing import Any
 from appliance.database.database import Database
 from appliance.jmap.api import JmapApi
 from appliance.jmap.email import EmailMethods
+from appliance.jmap.email_set import EmailSetMethods
 from appliance.jmap.ids import encode_id
 from appliance.jmap.mailbox import MAIL, MailboxMethods
 from appliance.jmap.method import CORE, Caller, JmapAccount
@@ -31,7 +32,9 @@ class JmapClient:
     def __init__(self, store: Store, limits: JmapLimits) -> None:
         self.store = store
         self.faults: list[str] = []
-        methods = [method for kind in (MailboxMethods, ThreadMethods, EmailMethods) for method in kind(store, limits).methods()]
+        methods = [
+            method for kind in (MailboxMethods, ThreadMethods, EmailMethods, EmailSetMethods) for method in kind(store, limits).methods()
+        ]
         self._api = JmapApi(methods, {MAIL: {}}, limits=limits, report=lambda name, fault: self.faults.append(f"{name} {fault!r}"))
 
     async def request(self, *calls: list[Any], **members: Any) -> list[list[Any]]:

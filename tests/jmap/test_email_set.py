@@ -1,0 +1,84 @@
+"""Email/set: keywords and mailboxes by value and by patch, destruction, and what each refusal is called (RFC 8621 §4.6)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .server import JmapClient, a_client
+
+
+async def state_of(client: JmapClient, one: str) -> dict[str, Any]:
+    found = await client.call("Email/get", ids=[one], properties=["keywords", "mailboxIds"])
+    return found["list"][0] if found["list"] else {}
+
+
+async def test_keywords_by_patch_and_by_value(tmp_path: Path) -> None:
+    async with a_client(tmp_path) as client:
+        one = f"M{(await client.append(b'Subject: x', flags=('Work',))).message}"
+        done = await client.call("Email/set", update={one: {"keywords/$seen": True, "keywords/later": True}})
+        assert done["updated"] == {one: None} and done["newState"] != done["oldState"]
+        assert (await state_of(client, one))["keywords"] == {"work": True, "$seen": True, "later": True}
+        await client.call("Email/set", update={one: {"keywords/WORK".lower(): None, "keywords/$flagged": True}})
+        assert (await state_of(client, one))["keywords"] == {"$seen": True, "$flagged": True, "later": True}
+        await client.call("Email/set", update={one: {"keywords": {"$Draft": True}}})
+        assert (await state_of(client, one))["keywords"] == {"$draft": True}
+        flags = (await client.store.database.read(lambda connection: connection.execute("SELECT flags FROM message").fetchone()))[0]
+        assert flags == 16
+
+
+async def test_mailboxes_by_patch_by_value_and_by_creation_id(tmp_path: Path) -> None:
+    async with a_client(tmp_path) as client:
+        inbox, archive = await client.mailbox_id("INBOX"), await client.mailbox_id("Archive")
+        one = f"M{(await client.append(b'Subject: x')).message}"
+        await client.call("Email/set", update={one: {f"mailboxIds/{archive}": True}})
+        assert (await state_of(client, one))["mailboxIds"] == {inbox: True, archive: True}
+        await client.call("Email/set", update={one: {f"mailboxIds/{inbox}": None}})
+        assert (await state_of(client, one))["mailboxIds"] == {archive: True}
+        made, moved = await client.request(
+            ["Mailbox/set", {"accountId": "A1", "create": {"new": {"name": "New"}}}, "a"],
+            ["Email/set", {"accountId": "A1", "update": {one: {"mailboxIds": {"#new": True}, "keywords/$seen": True}}}, "b"],
+        )
+        assert moved[1]["updated"] == {one: None}
+        assert await state_of(client, one) == {
+            "id": one, "keywords": {"$seen": True}, "mailboxIds": {made[1]["created"]["new"]["id"]: True},
+        }  # fmt: skip
+
+
+async def test_destroy(tmp_path: Path) -> None:
+    async with a_client(tmp_path) as client:
+        one = f"M{(await client.append(b'Subject: x', 'INBOX', 'Archive')).message}"
+        done = await client.call("Email/set", destroy=[one, "M999", "T1"])
+        assert done["destroyed"] == [one] and {kind["type"] for kind in done["notDestroyed"].values()} == {"notFound"}
+        assert await state_of(client, one) == {}
+        changes = await client.call("Email/changes", sinceState=done["oldState"])
+        assert changes["destroyed"] == [one]
+
+
+@pytest.mark.parametrize(
+    ("patch", "kind"),
+    [
+        ({"subject": "new"}, "invalidProperties"), ({"mailboxIds": {}}, "invalidProperties"), ({"mailboxIds": {"F999": True}}, "notFound"),
+        ({"mailboxIds": {"x": True}}, "invalidProperties"), ({"mailboxIds/F1": False}, "invalidProperties"),
+        ({"keywords": []}, "invalidProperties"),
+        ({"keywords": {"a b": True}}, "invalidProperties"), ({"keywords": {"$seen": 1}}, "invalidProperties"),
+        ({"keywords": {f"k{n}": True for n in range(58)}}, "tooManyKeywords"), ({"keywords/a": True, "keywords": {}}, "invalidPatch"),
+        ({"keywords/a/b": True}, "invalidPatch"),
+    ],
+)  # fmt: skip
+async def test_refusals_change_nothing(tmp_path: Path, patch: dict[str, Any], kind: str) -> None:
+    async with a_client(tmp_path) as client:
+        one = f"M{(await client.append(b'Subject: x', flags=('Work',))).message}"
+        before = await state_of(client, one)
+        done = await client.call("Email/set", update={one: patch})
+        assert done["notUpdated"][one]["type"] == kind, done["notUpdated"]
+        assert await state_of(client, one) == before and done["oldState"] == done["newState"]
+
+
+async def test_of_several_messages_those_that_can_are_changed(tmp_path: Path) -> None:
+    async with a_client(tmp_path) as client:
+        one = f"M{(await client.append(b'Subject: x')).message}"
+        done = await client.call("Email/set", update={"M99": {"keywords/$seen": True}, one: {"keywords/$seen": True}})
+        assert done["updated"] == {one: None} and done["notUpdated"]["M99"]["type"] == "notFound"
+        assert await client.error("Email/set", accountId="A2", update={one: {"keywords/$seen": True}}) == "accountReadOnly"
+        assert await client.error("Email/set", ifInState="0", destroy=[one]) == "stateMismatch"
