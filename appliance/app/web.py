@@ -1,6 +1,7 @@
 """The web put together: what its pages may see and do of the server, and which names it answers to."""
 
 import socket
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from appliance.mail.ids import AccountId
 from appliance.mail.protocols import PROTOCOLS
 from appliance.web.access import Names
 from appliance.web.context import WebContext, WebOptions
+from appliance.web.jmap import JmapPort, jmap_section
+from appliance.web.routes import SiteSection
 from appliance.web.service import Service
 
 if TYPE_CHECKING:
@@ -36,30 +39,46 @@ def web_service(components: "Components", tls: "ServerTls", login: "Login", sess
         found = listen.addresses("https")
         return host_and_port(found[0])[1] if found else 0
 
-    return Service(
-        WebContext(
-            control=control,
-            board=components.board,
-            accounts=components.accounts,
-            login=login,
-            sessions=sessions,
-            progress=SetupProgress(components.database),
-            clock=components.clock,
-            names=names_of(components),
-            https_port=https_port,
-            mail_services=lambda: tuple(
-                (row.name, host_and_port(found[0])[1])
-                for row in PROTOCOLS
-                if row.service != "http" and (found := listen.addresses(row.name))
-            ),
-            authority=lambda: _authority(components, tls),
-            challenge=lambda token: "",
-            public_days=lambda: 0.0,
-            is_admin=first_account_is_admin(components),
-            say=components.journal.log,
-            options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
-        )
+    context = WebContext(
+        control=control,
+        board=components.board,
+        accounts=components.accounts,
+        login=login,
+        sessions=sessions,
+        progress=SetupProgress(components.database),
+        clock=components.clock,
+        names=names_of(components),
+        https_port=https_port,
+        mail_services=lambda: tuple(
+            (row.name, host_and_port(found[0])[1]) for row in PROTOCOLS if row.service != "http" and (found := listen.addresses(row.name))
+        ),
+        authority=lambda: _authority(components, tls),
+        challenge=lambda token: "",
+        public_days=lambda: 0.0,
+        is_admin=first_account_is_admin(components),
+        say=components.journal.log,
+        options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
     )
+    return Service(context, _jmap_sections(components, context))
+
+
+def _jmap_sections(components: "Components", context: WebContext) -> tuple[SiteSection, ...]:
+    """JMAP, made at its first request."""
+
+    def make() -> JmapPort:
+        from appliance.jmap.service import JmapService
+
+        def report(name: str, fault: BaseException) -> None:
+            components.journal.log(f"{name} failed: {fault!r}")
+            components.journal.log("".join(traceback.format_exception(fault)))
+
+        return JmapService(components.store, components.accounts.directory, report)
+
+    def base_url() -> str:
+        port = context.https_port()
+        return f"https://{components.host_name()}" + (f":{port}" if port not in (0, 443) else "")
+
+    return jmap_section(context, make, base_url)
 
 
 def names_of(components: "Components") -> Names:

@@ -1,0 +1,184 @@
+"""JMAP on the HTTP edge: session, API and downloads (RFC 8620 §2, §3.1, §6.2), and who may use them.
+
+| credentials                          | how                                    | also checked                                          |
+|--------------------------------------|----------------------------------------|-------------------------------------------------------|
+| `Authorization: Basic`               | address and app password               | throttled as every sign-in                            |
+| `Authorization: Bearer`              | a token made of the two (`bearer`)     | the same; answers are readable by pages elsewhere     |
+| the session's cookie                 | our own pages                          | Origin, Sec-Fetch-Site; to change something the token |
+| none                                 | 401; a challenge to programs only      | a browser would ask its user for a password           |
+
+An account's own password is refused here where the account has a second factor (`Login` says so). Downloads are attachments in a
+sandbox of their own and never a type that a browser would run.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from appliance.auth.login import LoginAttempt
+from appliance.mail.errors import AuthError
+from appliance.mail.ids import AccountId
+from appliance.protocol.jmap.errors import RequestError
+from appliance.protocol.jmap.request import JmapLimits
+
+from . import security
+from .context import WebContext
+from .message import JSON, HttpRefusal, HttpRequest, HttpResponse, redirect
+from .routes import Access, SiteSection, WebRoute
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+PREFIX, WELL_KNOWN = "/jmap/", "/.well-known/jmap"
+REALM = (("www-authenticate", 'Basic realm="Pillarbox", charset="UTF-8"'),)
+SAFE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf", "text/plain", "audio/", "video/", "message/rfc822")
+"""What a download may say it is; all else is application/octet-stream."""
+DOWNLOAD_FIELDS = (("content-security-policy", "sandbox; default-src 'none'"), ("cross-origin-resource-policy", "same-origin"))
+
+
+class JmapBlob(Protocol):
+    """What is downloaded."""
+
+    @property
+    def chunks(self) -> "AsyncIterator[bytes]": ...
+    @property
+    def length(self) -> int | None: ...
+    @property
+    def media_type(self) -> str: ...
+
+
+class JmapPort(Protocol):
+    """The JMAP service, as far as HTTP asks of it."""
+
+    @property
+    def limits(self) -> JmapLimits: ...
+    async def api(self, octets: bytes, account: AccountId) -> dict[str, Any]: ...
+    def session(self, account: AccountId, base_url: str) -> dict[str, Any]: ...
+    async def blob(self, account: AccountId, jmap_account: str, blob: str) -> JmapBlob | None: ...
+
+
+def bearer(address: str, app_password: str) -> str:
+    """The token of a device: its app password with the address it is for, in the characters a token may have (RFC 6750 §2.1)."""
+    return base64.urlsafe_b64encode(f"{address}\0{app_password}".encode()).decode().rstrip("=")
+
+
+class JmapPages:
+    """The routes. `base_url`: scheme, host and port of this server, whatever name the client used."""
+
+    def __init__(self, context: WebContext, jmap: JmapPort, base_url: Callable[[], str]) -> None:
+        self._context = context
+        self._jmap = jmap
+        self._base_url = base_url
+
+    def routes(self) -> tuple[WebRoute, ...]:
+        open_to_all = {"access": Access.ANYONE, "program": True, "own_credentials": True}
+        return (
+            WebRoute("GET", WELL_KNOWN, self.well_known, **open_to_all),  # type: ignore[arg-type]
+            WebRoute("GET", "/jmap/session", self.session, **open_to_all),  # type: ignore[arg-type]
+            WebRoute("POST", "/jmap/api", self.api, body_octets=self._jmap.limits.request_octets, **open_to_all),  # type: ignore[arg-type]
+            WebRoute("GET", "/jmap/download/{account}/{blob}/{name}", self.download, **open_to_all),  # type: ignore[arg-type]
+        )
+
+    async def well_known(self, request: HttpRequest) -> HttpResponse:
+        """RFC 8620 §2.2."""
+        return redirect("/jmap/session", 307)
+
+    async def session(self, request: HttpRequest) -> HttpResponse:
+        account = await self._account(request)
+        return _json(self._jmap.session(account, self._base_url()))
+
+    async def api(self, request: HttpRequest) -> HttpResponse:
+        account = await self._account(request, changes=True)
+        if request.fields.get("content-type").partition(";")[0].strip().lower() != JSON:
+            raise HttpRefusal(415, "A JMAP request is application/json.")
+        octets = await request.body.read()
+        try:
+            return _json(await request.attend(lambda: self._jmap.api(octets, account)))
+        except RequestError as error:
+            body = json.dumps(error.document, ensure_ascii=False).encode()
+            return HttpResponse(error.status, body, "application/problem+json")
+
+    async def download(self, request: HttpRequest) -> HttpResponse:
+        account = await self._account(request)
+        values = request.values
+        found = await self._jmap.blob(account, values["account"], values["blob"])
+        if found is None:
+            raise HttpRefusal(404)
+        wanted = request.query.get("accept") or found.media_type
+        kind = wanted if wanted.isascii() and wanted.isprintable() and wanted.startswith(SAFE_TYPES) else "application/octet-stream"
+        response = HttpResponse(200, found.chunks, kind, length=found.length)
+        response.fields += [("content-disposition", f"attachment; filename*=UTF-8''{_encoded(values['name'])}"), *DOWNLOAD_FIELDS]
+        return response
+
+    # --- who asks --------------------------------------------------------------------------------
+
+    async def _account(self, request: HttpRequest, *, changes: bool = False) -> AccountId:
+        """The account whose credentials came with the request. Raises HttpRefusal."""
+        scheme, _, given = request.fields.get("authorization").partition(" ")
+        if scheme:
+            return await self._signed_in(request, _credentials(scheme, given.strip()))
+        if request.session is None:
+            raise HttpRefusal(401, request.language("Sign in first."), () if _is_browser(request) else REALM)
+        if not security.is_same_origin(request):
+            raise HttpRefusal(403, "Another site sent this request.")
+        if changes and not security.is_token(request.cookie("session"), request.fields.get(security.TOKEN_FIELD)):
+            raise HttpRefusal(403, "The token of this session is missing.")
+        if request.stream is not None:
+            request.stream.login = (request.session.account, request.session.password)
+        return request.session.account
+
+    async def _signed_in(self, request: HttpRequest, credentials: tuple[str, str] | None) -> AccountId:
+        if credentials is None:
+            raise HttpRefusal(401, "The Authorization field cannot be read.", () if _is_browser(request) else REALM)
+        attempt = LoginAttempt(request.peer, "jmap", "basic")
+        try:
+            identity = await request.attend(lambda: self._context.login.check_password(*credentials, attempt))
+        except AuthError:
+            raise HttpRefusal(503, "Passwords cannot be checked just now.") from None
+        if identity is None:
+            raise HttpRefusal(401, "The address or the password is wrong.", () if _is_browser(request) else REALM)
+        if request.stream is not None:
+            request.stream.who = identity.address
+            request.stream.login = (identity.account, identity.password)
+        return identity.account
+
+
+def jmap_section(context: WebContext, make: Callable[[], JmapPort], base_url: Callable[[], str]) -> tuple[SiteSection, ...]:
+    """The sections of JMAP; `make` is called at the first request."""
+    made: list[tuple[WebRoute, ...]] = []
+
+    def load() -> tuple[WebRoute, ...]:
+        if not made:
+            made.append(JmapPages(context, make(), base_url).routes())
+        return made[0]
+
+    return SiteSection(PREFIX, load), SiteSection(WELL_KNOWN + "/", load)
+
+
+def _json(value: dict[str, Any]) -> HttpResponse:
+    return HttpResponse(200, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), JSON)
+
+
+def _is_browser(request: HttpRequest) -> bool:
+    return any(name in request.fields for name in ("sec-fetch-site", "sec-fetch-mode", "origin"))
+
+
+def _credentials(scheme: str, given: str) -> tuple[str, str] | None:
+    """Address and password of an Authorization field; None when it cannot be read."""
+    separator = {"basic": ":", "bearer": "\0"}.get(scheme.lower())
+    if separator is None or not given.isascii():
+        return None
+    try:
+        octets = base64.b64decode(given.replace("-", "+").replace("_", "/") + "=" * (-len(given) % 4), validate=True)
+        name, found, password = octets.decode().partition(separator)
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (name, password) if found else None
+
+
+def _encoded(name: str) -> str:
+    """A file name as RFC 8187 §3.2 has it in a parameter."""
+    return quote(name[:200], safe="-._~", encoding="utf-8", errors="replace")

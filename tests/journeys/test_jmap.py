@@ -1,0 +1,159 @@
+"""JMAP over https with the running server: session, methods, downloads, credentials, and IMAP beside it."""
+
+import base64
+import json
+import re
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from appliance.web.jmap import bearer
+from tests.journeys.talk import Reader
+from tests.support.server import PASSWORD, Pillarbox, new_data, on_terminal, pillarbox
+
+ADA = "ada@home.example"
+MAIL = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"]
+MESSAGE = b"""From: Bob <bob@x.example>\r
+To: ada@home.example\r
+Subject: plan\r
+Content-Type: multipart/mixed; boundary=b\r
+\r
+--b\r
+Content-Type: text/plain\r
+\r
+Hello Ada\r
+--b\r
+Content-Type: text/html; name="evil.html"\r
+Content-Transfer-Encoding: base64\r
+Content-Disposition: attachment; filename="evil.html"\r
+\r
+PGI+aGk8L2I+\r
+--b--\r
+"""
+
+
+class Client:
+    """Requests with fields of their own; nothing is remembered."""
+
+    def __init__(self, server: Pillarbox) -> None:
+        self.base = f"https://localhost:{server.ports['https']}"
+        self._trust = ssl.create_default_context(cadata=pillarbox("certificate", "export", data=server.data).stdout)
+
+    def ask(self, path: str, body: Any = None, credentials: str = "", **fields: str) -> tuple[int, Any, dict[str, str]]:
+        """Status, the body (JSON read), and the header fields in lower case."""
+        octets = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self.base + path, octets)
+        for name, value in fields.items():
+            request.add_header(name.replace("_", "-"), value)
+        if credentials:
+            request.add_header("Authorization", credentials)
+        if octets is not None:
+            request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, context=self._trust, timeout=20) as response:
+                status, found, headers = response.status, response.read(), response.headers
+        except urllib.error.HTTPError as error:
+            status, found, headers = error.code, error.read(), error.headers
+        lower = {name.lower(): value for name, value in headers.items()}
+        return status, json.loads(found) if "json" in lower.get("content-type", "") else found, lower
+
+    def call(self, name: str, credentials: str, **arguments: Any) -> Any:
+        status, found, _ = self.ask(
+            "/jmap/api", {"using": MAIL, "methodCalls": [[name, {"accountId": "A1", **arguments}, "c"]]}, credentials
+        )
+        assert status == 200, found
+        answered, response, _ = found["methodResponses"][0]
+        assert answered == name, response
+        return response
+
+
+def basic(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def made(server: Pillarbox, label: str) -> str:
+    """A new app password."""
+    found = re.search(r"\b(?:[a-z0-9]{4}-){2,}[a-z0-9]{4}\b", on_terminal("app-password", "add", ADA, label, data=server.data))
+    assert found
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
+    data = new_data(tmp_path_factory.mktemp("jmap") / "data")
+    with Pillarbox(data, protocols=("smtp", "imap", "https")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def app_password(server: Pillarbox) -> str:
+    return made(server, "phone")
+
+
+def test_discovery_leads_to_the_session_object(server: Pillarbox) -> None:
+    client = Client(server)
+    status, found, _ = client.ask("/.well-known/jmap", credentials=basic(ADA, PASSWORD))
+    assert status == 200 and found["username"] == ADA and found["primaryAccounts"]["urn:ietf:params:jmap:mail"] == "A1"
+    assert found["apiUrl"].startswith("https://mail.home.example:") and "{blobId}" in found["downloadUrl"]
+
+
+def test_credentials(server: Pillarbox, app_password: str) -> None:
+    client = Client(server)
+    for good in (basic(ADA, PASSWORD), basic(ADA, app_password), "Bearer " + bearer(ADA, app_password)):
+        assert client.ask("/jmap/session", credentials=good)[0] == 200
+    for wrong in (basic(ADA, "wrong"), "Bearer x", "Basic !!", "Digest x", "Basic " + base64.b64encode(b"\xff:\xff").decode()):
+        status, found, fields = client.ask("/jmap/session", credentials=wrong)
+        assert (status == 401 and "wrong" in found["detail"]) or "cannot be read" in found["detail"]
+        assert fields["www-authenticate"].startswith("Basic")
+    status, _, fields = client.ask("/jmap/api", {}, Origin="https://evil.example")
+    assert status == 401 and "www-authenticate" not in fields
+
+
+def test_a_message_by_smtp_is_read_changed_and_seen_by_imap(server: Pillarbox, app_password: str) -> None:
+    client, me = Client(server), "Bearer " + bearer(ADA, app_password)
+    state = client.call("Email/get", me, ids=[])["state"]
+    imap = Reader(server.ports["imap"], ADA)
+    imap.ok(b"SELECT INBOX")
+    imap.append("INBOX", [MESSAGE])
+    changes = client.call("Email/changes", me, sinceState=state)
+    (one,) = changes["created"]
+    found = client.call(
+        "Email/get", me, ids=[one], properties=["subject", "attachments", "bodyValues", "blobId"], fetchTextBodyValues=True
+    )["list"][0]
+    assert found["subject"] == "plan" and found["bodyValues"]["1"]["value"] == "Hello Ada"
+    client.call("Email/set", me, update={one: {"keywords/$flagged": True}})
+    assert any(b"\\Flagged" in line for line in imap.ok(b"FETCH 1 (FLAGS)"))
+    status, octets, fields = client.ask(f"/jmap/download/A1/{found['blobId']}/a%20%C3%BC.eml", credentials=me)
+    assert status == 200 and octets == MESSAGE and fields["content-disposition"] == "attachment; filename*=UTF-8''a%20%C3%BC.eml"
+    evil = found["attachments"][0]
+    status, octets, fields = client.ask(f"/jmap/download/A1/{evil['blobId']}/evil.html?accept=text/html", credentials=me)
+    assert (status, octets) == (200, b"<b>hi</b>") and fields["content-type"] == "application/octet-stream"
+    assert fields["content-security-policy"].startswith("sandbox") and fields["x-content-type-options"] == "nosniff"
+    for nothing in ("A1/B999", "A1/B1-9", "A2/B1", "A1/x"):
+        assert client.ask(f"/jmap/download/{nothing}/x", credentials=me)[0] == 404
+
+
+def test_requests_that_are_none_are_refused_with_the_error_s_type(server: Pillarbox, app_password: str) -> None:
+    client, me = Client(server), "Bearer " + bearer(ADA, app_password)
+    many = [["Core/echo", {}, "c"]] * 17
+    wrong = (
+        ([], "notRequest"),
+        ({"using": ["x"], "methodCalls": []}, "unknownCapability"),
+        ({"using": MAIL, "methodCalls": many}, "limit"),
+    )
+    for body, kind in wrong:
+        status, found, fields = client.ask("/jmap/api", body, me)
+        assert status == 400 and fields["content-type"] == "application/problem+json"
+        assert found["type"] == f"urn:ietf:params:jmap:error:{kind}"
+
+
+def test_a_removed_app_password_is_refused_at_once(server: Pillarbox) -> None:
+    client = Client(server)
+    word = made(server, "old")
+    assert client.ask("/jmap/session", credentials=basic(ADA, word))[0] == 200
+    pillarbox("app-password", "remove", ADA, "old", data=server.data)
+    assert client.ask("/jmap/session", credentials=basic(ADA, word))[0] == 401
