@@ -13,7 +13,7 @@ from appliance.mail.ids import AccountId
 from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.account_messages import AccountMessage, account_messages
-from appliance.store.body_readers import StoredMessage, header_octets
+from appliance.store.body_readers import StoredMessage
 from appliance.store.store import Store
 
 from .api import JmapApi
@@ -86,7 +86,7 @@ class JmapService:
 
     async def _opened(self, message: AccountMessage, section: str) -> Blob | None:
         body = await self._store.bodies.open_body(message.body)
-        opened = StoredMessage(message.prefix, message.parts, len(message.prefix) + header_octets(message.parts), body)
+        opened = StoredMessage(message.prefix, message.parts, body)
         await opened.open()
         if not section:
             return Blob(octets_of(opened, 0, opened.octets), opened.octets, "message/rfc822")
