@@ -128,6 +128,11 @@ class Connection:
         """Whether the client has sent something behind the command that runs."""
         return bool(self._ahead) or self.reader.pending() > 0
 
+    async def wait(self, timeout_s: float) -> None:
+        """Return when the client has sent something."""
+        while not self.pending():
+            await self._receive(timeout_s)
+
     async def _receive(self, timeout_s: float) -> None:
         """Feed the reader with what comes next, which may be nothing yet."""
         if self._compression is None:

@@ -60,6 +60,19 @@ class SequenceNumbers(Enum):
     MUST_STAY = "must stay"
 
 
+class Background(Protocol):
+    """What is sent while the client sends nothing. `wait` and `send` may raise StoreError; `send` PeerGone and PeerSlow as well."""
+
+    async def wait(self) -> None:
+        """Return once there is something to send."""
+
+    async def send(self) -> None:
+        """Send it."""
+
+    def close(self) -> None:
+        """Nothing more is watched."""
+
+
 class Session(Protocol):
     """What a command may use of the session it runs in.
 
@@ -76,6 +89,8 @@ class Session(Protocol):
     after_completion: Callable[[], Awaitable[None]] | None
     """Called once, when the tagged response of this command has been sent: STARTTLS's handshake."""
     login_failures: int
+    background: "Background | None"
+    """What is sent while the client sends nothing, also between commands; ended by `end_background`."""
 
     # --- the client ---------------------------------------------------------------------------
 
@@ -150,6 +165,9 @@ class Session(Protocol):
 
     def deselect(self) -> None:
         """Close the selected mailbox, if there is one, and return to State.AUTHENTICATED; nothing is expunged."""
+
+    def end_background(self) -> None:
+        """Send nothing more between commands."""
 
     def sign_out(self) -> None:
         """Back to State.NOT_AUTHENTICATED, with nothing kept of what was enabled or selected (RFC 8437 §3)."""

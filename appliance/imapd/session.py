@@ -1,7 +1,7 @@
 """One IMAP session from greeting to logout: which command is allowed in which state, and how it is answered.
 
 TRANSITIONS is the state diagram of RFC 9051 §3. Commands run strictly one after the other, so pipelined ones are never ambiguous
-(RFC 9051 §5.5). Changes made by other sessions are sent before each tagged response, EXPUNGE only where sequence numbers may
+(RFC 9051 §5.5). Background made by other sessions are sent before each tagged response, EXPUNGE only where sequence numbers may
 change (RFC 9051 §7.5.1). Refusals are Completions; errors become Completions in one place (`errors.py`); an unexpected exception ends
 this session alone, through the listener's guard.
 """
@@ -21,8 +21,9 @@ from appliance.protocol.imap.tokens import Tokens
 from .client import UpdateFormat
 from .completion import Completion, bad
 from .connection import Connection
-from .contract import Command, SequenceNumbers, State
+from .contract import Background, Command, SequenceNumbers, State
 from .errors import SessionOver, answer_of
+from .watch import watched
 
 if TYPE_CHECKING:
     from appliance.auth.identity import Identity
@@ -76,6 +77,7 @@ class ImapSession:
 
     __slots__ = (
         "after_completion",
+        "background",
         "connection",
         "context",
         "enabled",
@@ -101,6 +103,7 @@ class ImapSession:
         """Called once, when the tagged response of this command has been sent: STARTTLS's handshake."""
         self.tag = b""
         """Tag of the command that runs or was read last: ESEARCH responses name it (RFC 4731 §2)."""
+        self.background: Background | None = None
         self.errors = 0
         self.login_failures = 0
         self.opened_mono = trio.current_time()
@@ -201,7 +204,13 @@ class ImapSession:
             selected.close()
             self.move(SessionEvent.DESELECTED)
 
+    def end_background(self) -> None:
+        if self.background is not None:
+            self.background.close()
+            self.background = None
+
     def sign_out(self) -> None:
+        self.end_background()
         self.deselect()
         self.forget()
         self.identity = None
@@ -240,12 +249,15 @@ class ImapSession:
         try:
             self.queue(b"* OK [CAPABILITY ", self.registry.capability(self), b"] ", self.options.host.encode(), b" Pillarbox ready.\r\n")
             while self.state is not State.LOGOUT:
+                if self.background is not None and not self.connection.pending():
+                    await watched(self, self.background, lambda: self.connection.wait(self._timeout_s()))
                 await self._handle(await self.connection.event(self._timeout_s()))
             await self.flush()
         except SessionOver as over:
             code = b"[" + over.code + b"] " if over.code else b""
             await self.connection.send_bye(b"* BYE " + code + over.text + b"\r\n")
         finally:
+            self.end_background()
             self.deselect()
             self.state = State.LOGOUT
 

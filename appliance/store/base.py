@@ -7,6 +7,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.description import Describe
 
 from . import loading
+from .account_watch import AccountWatches
 from .bodies import Bodies
 from .body_readers import StoredMessage
 from .column_cache import ColumnCache
@@ -36,6 +37,7 @@ class StoreBase:
         self.describe = describe
         self.described_by = describe().finish().described_by
         self.mailbox_cache = MailboxCache()
+        self.watches = AccountWatches()
         self.columns = ColumnCache()
         self.quotas = Quota(quota_of)
         self.outboxes = Outboxes(bodies)

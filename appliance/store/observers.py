@@ -18,8 +18,9 @@ from dataclasses import dataclass, fields
 
 from appliance.database.writer import Transaction
 from appliance.mail.clock import Clock
-from appliance.mail.ids import AccountId, BodyId, MailboxId
+from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
+from .account_watch import key_of
 from .quota import Quota
 
 MessageObserver = Callable[[Transaction, MailboxId, Sequence[int]], object]
@@ -72,5 +73,6 @@ class Effects:
             call(transaction, mailbox, uids)
 
     def mailbox_changed(self, transaction: Transaction, account: AccountId) -> None:
+        transaction.touched(key_of(account), ModSeq(1))
         for call in self.observers.mailbox_changed:
             call(transaction, account)

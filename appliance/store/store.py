@@ -76,6 +76,7 @@ class Store(StoreBase):
         """
         store = cls(database, bodies, describe=describe, quota_of=quota_of, observers=observers, clock=clock)
         database.watch(store.mailbox_cache.touched)
+        database.watch(store.watches.touched)
         await database.read(store.quotas.load)
         return store
 

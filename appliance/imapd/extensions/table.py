@@ -22,6 +22,7 @@ from .metadata import EXTENSION as METADATA
 from .move import EXTENSION as MOVE
 from .multiappend import EXTENSION as MULTIAPPEND
 from .namespace import EXTENSION as NAMESPACE
+from .notify import EXTENSION as NOTIFY
 from .objectid import EXTENSION as OBJECTID
 from .partial import EXTENSION as PARTIAL
 from .preview import EXTENSION as PREVIEW
@@ -53,6 +54,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     UTF8_ACCEPT,
     UNAUTHENTICATE,
     IDLE,
+    NOTIFY,
     NAMESPACE,
     CHILDREN,
     SPECIAL_USE,
