@@ -23,10 +23,10 @@ from appliance.config.time_zone import set_time_zone
 from appliance.control.local_socket import ControlServer
 from appliance.database.scrub import scrub
 from appliance.mail.errors import SetupError
-from appliance.protocol.imap.envelope_fields import searched_text
+from appliance.protocol.imap.envelope_fields import searched_texts
 from appliance.runtime import clock as clocks
 from appliance.runtime.identity import needed_to_start
-from appliance.runtime.memory import keep_for_good
+from appliance.runtime.memory import give_back, keep_for_good
 from appliance.runtime.notify import Notifier
 from appliance.runtime.supervisor import Ending, Supervisor, Task
 from appliance.status.events import OrphanedBodies, ServerState, bodies_missing
@@ -185,7 +185,9 @@ class OpenServer:
     def _search_filling(self) -> SearchFilling | None:
         components = self._components
         index = components.search_index
-        return SearchFilling(components.store, index, components.clock, described=searched_text) if index is not None else None
+        if index is None:
+            return None
+        return SearchFilling(components.store, index, components.clock, described=searched_texts, give_back=give_back)
 
     def _reclaim(self) -> Reclaim:
         components, publish = self._components, self._components.board.publish

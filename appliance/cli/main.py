@@ -50,7 +50,7 @@ STATUS_S = 20.0
 CREATING = (controls.AddAccount, controls.AddDomain)
 """Requests that may create a data directory."""
 
-OWN_NAMES = ("lock", "control.sock", "bodies", "certificates", "dkim", "lost+found", "pillarbox.db-wal", "pillarbox.db-shm")
+OWN_NAMES = ("lock", "control.sock", "bodies", "search", "certificates", "dkim", "lost+found", "pillarbox.db-wal", "pillarbox.db-shm")
 """What a directory without a database may hold: what the start of a server checks by itself, and the file system's own."""
 
 KEEPS_ROOT = ("import", "export")

@@ -25,14 +25,21 @@ WORD_CHARACTERS = 24
 COMMON = 5
 """A word is common when one message in five has it."""
 END = "\n\n"
+ENVELOPE_FIELDS = ("from", "to", "cc", "bcc", "subject")
+"""Searched in the ENVELOPE (RFC 9051 §6.4.4)."""
+FIELD_CHARACTERS = 300
+"""A longer text of a field is not kept: the message is a candidate."""
+SAMPLE = 100
+"""Texts in which common words are looked for first, so that not every word of a batch is counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageIndexText:
-    """Folded text of one message; None: too much to be indexed."""
+    """Folded text of one message. `fields` are the texts of ENVELOPE_FIELDS as a search compares them, None where one is not kept."""
 
     header: str
     body: str
+    fields: "tuple[str | None, ...]" = ()
 
 
 def indexable(text: str) -> str:
@@ -56,20 +63,22 @@ def terms_of(needle: str) -> list[str]:
 
 
 def message_index_text(
-    parts: bytes, prefix_octets: int, header_octets: int, described: str
+    parts: bytes, prefix_octets: int, header_octets: int, described: Sequence[str]
 ) -> Generator[tuple[int, int], bytes, MessageIndexText | None]:
-    """Read a message as `message_search` does; `described` is what else a search compares with, the texts of its ENVELOPE."""
+    """Read a message as `message_search` does; `described` are the texts of ENVELOPE_FIELDS in its ENVELOPE."""
     header = yield 0, min(header_octets, HEADER_READ_OCTETS)
     texts = _Collected()
     texts.part_header(header)
     if b"=?" in header or not header.isascii():  # a field may decode otherwise alone than among the others
         for field in fields(header):
             texts.part_header(header[field.value_start : field.end])
-    texts.headers.append(folded(described))
+    envelope = [folded(text) for text in described]
+    texts.headers += envelope
     yield from body_texts(parts, prefix_octets, header, texts)
     if texts.room < 0:
         return None
-    return MessageIndexText(indexable("\n".join(texts.headers) + END), indexable("".join(texts.bodies) + END))
+    kept = tuple([text if len(text) <= FIELD_CHARACTERS and text == indexable(text) else None for text in envelope])
+    return MessageIndexText(indexable("\n".join(texts.headers) + END), indexable("".join(texts.bodies) + END), kept)
 
 
 class _Collected:
@@ -115,20 +124,20 @@ def common_words(bodies: Sequence[str]) -> dict[str, list[int]]:
     A word is what stands between white space, so it is found where the text is scanned as well.
     """
     counted: Counter[str] = Counter()
-    words_of = [set(body.split()) for body in bodies]
-    for words in words_of:
-        counted.update(words)
-    least = max(len(bodies) // COMMON, 4)
+    sample = bodies[:: max(len(bodies) // SAMPLE, 1)]
+    for body in sample:
+        counted.update(set(body.split()))
+    least = max(len(sample) // COMMON, 4)
     common = {word for word, count in counted.most_common(WORDS) if count >= least and len(word) <= WORD_CHARACTERS}
     found: dict[str, list[int]] = {word: [] for word in sorted(common)}
-    for number, words in enumerate(words_of):
-        for word in words & common:
+    for number, body in enumerate(bodies):
+        for word in common.intersection(body.split()):
             found[word].append(number)
     return found
 
 
-Described = Callable[[bytes], str]
-"""The texts of a stored ENVELOPE that searches compare with, one a line."""
+Described = Callable[[bytes], Sequence[str]]
+"""The texts of ENVELOPE_FIELDS in a stored ENVELOPE, as searches compare them before folding."""
 
 
 def packed_numbers(numbers: Iterable[int]) -> bytes:

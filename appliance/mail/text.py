@@ -8,6 +8,7 @@ import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from .content import read_content
 from .encoding import decode_text, decode_words
@@ -18,6 +19,7 @@ from .query import folded
 HELD_OCTETS = 64 * 2**10
 """A line longer than this is decoded in chunks; a character may be lost between them."""
 _FOLD = re.compile(rb"\n[ \t]+")
+_COLON = re.compile(rb"[ \t]*:")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 
 
@@ -34,9 +36,16 @@ def field_texts(block: bytes, name: str) -> list[str]:
 
 def text_charset(block: bytes) -> str | None:
     """The charset of the part with that header (RFC 2045 §5.2: text by default); None when its body is not text."""
-    found = {
-        name: [unfold(block[start:end]) for start, end in _value_ranges(block, name)] for name in (b"content-type", b"content-disposition")
-    }
+    found = [
+        tuple([unfold(block[start:end]) for start, end in _value_ranges(block, name)]) for name in (b"content-type", b"content-disposition")
+    ]
+    return _charset_of(*found)
+
+
+@lru_cache(maxsize=64)
+def _charset_of(types: tuple[bytes, ...], dispositions: tuple[bytes, ...]) -> str | None:
+    """Most messages of a mailbox share a few values: parsing them again was a third of a scan."""
+    found = {b"content-type": list(types), b"content-disposition": list(dispositions)}
     content = read_content({name: values for name, values in found.items() if values})
     if content.type is not None and content.type.lower() not in (b"text", b"message"):
         return None
@@ -46,12 +55,20 @@ def text_charset(block: bytes) -> str | None:
 
 def _value_ranges(block: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:
     """Offsets of the values of the fields of a lower-case name; fields before the first match are skipped by one search."""
-    first = re.search(rb"^" + re.escape(wanted) + rb"[ \t]*:", block, re.IGNORECASE | re.MULTILINE)
-    if first is not None:
-        shift = first.start()
+    shift = _first_field(block, wanted)
+    if shift >= 0:
         for field in fields(block[shift:]):
             if field.name.lower() == wanted:
                 yield field.value_start + shift, field.end + shift
+
+
+def _first_field(block: bytes, wanted: bytes) -> int:
+    """Where the first field of a lower-case name begins, -1 without one (a regular expression takes ten times as long)."""
+    lower = b"\n" + block.lower()
+    at = lower.find(b"\n" + wanted)
+    while at >= 0 and not _COLON.match(lower, at + 1 + len(wanted)):
+        at = lower.find(b"\n" + wanted, at + 1)
+    return at
 
 
 class PartText:

@@ -26,7 +26,7 @@ from types import TracebackType
 
 from appliance.mail.errors import SetupError
 
-DIRECTORIES = ("bodies", "certificates", "dkim")
+DIRECTORIES = ("bodies", "search", "certificates", "dkim")
 READ_ONLY = "Failing SD cards become read-only: save the mail with `pillarbox export --all TARGET`, then remount or replace the card."
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

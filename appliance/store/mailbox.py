@@ -156,12 +156,16 @@ class Mailbox:
             known.message_ids = ids
         if not ids.ids:
             return None
-        found = await index.look_up(self.info.account, leaves, min(ids.ids), max(ids.ids))
+        found = await index.look_up(self.info.account, leaves, ids.lowest, ids.highest)
         if not found.ranges:
             index.scanned(self.info.account, len(ids.ids))
             return None
-        index.scanned(self.info.account, len(ids.unindexed(found)))
         return found, ids
+
+    def scanned(self, messages: int) -> None:
+        """A search had to scan so many messages that are not indexed yet."""
+        if self._store.search_index is not None:
+            self._store.search_index.scanned(self.info.account, messages)
 
     async def has_keyword_room(self) -> bool:
         """Whether a message could get a new keyword now: a bit has no name, or one that no message carries (see `keywords`)."""
@@ -269,11 +273,11 @@ class Mailbox:
         """The messages of the first rows, as many as fit in `octets` (at least one), in one read: FETCH and RETR in bulk."""
         return await self._store.messages(rows, octets)
 
-    async def examine(self, rows: Sequence[Row], work: Callable[[Row, bytes], T], octets: int = 256 * 1024) -> list[T | StoredMessage]:
+    async def examine(self, rows: Sequence[Row], work: Callable[[Row, bytes], T], octets: int = 512 * 1024) -> list[T | StoredMessage]:
         """`work(row, prefix and body)` on the reader's thread for the first rows, as many as fit in `octets` (at least one).
 
         In place of its result stands the message itself where its octets are not read at once (large, or gone). `work` is short: a scan of
-        20,000 small messages costs a hop to the thread for 80 of them, and no other hop.
+        20,000 small messages costs a hop to the thread for 150 of them, and no other hop.
         """
         store = self._store
         return await store.database.read(lambda connection: loading.examined(connection, store.bodies, rows, octets, work))

@@ -6,35 +6,46 @@ An entry never changes, so the arrays are only added to; those of expunged messa
 
 import sqlite3
 from array import array
-from dataclasses import dataclass
+from bisect import bisect_left
 from itertools import compress
+from operator import lt
 
 from appliance.mail.ids import MailboxId, ModSeq
 
 from .messages import numbers
 from .search_found import TextHits
 
+SEVERAL = 16
+"""A bisection costs as much as looking at so many entries."""
 
-@dataclass(frozen=True, slots=True)
+
 class MessageIds:
     """Ascending UIDs with the message at each. Complete up to `modseq`."""
 
-    modseq: ModSeq
-    uids: "array[int]"
-    ids: "array[int]"
+    __slots__ = ("_ascending", "highest", "ids", "lowest", "modseq", "uids")
+
+    def __init__(self, modseq: ModSeq, uids: "array[int]", ids: "array[int]") -> None:
+        self.modseq = modseq
+        self.uids = uids
+        self.ids = ids
+        self.lowest = min(ids, default=0)
+        self.highest = max(ids, default=0)
+        self._ascending = all(map(lt, ids, ids[1:]))
+        """Nothing was copied or moved here: an id is found by bisection."""
 
     def chosen(self, ids: frozenset[int]) -> list[int]:
-        """The UIDs of those messages; there may be some that are gone."""
+        """The UIDs of those messages, ascending; there may be some that are gone."""
+        if not ids:
+            return []
+        if self._ascending and len(ids) < len(self.ids) // SEVERAL:
+            places = [(bisect_left(self.ids, message), message) for message in sorted(ids)]
+            return [self.uids[at] for at, message in places if at < len(self.ids) and self.ids[at] == message]
         return list(compress(self.uids, map(ids.__contains__, self.ids)))
 
     def unindexed(self, found: TextHits) -> list[int]:
         """The UIDs of messages that the index does not cover."""
-        if not self.ids:
+        if len(found.ranges) == 1 and found.ranges[0][0] <= self.lowest and self.highest <= found.ranges[0][1]:
             return []
-        if len(found.ranges) == 1:
-            first, last = found.ranges[0]
-            if first <= min(self.ids) and max(self.ids) <= last:
-                return []
         return [uid for uid, message in zip(self.uids, self.ids, strict=True) if not found.covers(message)]
 
 
@@ -48,6 +59,7 @@ def grown(connection: sqlite3.Connection, mailbox: MailboxId, known: MessageIds 
     ).fetchone()
     newer = sorted(zip(numbers(uids), numbers(ids), strict=True))
     if known is not None and not newer:
-        return MessageIds(modseq, known.uids, known.ids)
+        known.modseq = modseq
+        return known
     more = array("I", [one for one, _ in newer]), array("q", [one for _, one in newer])
     return MessageIds(modseq, *more) if known is None else MessageIds(modseq, known.uids + more[0], known.ids + more[1])

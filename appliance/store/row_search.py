@@ -6,6 +6,7 @@ hop to a thread and 1 ms. A query that needs more than these columns has no cond
 
 # ruff: noqa: S608 - conditions are words of ours, values are always parameters
 
+import json
 import sqlite3
 from array import array
 from collections.abc import Sequence
@@ -13,8 +14,6 @@ from collections.abc import Sequence
 from appliance.mail.flags import KEYWORD_SHIFT
 from appliance.mail.ids import MailboxId
 from appliance.mail.query import And, ArrivedAt, Dated, DateKind, Everything, Flagged, Not, Or, Query, Size
-
-from .messages import numbers
 
 DAY_S = 86_400
 DEPTH = 50
@@ -69,4 +68,4 @@ def uids_among(connection: sqlite3.Connection, mailbox: MailboxId, lo: int, hi: 
         f"SELECT group_concat(CASE WHEN {where[0]} THEN uid END), count(*) FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ?",
         (*where[1], mailbox, lo, hi),
     ).fetchone()
-    return array("I", sorted(numbers(found))), count
+    return array("I", sorted(json.loads(f"[{found or ''}]"))), count  # half the time of `numbers`, and all may match

@@ -13,7 +13,7 @@ be read now is tried again later; other errors end the task.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -31,12 +31,12 @@ from .base import StoreBase
 from .body_readers import StoredMessage, header_octets
 from .loading import OPENING
 from .redescription import AT_ONCE, remade
-from .search_index import MARK, NEW, SearchIndex, erase
-from .search_shard import MESSAGES, ShardInfo, add, create, ids_of, install, remove
+from .search_index import MARK, SearchIndex, erase
+from .search_shard import NEW, ShardInfo, add, close, create, ids_of, install, is_full, remove
 from .values import Row, Want
 
 BATCH = 500
-BATCH_CHARACTERS = 6 * 2**20
+BATCH_CHARACTERS = 3 * 2**20
 """Text of one batch; held in memory twice while it is written."""
 CHUNK_ROWS = 64
 CHUNK_OCTETS = 256 * 2**10
@@ -67,13 +67,25 @@ class _Place(NamedTuple):
 
 
 class SearchFilling:
-    """The background run; the one of its kind in a process. `described` gives the texts of an ENVELOPE."""
+    """The background run; the one of its kind in a process. `described` gives the texts of an ENVELOPE; `give_back` is called when the
+    memory of its work is free."""
 
-    def __init__(self, store: StoreBase, index: SearchIndex, clock: Clock, *, described: Described, octets_a_s: float = OCTETS_A_S) -> None:
+    def __init__(
+        self,
+        store: StoreBase,
+        index: SearchIndex,
+        clock: Clock,
+        *,
+        described: Described,
+        give_back: Callable[[], object] = lambda: None,
+        octets_a_s: float = OCTETS_A_S,
+    ) -> None:
         self._store = store
         self._index = index
         self._clock = clock
         self._described = described
+        self._give_back = give_back
+        self._written = False
         self._octets_a_s = octets_a_s
         self._next_id = 0
         self._day = 0.0
@@ -81,28 +93,37 @@ class SearchFilling:
     async def run(self) -> None:
         """For ever."""
         self._store.database.watch(lambda _: self._index.wake.set())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._close_unused)
+            nursery.start_soon(self._fill_for_ever)
+
+    async def _close_unused(self) -> None:
+        while True:
+            await self._index.opened.wait()
+            while self._index.used:
+                self._index.used = False
+                await trio.sleep(CLOSE_S)
+            await self._index.close_files()
+            self._give_back()
+
+    async def _fill_for_ever(self) -> None:
         await trio.sleep(START_S)
         while True:
             self._index.wake, self._index.demand = trio.Event(), trio.Event()
+            begun_mono = trio.current_time()
             try:
                 await self.catch_up()
                 await self._rebuild_old()
             except (StoreError, sqlite3.Error, OSError):
                 await trio.sleep(AGAIN_S)
                 continue
-            await self._wait()
-
-    async def _wait(self) -> None:
-        """Until mail has changed and LOOK_S are over, a search wants more, or a day has passed."""
-        begun_mono = trio.current_time()
-        while trio.current_time() < begun_mono + DAY_S:
-            with trio.move_on_after(CLOSE_S if self._index.looked_up else DAY_S):
+            if self._written:
+                self._written = False
+                self._give_back()
+            with trio.move_on_after(DAY_S):
                 await self._index.wake.wait()
-                break
-            if self._index.looked_up:
-                await self._index.close_files()
-        with trio.move_on_after(max(begun_mono + LOOK_S - trio.current_time(), 0)):
-            await self._index.demand.wait()
+            with trio.move_on_after(max(begun_mono + LOOK_S - trio.current_time(), 0)):
+                await self._index.demand.wait()
 
     async def catch_up(self, least: int = BATCH) -> None:
         """Index all accounts of which `least` messages are not indexed, those a search wants, and ranges that were lost."""
@@ -140,25 +161,24 @@ class SearchFilling:
     async def _write(self, account: AccountId, first: int, texts: Texts, last: int) -> None:
         """Add a batch for the range from `first` to `last`: to the file that ends before it, or to a new one."""
         index = self._index
+        self._written = True
         await self._store.database.write(
             lambda transaction: transaction.execute(
                 "INSERT INTO meta VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = max(value, ?2)", (MARK, last)
             )
         )
         shards = index.shards.setdefault(account, [])
-        before = next((shard for shard in shards if shard.last + 1 == first), None)
-        if before is not None and before.messages + len(texts) > MESSAGES:
-            before = None
+        before = next((shard for shard in shards if shard.last + 1 == first and not shard.closed), None)
         begun_at = int(self._clock.wall_s())
 
         def work() -> ShardInfo:
             if before is not None:
-                return add(before, texts, last)
+                return _closed_if_full(add(before, texts, last))
             directory = index.directory_of(account)
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = directory / f"{first:016d}.db"
             remove(path)
-            return add(create(path, first, begun_at, index.origin), texts, last)
+            return _closed_if_full(add(create(path, first, begun_at, index.origin), texts, last))
 
         try:
             written = await index.write_hop(work)
@@ -297,9 +317,14 @@ class SearchFilling:
         shards = index.shards.get(account, [])
         if shard in shards and account not in index.gone:
             await index.write_hop(lambda: install(new, shard.path))
-            shards[shards.index(shard)] = replace(built, path=shard.path)
+            built = replace(built, path=shard.path)
+            shards[shards.index(shard)] = await index.write_hop(lambda: close(built)) if shard.closed else built
         else:
             await index.write_hop(lambda: remove(new))
+
+
+def _closed_if_full(shard: ShardInfo) -> ShardInfo:
+    return close(shard) if is_full(shard, BATCH) else shard
 
 
 def _gaps(shards: Sequence[ShardInfo]) -> list[tuple[int, int | None]]:

@@ -9,11 +9,12 @@ from appliance.mail.query import And, Or, Query
 
 
 class Lookup(NamedTuple):
-    """One needle to look up: in the text of the header, of the body, or of both."""
+    """One needle to look up: in the text of the header, of the body, or of both; or in one of ENVELOPE_FIELDS."""
 
     needle: str
     header: bool
     body: bool
+    field: str = ""
 
 
 class Hits(NamedTuple):

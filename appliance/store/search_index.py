@@ -26,17 +26,17 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from appliance.mail.ids import AccountId
+from appliance.mail.index_text import ENVELOPE_FIELDS
 from appliance.mail.query import BodyHas, HeaderHas, Query, TextHas
 
 from .base import StoreBase
 from .search_found import Hits, Lookup, TextHits
-from .search_shard import DamagedShard, ShardInfo, ShardReader, read_info, remove
+from .search_shard import NEW, DamagedShard, ShardInfo, ShardReader, read_info, remove
 
 T = TypeVar("T")
 OPEN_FILES = 24
 """Files kept open between look-ups; 100,000 messages have 25. Each costs some 100 KB."""
 MARK = "search_mark"
-NEW = ".new"
 
 
 class Hop(Protocol):
@@ -48,8 +48,8 @@ class Hop(Protocol):
 def lookup_of(leaf: Query) -> Lookup | None:
     """What to look up for a leaf of a query; None for one that is not about text."""
     match leaf:
-        case HeaderHas(_, needle) if needle:
-            return Lookup(needle, header=True, body=False)
+        case HeaderHas(field, needle) if needle:
+            return Lookup(needle, header=True, body=False, field=field if field in ENVELOPE_FIELDS else "")
         case TextHas(needle) if needle:
             return Lookup(needle, header=True, body=True)
         case BodyHas(needle) if needle:
@@ -76,8 +76,10 @@ class SearchIndex:
         """Mail has changed, or what follows."""
         self.demand = trio.Event()
         """Something is to be indexed soon."""
-        self.looked_up = False
-        """A file was opened since `close_files`."""
+        self.opened = trio.Event()
+        """There are open files."""
+        self.used = False
+        """A file was used since somebody last looked here."""
         self._store = store
         self._read_hop = read_hop
         self._report = report
@@ -92,7 +94,8 @@ class SearchIndex:
         shards = [one for one in self.shards.get(account, ()) if one.first <= hi and lo <= one.last]
         if not lookups or not shards:
             return TextHits((), {})
-        self.looked_up = True
+        self.used = True
+        self.opened.set()
         answered, damaged = await self._read_hop(lambda: self._find(shards, list(lookups.values())))
         for shard, why in damaged:
             self.damaged(account, shard, why)
@@ -128,7 +131,7 @@ class SearchIndex:
 
     async def close_files(self) -> None:
         """Give the memory of open files back."""
-        self.looked_up = False
+        self.opened = trio.Event()
         await self._read_hop(self._close_files)
 
     def directory_of(self, account: AccountId) -> Path:

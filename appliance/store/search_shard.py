@@ -7,9 +7,11 @@
     | `batch`        | the ids added together, in order, and those of them that must be scanned                        |
     | `header`, `body`| FTS5 over three characters (`mail.index_text`), ids alone: no positions, no text                |
     | `common`       | words that many messages of a batch have, and the bits of those                                  |
+    | `field`        | what the fields of the ENVELOPE say, so that FROM and SUBJECT are answered without reading a row |
 
-A file is only added to, in one transaction a batch, until it is full; nothing is deleted from it: a file with messages that are gone
-is built anew beside it and takes its name. SQLite's rollback journal makes each batch whole or absent; new pages are appended, so that a
+A file is only added to, in one transaction a batch, until it is full; then its segments are merged in memory and the file written once
+more, a sixth smaller and as much quicker to search. Nothing is deleted from it: a file with messages that are gone is built anew beside
+it and takes its name. SQLite's rollback journal makes each batch whole or absent; new pages are appended, so that a
 batch is written once. Measured on 2,000 real messages: 0.57 of the text's octets in batches of 500, 0.16 ms of CPU a kB.
 Used by one thread at a time. Raises sqlite3.Error and OSError; DamagedShard for a file that is none of ours or not of this index.
 """
@@ -20,16 +22,18 @@ import os
 import sqlite3
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.mail.index_text import TERM, MessageIndexText, common_words, packed_numbers, terms_of
+from appliance.mail.index_text import ENVELOPE_FIELDS, TERM, MessageIndexText, common_words, indexable, packed_numbers, terms_of
 from appliance.mail.query import folded
 
-from .messages import numbers
+from .messages import listed, numbers
 from .search_found import Hits, Lookup
 
 MESSAGES = 4000
+FILE_OCTETS = 10 * 2**20
+"""A file is full from here on, too: it is merged in memory."""
 FORMAT = 1
 APPLICATION = 0x50425349
 """`application_id`, "PBSI"."""
@@ -39,6 +43,8 @@ WRITER_CACHE_KIB = 16 * 1024
 HASH_OCTETS = 16 * 2**20
 """Of FTS5's table of a batch: one batch is one segment."""
 BUSY_S = 20.0
+NEW = ".new"
+"""Ends the name of a file that is being built."""
 FEW = 50
 """Candidates that are read rather than proven by common words."""
 SCHEMA = (
@@ -46,9 +52,10 @@ SCHEMA = (
     f"PRAGMA application_id = {APPLICATION:d}",
     f"PRAGMA user_version = {FORMAT:d}",
     """CREATE TABLE shard(first INTEGER NOT NULL, last INTEGER NOT NULL, messages INTEGER NOT NULL, begun_at INTEGER NOT NULL,
-        origin TEXT NOT NULL)""",
+        closed INTEGER NOT NULL DEFAULT 0, origin TEXT NOT NULL)""",
     "CREATE TABLE batch(id INTEGER PRIMARY KEY, ids BLOB NOT NULL, scanned BLOB NOT NULL)",
     "CREATE TABLE common(batch INTEGER, word TEXT, messages BLOB NOT NULL, PRIMARY KEY(batch, word)) WITHOUT ROWID",
+    f"CREATE TABLE field(id INTEGER PRIMARY KEY, {', '.join([f'f_{name} TEXT' for name in ENVELOPE_FIELDS])})",
     *(
         statement
         for name in ("header", "body")
@@ -74,6 +81,8 @@ class ShardInfo:
     last: int
     messages: int
     begun_at: int
+    closed: bool
+    """Full: nothing is added to it any more."""
 
 
 def create(path: Path, first: int, begun_at: int, origin: str) -> ShardInfo:
@@ -81,8 +90,10 @@ def create(path: Path, first: int, begun_at: int, origin: str) -> ShardInfo:
     with _Connection(path, "rwc") as connection:
         for statement in SCHEMA:
             connection.execute(statement)
-        connection.execute("INSERT INTO shard VALUES(?, ?, 0, ?, ?)", (first, first - 1, begun_at, origin))
-    return ShardInfo(path, first, first - 1, 0, begun_at)
+        connection.execute(
+            "INSERT INTO shard(first, last, messages, begun_at, origin) VALUES(?, ?, 0, ?, ?)", (first, first - 1, begun_at, origin)
+        )
+    return ShardInfo(path, first, first - 1, 0, begun_at, closed=False)
 
 
 def read_info(path: Path, origin: str) -> ShardInfo:
@@ -90,12 +101,13 @@ def read_info(path: Path, origin: str) -> ShardInfo:
     try:
         with _Connection(path, "rw") as connection:  # a batch cut off by a power cut is rolled back now
             marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-            row = connection.execute("SELECT first, last, messages, begun_at, origin FROM shard").fetchone()
+            row = connection.execute("SELECT first, last, messages, begun_at, closed, origin FROM shard").fetchone()
     except sqlite3.Error as error:
         raise DamagedShard(str(error)) from error
-    if marks != [APPLICATION, FORMAT] or row is None or row[4] != origin or row[1] < row[0]:
+    if marks != [APPLICATION, FORMAT] or row is None or row[5] != origin or row[1] < row[0]:
         raise DamagedShard("it is not of this server's messages as they are read today")
-    return ShardInfo(path, *row[:4])
+    first, last, messages, begun_at, closed, _ = row
+    return ShardInfo(path, first, last, messages, begun_at, closed=bool(closed))
 
 
 def add(shard: ShardInfo, texts: "Sequence[tuple[int, MessageIndexText | None]]", last: int) -> ShardInfo:
@@ -109,11 +121,40 @@ def add(shard: ShardInfo, texts: "Sequence[tuple[int, MessageIndexText | None]]"
         for message, text in indexed:
             connection.execute("INSERT INTO header(rowid, t) VALUES(?, ?)", (message, text.header))
             connection.execute("INSERT INTO body(rowid, t) VALUES(?, ?)", (message, text.body))
+            connection.execute("INSERT INTO field VALUES(?, ?, ?, ?, ?, ?)", (message, *text.fields))
         words = common_words([text.body for _, text in indexed])
         connection.executemany("INSERT INTO common VALUES(?, ?, ?)", [(batch, word, packed_numbers(some)) for word, some in words.items()])
         connection.execute("UPDATE shard SET last = ?, messages = messages + ?", (last, len(indexed)))
         connection.execute("COMMIT")
-    return ShardInfo(shard.path, shard.first, last, shard.messages + len(indexed), shard.begun_at)
+    return replace(shard, last=last, messages=shard.messages + len(indexed))
+
+
+def is_full(shard: ShardInfo, more: int) -> bool:
+    """Is there no room for another batch of so many messages?"""
+    return shard.messages + more > MESSAGES or shard.path.stat().st_size >= FILE_OCTETS
+
+
+def close(shard: ShardInfo) -> ShardInfo:
+    """Merge a full file's segments, in memory, and write it once more beside itself; it takes its name when all of it is durable."""
+    new = shard.path.with_name(shard.path.name + NEW)
+    remove(new)
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        with _Connection(shard.path, "ro") as connection:
+            connection.backup(memory)
+        for table in ("header", "body"):
+            memory.execute(f"INSERT INTO {table}({table}) VALUES('optimize')")
+        memory.execute("UPDATE shard SET closed = 1")
+        memory.execute("VACUUM INTO ?", (str(new),))
+    finally:
+        memory.close()
+    fd = os.open(new, os.O_RDWR)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    install(new, shard.path)
+    return replace(shard, closed=True)
 
 
 def ids_of(shard: ShardInfo) -> list[int]:
@@ -142,13 +183,35 @@ class ShardReader:
     def find(self, lookup: Lookup) -> Hits | None:
         """None when the index cannot tell."""
         terms = terms_of(lookup.needle)
-        if not terms or (len(terms[0]) == 1 and terms[0].isascii()):
+        if not terms:
+            return None
+        short = len(terms[0]) < TERM
+        if lookup.field and short:
+            return self._in_field(lookup, None)
+        if short and len(terms[0]) == 1 and terms[0].isascii():
             return None
         found = set(self._scanned_ids())
         for table in [name for name, wanted in (("header", lookup.header), ("body", lookup.body)) if wanted]:
-            found.update(self._matches(table, terms) if len(terms[0]) == TERM else self._begins(table, terms[0]))
+            found.update(self._begins(table, terms[0]) if short else self._matches(table, terms))
+        if lookup.field:
+            return self._in_field(lookup, found)
         proven = self._proven(lookup.needle) & found if lookup.body and len(found) > FEW else set()
         return Hits(frozenset(found), frozenset(proven))
+
+    def _in_field(self, lookup: Lookup, among: set[int] | None) -> Hits | None:
+        """Messages whose ENVELOPE has the needle in that field, for certain; candidates where the field is not kept."""
+        needle = folded(lookup.needle)
+        if needle != indexable(needle):
+            return None
+        column = f"f_{lookup.field}"
+        where, parameters = ("", ()) if among is None else (" WHERE id IN (SELECT value FROM json_each(?))", (listed(sorted(among)),))
+        having, unknown = self._connection.execute(
+            f"SELECT group_concat(CASE WHEN instr({column}, ?) THEN id END), group_concat(CASE WHEN {column} IS NULL THEN id END)"
+            f" FROM field{where}",
+            (needle, *parameters),
+        ).fetchone()
+        certain = frozenset(numbers(having))
+        return Hits(certain.union(numbers(unknown), self._scanned_ids()), certain)
 
     def _scanned_ids(self) -> list[int]:
         rows = self._connection.execute("SELECT scanned FROM batch WHERE scanned <> x''").fetchall()

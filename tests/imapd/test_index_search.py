@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.mail.ids import Uid
-from appliance.protocol.imap.envelope_fields import searched_text
+from appliance.protocol.imap.envelope_fields import searched_texts
 from appliance.store import search_filling, search_index, search_shard
 from appliance.store.search_filling import SearchFilling
 from appliance.store.search_index import SearchIndex
@@ -98,7 +98,7 @@ class Indexed:
 
         self.index = SearchIndex(components.store, directory, read_hop=hop, write_hop=hop, report=self.said.append)
         self.filling = SearchFilling(
-            components.store, self.index, components.family.clock, described=searched_text, octets_a_s=float("inf")
+            components.store, self.index, components.family.clock, described=searched_texts, octets_a_s=float("inf")
         )
         components.store.search_index = self.index
 
@@ -129,7 +129,6 @@ async def indexed(place: Path) -> AsyncIterator[tuple[Indexed, Client]]:
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_filling, "BATCH", 7)
     monkeypatch.setattr(search_shard, "MESSAGES", 20)
-    monkeypatch.setattr(search_filling, "MESSAGES", 20)
     monkeypatch.setattr(search_filling, "LISTED", 11)
 
 

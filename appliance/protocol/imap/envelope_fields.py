@@ -108,11 +108,11 @@ def address_text(addresses: tuple[EnvelopeAddress, ...]) -> bytes:
     return b"".join(words).rstrip(b", ")
 
 
-def searched_text(octets: bytes) -> str:
-    """What SEARCH compares FROM, TO, CC, BCC and SUBJECT with, one a line: for the search index. "" for what is no ENVELOPE."""
+def searched_texts(octets: bytes) -> tuple[str, ...]:
+    """What SEARCH compares FROM, TO, CC, BCC and SUBJECT with, in that order: for the search index. Empty for what is no ENVELOPE."""
     try:
         envelope = parse_envelope(octets)
     except MisuseError:
-        return ""
-    lines = [address_text(addresses) for addresses in envelope.addresses if addresses]
-    return "\n".join([decode_words(line) for line in [*lines, envelope.subject or b""]])
+        return ("",) * 5
+    sender, _, _, *rest = envelope.addresses
+    return (*[decode_words(address_text(addresses)) for addresses in (sender, *rest)], decode_words(envelope.subject or b""))
