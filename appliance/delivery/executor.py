@@ -11,8 +11,11 @@ from typing import Any, Protocol
 from appliance.mail.address import Address
 from appliance.mail.clock import Clock
 from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.flags import HAS_ATTACHMENT, HAS_NO_ATTACHMENT
 from appliance.mail.ids import AccountId, BodyId
 from appliance.mail.options import EnvelopeOptions
+from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
+from appliance.protocol.imap.shown_parts import has_attachment
 from appliance.store.incoming import StagedBody
 from appliance.store.store import Store
 from appliance.store.values import Placed, Placement
@@ -63,7 +66,8 @@ class PlanExecutor:
         every mailbox is full and nothing is relayed, or without a queue where one is full."""
         if plan.groups and self._queue is None:
             raise StoreError(Trouble.NOT_ALLOWED, "no queue to relay this message")  # never dropped silently
-        placements = await self._placements(plan)
+        sign = HAS_ATTACHMENT if has_attachment(parse_bodystructure(body.description.bodystructure)) else HAS_NO_ATTACHMENT
+        placements = await self._placements(plan, (sign,))
         stored: list[BodyId] = []
         full: tuple[PlannedCopy, ...] = ()
 
@@ -100,9 +104,10 @@ class PlanExecutor:
 
         return execute
 
-    async def _placements(self, plan: DeliveryPlan) -> list[Placement]:
+    async def _placements(self, plan: DeliveryPlan, keywords: tuple[str, ...] = ()) -> list[Placement]:
+        """`keywords` are set beside the flags of the plan."""
         at = int(self._clock.wall_s())
-        return [Placement(mailbox=await self._mailbox(one), prefix=one.prefix, flags=one.flags, internal_at=at) for one in plan.copies]
+        return [Placement(await self._mailbox(one), one.prefix, (*one.flags, *keywords), at) for one in plan.copies]
 
     async def _mailbox(self, copy: PlannedCopy) -> Any:
         if copy.mailbox == "INBOX":

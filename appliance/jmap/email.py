@@ -17,6 +17,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.limits import HEADER_OCTETS
 from appliance.protocol.imap.bodystructure_fields import BodyPart, parse_bodystructure
 from appliance.protocol.imap.envelope_fields import parse_envelope
+from appliance.protocol.imap.shown_parts import has_attachment, shown_parts
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError, invalid
 from appliance.protocol.jmap.request import JmapLimits
@@ -27,7 +28,7 @@ from appliance.store.modseq import account_modseq
 from appliance.store.store import Store
 
 from . import body_parts
-from .body_parts import PartFacts, has_attachment, part_id, shown_parts
+from .body_parts import PartFacts, part_id
 from .email_content import VALUE_OCTETS, body_value, decoded_size, extent_of, header_block
 from .header_forms import CONVENIENT, encode_date, encode_headers, from_envelope, header_list, header_value, parse_header_property
 from .ids import encode_id, encode_state, parse_id, parse_state

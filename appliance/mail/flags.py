@@ -22,6 +22,9 @@ SYSTEM_NAMES: tuple[tuple[int, str], ...] = (
     (DRAFT, "\\Draft"),
 )
 
+HAS_ATTACHMENT, HAS_NO_ATTACHMENT = "$HasAttachment", "$HasNoAttachment"
+"""One of the two is set when a message is delivered, so that lists can show a sign; clients may change it (RFC 9979 §4)."""
+
 INBOX = "INBOX"
 SPECIAL_USE: tuple[tuple[str, str], ...] = (
     ("Drafts", "\\Drafts"),
@@ -31,6 +34,8 @@ SPECIAL_USE: tuple[tuple[str, str], ...] = (
     ("Archive", "\\Archive"),
 )
 """Mailboxes that every account has besides INBOX, subscribed from the start: (name, attribute)."""
+FURTHER_USES = ("\\Memos", "\\Snoozed")
+"""Attributes that a mailbox may be made with as well (RFC 9979 §9); what they mean is up to the clients that use them."""
 
 
 def bits_of(names: "list[str] | tuple[str, ...]") -> tuple[int, tuple[str, ...]]:

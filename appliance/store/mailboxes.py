@@ -14,7 +14,7 @@ from typing import Any
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.flags import INBOX, SPECIAL_USE
+from appliance.mail.flags import FURTHER_USES, INBOX, SPECIAL_USE
 from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 from appliance.mail.limits import MAILBOXES
 
@@ -144,7 +144,7 @@ def create(transaction: Transaction, account: AccountId, name: str, special_use:
 
 def _check_special_use(transaction: Transaction, account: AccountId, special_use: str) -> None:
     """One mailbox a use (RFC 6154 §3 lets a server refuse)."""
-    if special_use not in {use for _, use in SPECIAL_USE}:
+    if special_use not in {*FURTHER_USES, *(use for _, use in SPECIAL_USE)}:
         raise StoreError(Trouble.NOT_ALLOWED, f"{special_use} is not a use this server knows")
     if transaction.execute("SELECT 1 FROM mailbox WHERE account = ? AND special_use = ?", (account, special_use)).fetchone():
         raise StoreError(Trouble.NOT_ALLOWED, f"another mailbox is {special_use} already")

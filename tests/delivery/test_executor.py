@@ -15,6 +15,7 @@ from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.options import EnvelopeOptions
+from tests.imapd.client import signed_in
 from tests.smtpd.test_session import messages
 from tests.support.services import Components, some_components
 
@@ -55,10 +56,10 @@ def facts() -> MessageFacts:
     return MessageFacts("abc", None, len(MESSAGE), 0, EnvelopeOptions())
 
 
-async def store(components: Components, delivery_plan: DeliveryPlan, queue: "FakeQueue | None") -> Executed:
+async def store(components: Components, delivery_plan: DeliveryPlan, queue: "FakeQueue | None", octets: bytes = MESSAGE) -> Executed:
     executor = PlanExecutor(components.store, queue, components.family.clock)
     async with components.store.receive(10_000) as incoming:
-        await incoming.write(MESSAGE)
+        await incoming.write(octets)
         return await executor.store_new(delivery_plan, facts(), await incoming.finish())
 
 
@@ -66,6 +67,29 @@ async def test_copies_and_rows_in_one_commit(components: Components) -> None:
     queue = FakeQueue()
     executed = await store(components, planned(components, local(components, FRED), OUTSIDE), queue)
     assert len(executed.placed) == 1 and queue.queued == ["anna@x.example"] and len(await messages(components)) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "sign"),
+    [
+        (b"Content-Type: text/plain", b"$HasNoAttachment"),
+        (b"Content-Type: application/pdf; name=a.pdf", b"$HasAttachment"),
+        (b"Content-Type: text/plain\r\nContent-Disposition: attachment; filename=a.txt", b"$HasAttachment"),
+    ],
+)
+async def test_delivery_says_whether_there_is_an_attachment_and_nothing_else_does(
+    components: Components, headers: bytes, sign: bytes
+) -> None:
+    """RFC 9979 §4.1, §4.2: not APPEND, where flags stay what the client stored; a copy keeps what it has."""
+    octets = headers + b"\r\n\r\nb\r\n"
+    await store(components, planned(components, local(components, FRED)), None, octets)
+    client = await signed_in(components, b"INBOX")
+    assert (await client.command(b"FETCH 1 FLAGS"))[0] == [b"* 1 FETCH (FLAGS (%b \\Recent))" % sign]
+    await client.command(b"APPEND Archive {%d+}\r\n%b" % (len(octets), octets))
+    await client.command(b"COPY 1 Archive")
+    await client.command(b"SELECT Archive")
+    flags = (await client.command(b"FETCH 1:2 FLAGS"))[0]
+    assert flags == [b"* 1 FETCH (FLAGS (\\Recent))", b"* 2 FETCH (FLAGS (%b \\Recent))" % sign]
 
 
 async def test_a_queue_that_fails_leaves_no_copy(components: Components) -> None:

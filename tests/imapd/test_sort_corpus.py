@@ -83,7 +83,7 @@ RULES = (
         lambda keys, header, body: "SUBJECT" in keys and re.search(rb"=\?x-unknown\?|!!!|=\?$", _subject(header)) is not None,
     ),
     Rule(
-        "RFC 5255 §4.5: octets that are no UTF-8 are compared as U+FFFD each (Dovecot takes them for a text that sorts last)",
+        "RFC 5255 §4.6 leaves open how text that cannot be decoded is compared: each octet as U+FFFD (Dovecot takes a run of them for one)",
         ("bulk-spam-1",),
         lambda keys, header, body: (
             ("SUBJECT" in keys and not _is_utf8(_subject(header)))

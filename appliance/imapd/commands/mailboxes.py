@@ -6,7 +6,7 @@ client wrote, because the server normalized or renamed it, is announced by LIST 
 
 from typing import TYPE_CHECKING
 
-from appliance.mail.flags import SPECIAL_USE
+from appliance.mail.flags import FURTHER_USES, SPECIAL_USE
 from appliance.protocol.imap.mailbox_name import SEPARATOR, flaw
 
 from ..completion import Completion, no, ok
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..contract import Session
 
-USES = {attribute.upper().encode(): attribute for _, attribute in SPECIAL_USE}
+USES = {attribute.upper().encode(): attribute for attribute in (*(attribute for _, attribute in SPECIAL_USE), *FURTHER_USES)}
 
 
 def read_name(tokens: "Tokens") -> str:
