@@ -293,8 +293,9 @@ class ListReturn:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A search that has been done: its result in order, whether UIDs name it, and SORT's criteria."""
+    """A search that has been done: where, its result in order, whether UIDs name it, and SORT's criteria."""
 
+    selected: "Selected"
     found: "Matches"
     uid: bool
     criteria: "tuple[SortCriterion, ...] | None" = None

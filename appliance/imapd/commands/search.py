@@ -61,27 +61,47 @@ async def answer(session: "Session", search: Search, options: Options | None, ui
     """Search, arrange what was found, and send it: as ESEARCH, or without `options` as a plain response."""
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
-    _check(session, options or (), search.keys)
+    check_options(session, options or (), search.keys)
     await enable_for(session, search)
-    saves = any(option.saves for option, _ in options or ())
+    found, reported = await _found(selected, search, options or (), arranged)
+    data = _data(session, search, found, reported)
+    if options is None:
+        await _send_plain(session, arranged.word if arranged is not None else b"SEARCH", found.uids if uid else found.numbers, data)
+    elif any(not option.saves for option, _ in options):
+        answered = Answered(selected, found, uid, arranged.criteria if arranged is not None else None)
+        await session.send(await _esearch(session, answered, options, data))
+    return await finish(session, found.missing, uid)
+
+
+async def answer_mailbox(session: "Session", selected: "Selected", search: Search, options: Options, correlators: bytes) -> None:
+    """Search one of several mailboxes, and send what was found there, if anything was, with UIDs (RFC 7377 §2.1)."""
+    found, reported = await _found(selected, search, options, None)
+    if found.uids and any(not option.saves for option, _ in options):
+        data = _data(session, search, found, reported)
+        await session.send(await _esearch(session, Answered(selected, found, True), options, data, correlators))
+    if found.missing:
+        selected.note_missing()
+
+
+async def _found(selected: "Selected", search: Search, options: Options, arranged: Arranged | None) -> "tuple[Matches, Sequence[int]]":
+    """The result, and the indexes of the messages that are reported; saved where that is asked for."""
+    saves = any(option.saves for option, _ in options)
     if saves:
         selected.saved = ()  # a failed SEARCH empties the saved result (RFC 5182 §2.1)
     found = await matching(selected, search.query)
     if arranged is not None:
         found = await arranged.arrange(selected, found)
-    reported = _reported(len(found.uids), options or ())
+    reported = _reported(len(found.uids), options)
     if saves:
         selected.saved = [found.uids[at] for at in reported]
-    data = [(one.name, one.encode(found, reported)) for one in session.registry.search_data.values() if one.key in search.keys]
-    if options is None:
-        await _send_plain(session, arranged.word if arranged is not None else b"SEARCH", found.uids if uid else found.numbers, data)
-    elif any(not option.saves for option, _ in options):
-        answered = Answered(found, uid, arranged.criteria if arranged is not None else None)
-        await session.send(await _esearch(session, answered, options, data))
-    return await finish(session, found.missing, uid)
+    return found, reported
 
 
-def _check(session: "Session", options: Options, keys: frozenset[bytes]) -> None:
+def _data(session: "Session", search: Search, found: Matches, reported: Sequence[int]) -> list[tuple[bytes, bytes]]:
+    return [(one.name, one.encode(found, reported)) for one in session.registry.search_data.values() if one.key in search.keys]
+
+
+def check_options(session: "Session", options: Options, keys: frozenset[bytes]) -> None:
     names = {option.name for option, _ in options}
     for option, _ in options:
         option.check(session)
@@ -117,11 +137,13 @@ async def _send_plain(session: "Session", word: bytes, numbers: Sequence[int], d
     await session.send(*(b" (%b %b)" % pair for pair in data if pair[1]), b"\r\n")
 
 
-async def _esearch(session: "Session", answered: Answered, options: Options, data: list[tuple[bytes, bytes]]) -> bytes:
+async def _esearch(
+    session: "Session", answered: Answered, options: Options, data: list[tuple[bytes, bytes]], correlators: bytes = b""
+) -> bytes:
     """`* ESEARCH (TAG "x") UID MIN 1 MAX 9 ALL 1:9 COUNT 9 MODSEQ 12` (RFC 4731 §3.1, RFC 7162 §3.1.10)."""
     numbers = answered.found.uids if answered.uid else answered.found.numbers
     quoted = session.tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    parts = [b'* ESEARCH (TAG "%b")' % quoted]
+    parts = [b'* ESEARCH (TAG "%b"%b)' % (quoted, correlators)]
     if answered.uid:
         parts.append(b"UID")
     for option, value in options:

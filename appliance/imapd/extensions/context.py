@@ -25,7 +25,9 @@ MEMBERS = 50_000
 
 def check(session: "Session") -> None:
     """A tag that names a context already may not name another (RFC 5267 §4.3)."""
-    if session.selected is not None and any(context.tag == session.tag for context in session.selected.contexts):
+    if session.selected is None:
+        raise MisuseError("Select the mailbox whose search is to be kept up to date.")
+    if any(context.tag == session.tag for context in session.selected.contexts):
         raise MisuseError("The tag is that of a search that is kept up to date.")
 
 
@@ -33,8 +35,9 @@ async def follow(session: "Session", answered: Answered) -> bytes:
     """Keep the result up to date; sends nothing itself but a refusal."""
     from ..search_context import SearchContext
 
-    selected, found = session.selected, answered.found
-    assert selected is not None  # noqa: S101 a search has a mailbox
+    selected, found = answered.selected, answered.found
+    if selected is not session.selected:
+        return b""  # updates are for the selected mailbox alone (RFC 7377 §2.2)
     moving = any(criterion.key.changes for criterion in answered.criteria or ())
     members = len(found.uids) + sum(len(context.members) for context in selected.contexts)
     if moving or len(selected.contexts) >= CONTEXTS or members > MEMBERS:

@@ -96,7 +96,7 @@ def _score(envelope: bytes, keys: list[FieldResembles]) -> int:
 
 
 async def relevancy(session: "Session", answered: Answered) -> bytes:
-    found = await scores(session.selected, answered.found) if session.selected is not None and answered.found.uids else ()
+    found = await scores(answered.selected, answered.found) if answered.found.uids else ()
     return b"RELEVANCY (" + b" ".join([b"%d" % max(score, 1) for score in found]) + b")"
 
 

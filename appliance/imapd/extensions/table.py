@@ -21,6 +21,7 @@ from .literalplus import EXTENSION as LITERALPLUS
 from .metadata import EXTENSION as METADATA
 from .move import EXTENSION as MOVE
 from .multiappend import EXTENSION as MULTIAPPEND
+from .multisearch import EXTENSION as MULTISEARCH
 from .namespace import EXTENSION as NAMESPACE
 from .notify import EXTENSION as NOTIFY
 from .objectid import EXTENSION as OBJECTID
@@ -87,4 +88,5 @@ EXTENSIONS: tuple[Extension, ...] = (
     SORT_DISPLAY,
     THREAD,
     CONTEXT,
+    MULTISEARCH,
 )
