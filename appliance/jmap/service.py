@@ -11,13 +11,13 @@ from typing import Any
 from appliance.accounts.directory import Directory
 from appliance.mail.ids import AccountId
 from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
+from appliance.protocol.imap.shown_parts import media_type
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.account_messages import AccountMessage, account_messages
 from appliance.store.body_readers import StoredMessage
 from appliance.store.store import Store
 
 from .api import JmapApi
-from .body_parts import media_type
 from .email import EmailMethods
 from .email_content import decoded, extent_of, octets_of
 from .email_set import EmailSetMethods
