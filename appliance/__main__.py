@@ -73,7 +73,7 @@ def _serve(parse: "Callable[[], Any]") -> int:
             from appliance.app.low_ports import give_up_root
 
             give_up_root(args.data, settings)
-        return become_the_server(args.data, settings, welcome=args.special == "run")
+        return become_the_server(args.data, settings, welcome=args.special == "run", settings_file=args.settings or "")
     except SetupError as error:
         print(f"pillarbox: {error}", file=sys.stderr)
         return 2
@@ -89,7 +89,8 @@ def settings_of(args: "Any") -> "Settings":
     from appliance.mail.errors import SetupError
     from appliance.mail.protocols import PROTOCOL_NAMES
 
-    settings = read(Path(args.settings)) if args.settings else Settings()
+    own = args.data / "pillarbox.toml"
+    settings = read(Path(args.settings)) if args.settings else read(own) if own.exists() else Settings()
     if args.domain:
         settings = replace(settings, server=replace(settings.server, domain=args.domain))
     if args.listen:

@@ -20,6 +20,7 @@ from .admin_domains import DomainRequests
 from .admin_queue import QueueRequests
 from .admin_request import Running, account_of
 from .admin_server import ServerRequests
+from .admin_settings import SettingsRequests
 from .components import Components
 from .outbound import Outbound
 from .server_message import ServerMessages
@@ -40,6 +41,7 @@ class AdminApi:
             *CertificateRequests(components, running).answers(),
             *ServerRequests(components, outbound, running).answers(),
             *ServerMessages(components, outbound).answers(),
+            *SettingsRequests(components).answers(),
         ))  # fmt: skip
 
     async def ask(self, request: controls.Request) -> Response:

@@ -80,6 +80,8 @@ class Components:
     search_index: SearchIndex | None = None
     """None for an opening that answers no search."""
     setup_code: "SetupCode | None" = None
+    settings_file: Path | None = None
+    """Where the settings were read from; None for the place in the data directory (`config.settings_edit`)."""
     """What opens a running server without accounts; None where there are accounts, or no server runs."""
 
     @property

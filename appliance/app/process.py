@@ -34,9 +34,10 @@ LEAN = "lean-code"
 """A directory of the private environment; `make setup` fills it."""
 
 
-def become_the_server(data: Path, settings: "Settings", *, welcome: bool) -> int:
+def become_the_server(data: Path, settings: "Settings", *, welcome: bool, settings_file: str = "") -> int:
     """Replace this process by the server; where exec fails, run the server here and return its exit status."""
     fields: dict[str, Any] = {"data": str(data), "welcome": welcome, "settings": plain(settings), "command": sys.orig_argv[1:]}
+    fields["settings_file"] = str(Path(settings_file).resolve()) if settings_file else ""
     packed = marshal.dumps(fields)
     out, into = os.pipe()
     os.set_inheritable(out, True)
@@ -95,7 +96,8 @@ def compile_lean() -> None:
 def _serve(fields: dict[str, Any]) -> int:
     from .server import RESTART_STATUS, serve
 
-    done = serve(Path(fields["data"]), from_plain(fields["settings"]), welcome=fields["welcome"])
+    file = Path(fields["settings_file"]) if fields["settings_file"] else None
+    done = serve(Path(fields["data"]), from_plain(fields["settings"]), welcome=fields["welcome"], settings_file=file)
     if done == RESTART_STATUS:
         _restart(fields["command"])
     return done

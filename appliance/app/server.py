@@ -68,11 +68,11 @@ async def offline(data: Path) -> AsyncIterator["Control"]:
         yield AdminApi(components, outbound)
 
 
-def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
+def serve(data: Path, settings: Settings, *, welcome: bool = False, settings_file: Path | None = None) -> int:
     """Run the server until it is to stop; the exit status, RESTART_STATUS for a restart. Raises SetupError before anything is served."""
     set_time_zone(settings.server.time_zone)
     try:
-        again = trio.run(_server, data, settings, welcome)
+        again = trio.run(_server, data, settings, welcome, settings_file)
     except BaseExceptionGroup as group:  # the nursery's wrapping
         fault, rest = group.split(SetupError)
         if fault is None or rest is not None:
@@ -84,7 +84,7 @@ def serve(data: Path, settings: Settings, *, welcome: bool = False) -> int:
     return RESTART_STATUS if again else 0
 
 
-async def _server(data: Path, settings: Settings, welcome: bool) -> bool:
+async def _server(data: Path, settings: Settings, welcome: bool, settings_file: Path | None) -> bool:
     """LEDs and log for the whole life, the open server within; whether to restart."""
     basics = Basics.make()
     tried_out = welcome and sys.stdout.isatty()
@@ -94,6 +94,7 @@ async def _server(data: Path, settings: Settings, welcome: bool) -> bool:
         nursery.start_soon(basics.journal.run)
         nursery.start_soon(panel.lights)
         async with open_components(data, settings, basics) as components:
+            components.settings_file = settings_file
             ending = await OpenServer(components, panel, welcome=welcome).run()
         basics.board.publish(ServerState("stopped"))
         if ending is Ending.SHUT_DOWN:

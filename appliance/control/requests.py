@@ -58,6 +58,34 @@ class SendServerMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowSettings:
+    """What the settings file says, every editable field with its explanation, and the relays; never a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """Fields of one section as they were typed. `digest`: of the file as it was shown; "" for whatever it is now."""
+
+    section: str
+    values: dict[str, Any]
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetRelay:
+    """A relay, changed or added, by its `name` among the values; a field that is left out stays."""
+
+    values: dict[str, Any] = field(repr=False)
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRelay:
+    name: str
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ShowSetupCode:
     """The setup code of a fresh server; for the box itself only, never for the network."""
 
@@ -316,6 +344,7 @@ class Export:
 
 Request = (
     Status | SetUp | CheckSetupCode | ShowSetupCode | SendServerMessage
+    | ShowSettings | ChangeSettings | SetRelay | RemoveRelay
     | AddAccount | RemoveAccount | RestoreAccount | SetAccount | RenameAccount | DisableAccount | EnableAccount
     | ListAccounts | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes

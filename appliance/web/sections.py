@@ -40,6 +40,7 @@ def sections_of(context: WebContext, pages: Pages, log: AccessLog) -> tuple[Site
         from .pages.machine import MachinePages
         from .pages.overview import OverviewPages
         from .pages.queue import QueuePages
+        from .pages.settings import SettingsPages
 
         groups = (
             OverviewPages(context, pages),
@@ -47,6 +48,7 @@ def sections_of(context: WebContext, pages: Pages, log: AccessLog) -> tuple[Site
             DomainPages(context, pages),
             QueuePages(context, pages),
             CertificatePages(context, pages),
+            SettingsPages(context, pages),
             MachinePages(context, pages, log),
         )
         return tuple(route for group in groups for route in group.routes())

@@ -40,7 +40,7 @@ PUBLIC: dict[str, set[str]] = {
     "auth": {"connection_info", "exchange", "identity", "login", "mechanisms"},
     "certificates": {"certificates", "contents"},
     "cli": {"main", "serve"},
-    "config": {"settings", "settings_file", "settings_lines", "time_zone"},
+    "config": {"settings", "settings_edit", "settings_file", "settings_lines", "time_zone"},
     "control": {"client", "exchange", "import_result", "local_socket", "requests", "stream"},
     "database": {"check", "database", "group", "migrations", "read_only", "scrub", "writer"},
     "delivery": {"arrival", "body_chunks", "enqueuer", "executor", "generated", "intake", "local_transport", "plan", "route",
@@ -84,6 +84,7 @@ OUTSIDE: dict[str, set[str]] = {
     "argon2": {"accounts"},
     "h11": {"web"},
     "jinja2": {"web"},
+    "tomlkit": {"config"},
 }
 """Modules of the standard library and others, and the packages that may import them."""
 WALL_CLOCK = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow"), ("date", "today")}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.server import PASSWORD, Pillarbox, new_data
-from tests.support.wire import Smtp, faults
+from tests.support.wire import Smtp, eventually, faults
 from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in, violations
 from tests.web.shots import PAGES
 
@@ -41,7 +41,7 @@ def press(page: "Page", name: str) -> None:
         page.get_by_role("button", name=name, exact=True).click()
 
 
-@pytest.mark.parametrize("paths", [PAGES[:5], PAGES[5:10], PAGES[10:]], ids=["first", "second", "third"])
+@pytest.mark.parametrize("paths", [PAGES[at : at + 3] for at in range(0, len(PAGES), 3)], ids=lambda paths: paths[0])
 def test_every_page_is_accessible_and_fits_a_phone(ada: "Page", paths: tuple[str, ...]) -> None:
     found = []
     for path in paths:
@@ -190,3 +190,41 @@ def test_the_keyboard_is_enough(browser: Chromium) -> None:
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
     page.context.close()
+
+
+def test_settings_are_changed_and_a_relay_needs_the_password(server: Pillarbox, browser: Chromium) -> None:
+    page = browser.page()
+    sign_in(page, "ada@home.example", PASSWORD)
+    page.goto("/admin/settings")
+    page.locator("#s-accounts + details summary").click()
+    page.get_by_label("messages per hour").fill("many")
+    press(page, "Save [accounts]")
+    assert "whole number" in page.get_by_role("alert").inner_text() and page.get_by_label("messages per hour").input_value() == "many"
+    page.get_by_label("messages per hour").fill("50")
+    press(page, "Save [accounts]")
+    assert "They take effect with a restart." in page.get_by_role("status").inner_text()
+    page.get_by_text("Add a relay").click()
+    page.get_by_label("Name, for lists").fill("post")
+    page.get_by_label("Server of the provider").fill("smtp.provider.example")
+    page.get_by_label("User name there").fill("smith")
+    page.get_by_label("Password there").fill("relay-secret")
+    press(page, "Save the relay")
+    assert page.get_by_text("post (smtp.provider.example)").count() == 1 and "relay-secret" not in page.content()
+    assert not violations(page)
+    text = (server.data / "pillarbox.toml").read_text()
+    assert "messages_per_hour = 50" in text and "relay-secret" in text
+    press(page, "Restart the server")
+    assert eventually(lambda: loads(page, "/admin/settings") and page.get_by_text("wait for a restart").count() == 0)
+    assert page.get_by_label("messages per hour").input_value() == "50", "the session and the settings outlived the restart"
+    page.context.close()
+
+
+def loads(page: "Page", path: str) -> bool:
+    """Is the server there again?"""
+    from playwright.sync_api import Error
+
+    try:
+        answer = page.goto(path)
+    except Error:
+        return False
+    return answer is not None and answer.ok

@@ -1,0 +1,129 @@
+"""Admin requests about the settings file: what it says, and changes to it.
+
+The file is the one the server was started with, or `pillarbox.toml` in the data directory. A change names the digest of the file
+as it was shown: one that somebody changed meanwhile is told, not overwritten. Secrets are written and never shown.
+What was changed takes effect with the next start.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from appliance.config import settings_edit
+from appliance.config.settings import RelaySettings, default_of, explained
+from appliance.config.settings_file import SettingsError
+from appliance.control import requests as controls
+from appliance.control.requests import Response
+from appliance.mail.errors import SetupError
+from appliance.runtime.atomic_file import write_whole
+
+from .admin_request import Answers
+from .components import Components
+
+CHANGED = "The settings file was changed meanwhile."
+
+
+class SettingsRequests:
+    """Answers what is asked about the settings; one change at a time."""
+
+    def __init__(self, components: Components) -> None:
+        self._file = components.settings_file or components.directory.path / settings_edit.NAME
+        self._at_start = digest_at(self._file)
+        """Of the file when this was made. Options of the command line come over it, so the settings in use tell nothing about it."""
+        self._changing = trio.Lock()
+
+    def answers(self) -> Answers:
+        return (
+            (controls.ShowSettings, self.show),
+            (controls.ChangeSettings, self.change),
+            (controls.SetRelay, self.set_relay),
+            (controls.RemoveRelay, self.remove_relay),
+        )
+
+    async def show(self, request: controls.ShowSettings) -> Response:
+        text = self._text()
+        settings = settings_edit.settings_in(text)
+        found = [
+            {"name": name, "text": (cls.__doc__ or "").strip(), "fields": [self._shown(getattr(settings, name), one) for one in fields]}
+            for name, cls, fields in settings_edit.editable()
+        ]
+        relays = [
+            {one.name: self._plain(relay, one.name) for one in explained(RelaySettings) if one.repr} | {"secret": bool(relay.password)}
+            for relay in settings.relay
+        ]
+        facts = {"file": str(self._file), "digest": settings_edit.digest_of(text), "sections": found, "relays": relays}
+        changed = settings_edit.digest_of(text) != self._at_start
+        return Response(text or f"{self._file} is not there: every setting has its default.", facts | {"restart_needed": changed})
+
+    def _shown(self, section: Any, one: Any) -> dict[str, Any]:
+        meta, default = one.metadata, default_of(one)
+        return {
+            "name": one.name,
+            "text": meta["text"],
+            "kind": type(default).__name__,
+            "value": self._plain(section, one.name),
+            "default": list(default) if isinstance(default, tuple) else default,
+            "words": list(meta["words"]),
+            "least": meta["least"],
+            "most": meta["most"],
+        }
+
+    @staticmethod
+    def _plain(section: Any, name: str) -> Any:
+        value = getattr(section, name)
+        return list(value) if isinstance(value, tuple) else value
+
+    async def change(self, request: controls.ChangeSettings) -> Response:
+        fields = {one.name: one for name, _cls, some in settings_edit.editable() if name == request.section for one in some}
+        if not fields or not request.values.keys() <= fields.keys():
+            raise SetupError("These settings are changed in the file only.", f"Edit {self._file}.")
+        values = {key: settings_edit.typed_value(fields[key], str(typed)) for key, typed in request.values.items()}
+
+        def change(text: str) -> str:
+            now = getattr(settings_edit.settings_in(text), request.section)
+            return settings_edit.edited(text, request.section, {key: value for key, value in values.items() if getattr(now, key) != value})
+
+        return await self._write(request.digest, change)
+
+    async def set_relay(self, request: controls.SetRelay) -> Response:
+        known = {one.name: one for one in explained(RelaySettings) if settings_edit.is_editable("relay", one.name)}
+        values = {key: settings_edit.typed_value(known[key], str(typed)) for key, typed in request.values.items() if key in known}
+        return await self._write(request.digest, lambda text: settings_edit.with_relay(text, values))
+
+    async def remove_relay(self, request: controls.RemoveRelay) -> Response:
+        return await self._write(request.digest, lambda text: settings_edit.without_relay(text, request.name))
+
+    async def _write(self, digest: str, change: Any) -> Response:
+        async with self._changing:
+            text = self._text()
+            if digest and digest != settings_edit.digest_of(text):
+                raise SetupError(CHANGED, "Look at it once more, and make your change again.")
+            try:
+                changed = change(text)
+            except SettingsError as error:
+                raise SetupError(" ".join(f"{fault.problem} {fault.remedy}" for fault in error.faults)) from error
+            if changed != text:
+                try:
+                    await trio.to_thread.run_sync(write_whole, self._file, changed.encode())
+                except OSError as error:
+                    remedy = "On a box of its own it is made from the files of the boot partition: change those."
+                    raise SetupError(f"The settings file {self._file} cannot be written: {error.strerror}.", remedy) from error
+        facts = {"changed": changed != text, "digest": settings_edit.digest_of(changed)}
+        return Response("The settings are changed. They take effect with the next start: pillarbox restart", facts)
+
+    def _text(self) -> str:
+        try:
+            return Path(self._file).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise SetupError(f"The settings file {self._file} cannot be read.", "Check who may read it.") from error
+
+
+def digest_at(file: Path) -> str:
+    """Of the file as it is; of an empty one where it cannot be read."""
+    try:
+        return settings_edit.digest_of(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return settings_edit.digest_of("")
