@@ -5,6 +5,7 @@ administrator says so in its routes (`routes.Access`), never in its handlers.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 from .access_log import AccessLog
 from .context import WebContext
@@ -14,62 +15,100 @@ from .routes import Access, SiteSection, WebRoute
 
 def sections_of(context: WebContext, pages: Pages, log: AccessLog) -> tuple[SiteSection, ...]:
     """Every section but those that other packages add."""
+    groups = Groups(context, pages, log)
+    rows = (
+        ("/", groups.entrance),
+        ("/setup/", groups.setup),
+        ("/own/", groups.own),
+        ("/admin/", groups.overview),
+        ("/admin/accounts/", groups.accounts),
+        ("/admin/accounts-restore/", groups.accounts),
+        ("/admin/aliases/", groups.accounts),
+        ("/admin/domains/", groups.domains),
+        ("/admin/queue/", groups.queue),
+        ("/admin/certificates/", groups.certificates),
+        ("/admin/settings/", groups.settings),
+        ("/admin/messages/", groups.machine),
+        ("/admin/network/", groups.machine),
+        ("/admin/storage/", groups.machine),
+        ("/admin/logs/", groups.machine),
+        ("/admin/power/", groups.machine),
+        ("/health/", groups.health),
+        ("/metrics/", groups.health),
+        ("/static/", groups.static),
+        ("/robots.txt/", groups.static),
+    )
+    return tuple(SiteSection(prefix, load) for prefix, load in rows)
 
-    def static() -> Sequence[WebRoute]:
+
+class Groups:
+    """The groups of pages, each made once, when the first of its sections is loaded."""
+
+    def __init__(self, context: WebContext, pages: Pages, log: AccessLog) -> None:
+        self._context, self._pages, self._log = context, pages, log
+        self.machine = cache(self._machine)
+        self.accounts = cache(self._accounts)
+        self.health = cache(self._health)
+
+    def entrance(self) -> Sequence[WebRoute]:
+        from .pages.entrance import Entrance
+
+        return Entrance(self._context, self._pages).routes()
+
+    def setup(self) -> Sequence[WebRoute]:
+        from .pages.setup import SetupPages
+
+        return SetupPages(self._context, self._pages).routes()
+
+    def own(self) -> Sequence[WebRoute]:
+        from .pages.own import OwnPages
+
+        return OwnPages(self._context, self._pages).routes()
+
+    def overview(self) -> Sequence[WebRoute]:
+        from .pages.overview import OverviewPages
+
+        return OverviewPages(self._context, self._pages).routes()
+
+    def _accounts(self) -> Sequence[WebRoute]:
+        from .pages.accounts import AccountPages
+
+        return AccountPages(self._context, self._pages).routes()
+
+    def domains(self) -> Sequence[WebRoute]:
+        from .pages.domains import DomainPages
+
+        return DomainPages(self._context, self._pages).routes()
+
+    def queue(self) -> Sequence[WebRoute]:
+        from .pages.queue import QueuePages
+
+        return QueuePages(self._context, self._pages).routes()
+
+    def certificates(self) -> Sequence[WebRoute]:
+        from .pages.certificates import CertificatePages
+
+        return CertificatePages(self._context, self._pages).routes()
+
+    def settings(self) -> Sequence[WebRoute]:
+        from .pages.settings import SettingsPages
+
+        return SettingsPages(self._context, self._pages).routes()
+
+    def _machine(self) -> Sequence[WebRoute]:
+        from .pages.machine import MachinePages
+
+        return MachinePages(self._context, self._pages, self._log).routes()
+
+    def _health(self) -> Sequence[WebRoute]:
+        from .health import Health
+
+        return Health(self._context).routes()
+
+    def static(self) -> Sequence[WebRoute]:
         from .static_files import robots
 
         return (
-            WebRoute("GET", "/static/{name}", pages.static.serve, Access.ANYONE),
+            WebRoute("GET", "/static/{name}", self._pages.static.serve, Access.ANYONE),
             WebRoute("GET", "/robots.txt", robots, Access.ANYONE),
         )
-
-    def health() -> Sequence[WebRoute]:
-        from .health import Health
-
-        return Health(context).routes()
-
-    def entrance() -> Sequence[WebRoute]:
-        from .pages.entrance import Entrance
-
-        return Entrance(context, pages).routes()
-
-    def admin() -> Sequence[WebRoute]:
-        from .pages.accounts import AccountPages
-        from .pages.certificates import CertificatePages
-        from .pages.domains import DomainPages
-        from .pages.machine import MachinePages
-        from .pages.overview import OverviewPages
-        from .pages.queue import QueuePages
-        from .pages.settings import SettingsPages
-
-        groups = (
-            OverviewPages(context, pages),
-            AccountPages(context, pages),
-            DomainPages(context, pages),
-            QueuePages(context, pages),
-            CertificatePages(context, pages),
-            SettingsPages(context, pages),
-            MachinePages(context, pages, log),
-        )
-        return tuple(route for group in groups for route in group.routes())
-
-    def setup() -> Sequence[WebRoute]:
-        from .pages.setup import SetupPages
-
-        return SetupPages(context, pages).routes()
-
-    def own() -> Sequence[WebRoute]:
-        from .pages.own import OwnPages
-
-        return OwnPages(context, pages).routes()
-
-    return (
-        SiteSection("/admin/", admin),
-        SiteSection("/own/", own),
-        SiteSection("/setup/", setup),
-        SiteSection("/static/", static),
-        SiteSection("/robots.txt/", static),
-        SiteSection("/health/", health),
-        SiteSection("/metrics/", health),
-        SiteSection("/", entrance),
-    )
