@@ -265,6 +265,16 @@ class Bench:
         web.writes(self.table, self.work)
         web.hostile(self.table, self.work / "web")
 
+    def growth(self) -> None:
+        self._run("tests.bench.growth", *(("--most", "100000", "--sessions", "100") if self.quick else ()))
+
+    def beside(self) -> None:
+        self._run("tests.bench.beside", *(("--messages", "20000", "--rounds", "1") if self.quick else ()))
+
+    def _run(self, module: str, *words: str) -> None:
+        """A table of its own."""
+        subprocess.run([sys.executable, "-m", module, *words], check=False)
+
     def harness(self) -> None:
         """The shared harness, when it is here and we are root: the peers' columns and the slow storage."""
         if not (HARNESS / "bench.py").exists() or os.geteuid() != 0:
@@ -285,7 +295,7 @@ class Bench:
         subprocess.run([sys.executable, str(HARNESS / "report.py"), *outs], check=False)
 
 
-PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "panel", "web", "idle", "harness")
+PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "panel", "web", "growth", "beside", "idle", "harness")
 
 
 def main() -> int:

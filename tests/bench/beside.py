@@ -21,9 +21,10 @@ from tests.support.server import PASSWORD, Pillarbox, new_data
 from .clients import Imap, Pop3
 from .dovecot import Dovecot, installed
 from .messages import small
-from .meters import Process
+from .meters import LoopDevice, Process
 
 USER = "u1@bench.test"
+STORES = ("maildir", "mdbox")
 OVERVIEW = "FETCH 1:* (FLAGS UID INTERNALDATE ENVELOPE BODYSTRUCTURE RFC822.SIZE)"
 MBSYNC = """FSync no
 
@@ -57,8 +58,8 @@ Work = Callable[["Side"], None]
 class Side:
     """One server with a mailbox of so many messages, and a session that has it selected."""
 
-    def __init__(self, name: str, server: Pillarbox | Dovecot, work: Path) -> None:
-        self.name, self.server, self.work = name, server, work
+    def __init__(self, name: str, server: Pillarbox | Dovecot, work: Path, device: LoopDevice) -> None:
+        self.name, self.server, self.work, self.device = name, server, work, device
         server.start()
         self.process = Process(server.pid)
         self.imap = Imap(server.ports["imap"], USER)
@@ -70,6 +71,12 @@ class Side:
         self.imap.ask("SELECT INBOX")
         self.imap.ask(OVERVIEW, keep=False)
         return spent
+
+    def written(self) -> int:
+        """Octets written to the server's own file system so far, what it was about to write among them."""
+        self.process.settle()
+        self.device.sync()
+        return self.device.counts()[0]
 
     def cpu_ms(self, work: Work) -> float:
         before = self.process.tree_cpu_s()
@@ -160,14 +167,22 @@ def main() -> int:
 
 
 def compare(work: Path, options: argparse.Namespace) -> int:
-    data = new_data(work / "data", "u1", domain="bench.test")
-    sides = [Side("pillarbox", Pillarbox(data, domain="bench.test", log=work / "log"), work)]
-    sides += [Side(store, Dovecot(work / store, store), work) for store in ("maildir", "mdbox")]
+    devices = []
+    for name in ("pillarbox", *STORES):
+        (work / name).mkdir()
+        devices.append(LoopDevice(work / name))
+    data = new_data(devices[0].place / "data", "u1", domain="bench.test")
+    sides = [Side("pillarbox", Pillarbox(data, domain="bench.test", log=work / "log"), work, devices[0])]
+    sides += [Side(name, Dovecot(device.place / name, name), work, device) for name, device in zip(STORES, devices[1:], strict=True)]
     try:
+        before = [side.written() for side in sides]
         spent = [1000 * side.fill(options.messages) for side in sides]
         show(f"APPEND of {options.messages} (MULTIAPPEND)", 8, [spent])
+        show("APPEND, MB written", 1.0, [[(side.written() - was) / 1e6 for side, was in zip(sides, before, strict=True)]])
         for side in sides:
             side.imap.ask("COPY 1:5000 Archive", keep=False)
+        if not options.only:
+            octets(sides, options.rounds)
         chosen = works(options.messages)
         for name in chosen:
             if options.only and not any(word in name for word in options.only.split(",")):
@@ -186,7 +201,26 @@ def compare(work: Path, options: argparse.Namespace) -> int:
         for side in sides:
             side.imap.close()
             side.server.stop()
+            side.device.close()
     return 0
+
+
+def octets(sides: list[Side], rounds: int) -> None:
+    """Of a quarter flagged, copied, moved and expunged, so many times."""
+    found = []
+    for side in sides:
+        before = side.written()
+        for _ in range(rounds):
+            for sign in "+-":
+                side.imap.ask(f"STORE 1:5000 {sign}FLAGS.SILENT (\\Flagged)", keep=False)
+            side.imap.ask("COPY 1:5000 Archive", keep=False)
+            side.imap.ask("SELECT Archive")
+            side.imap.ask("MOVE 1:2500 Trash", keep=False)
+            side.imap.ask("STORE 1:2500 +FLAGS.SILENT (\\Deleted)", keep=False)
+            side.imap.ask("EXPUNGE", keep=False)
+            side.imap.ask("SELECT INBOX")
+        found.append((side.written() - before) / 1e6 / rounds)
+    show("STORE, COPY, MOVE, EXPUNGE: MB written", 0.4, [found])
 
 
 def show(name: str, bar: float, rounds: list[list[float]]) -> None:

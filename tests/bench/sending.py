@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tests.support.neighbours import Neighbours
 from tests.support.server import Pillarbox, pillarbox
 
+from . import postfix
 from .meters import LoopDevice, Process
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ def messages(table: "Table", work: Path, count: int) -> None:
                     table.add(f"{name}: octets written a message", (end[0] - start[0]) / count, most=room)
         if device:
             device.close()
+            if postfix.installed():
+                flushes, written = postfix.relayed(work, count, sessions)
+                table.add(f"the same relayed by Postfix, {sessions} session{'s' * (sessions > 1)}: device flushes a message", flushes)
+                table.add(f"the same relayed by Postfix, {sessions} session{'s' * (sessions > 1)}: octets written a message", written)
         shutil.rmtree(place, ignore_errors=True)
 
 
