@@ -42,7 +42,7 @@ def installed() -> bool:
 
 
 class Relay:
-    """Takes mail on `port` and hands all of it to the sink."""
+    """Takes mail on `port` and relays all of it to the sink."""
 
     def __init__(self, place: Path, sink: int) -> None:
         self.place = place
