@@ -126,6 +126,7 @@ def fetch(tools: Tools, options: Options, progress: host.Progress) -> tuple[list
     if options.offline:
         progress("packages: as recorded in the cache")
         chosen = archive.recorded()
+        wheels.check_fetched(SOURCE, options.cache)
     else:
         progress("packages: choosing and fetching")
         chosen = archive.fetch(wanted())

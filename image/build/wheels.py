@@ -9,7 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from .host import run
+from .host import BuildError, run
 from .tools import Tools
 
 PYTHON = "3.13"
@@ -63,6 +63,13 @@ def fetch_wheels(tools: Tools, source: Path, cache: Path) -> None:
     )
     tools.run(*common, "--only-binary=:all:", *platforms, "--python-version", PYTHON, "--implementation", "cp", "-r", "/cache/runtime.lock")
     tools.run(*common, "--no-binary=:all:", "--no-build-isolation", "-r", "/source/image/lgpio.lock")
+
+
+def check_fetched(source: Path, cache: Path) -> None:
+    """BuildError where the lock names other wheels than those that were fetched."""
+    fetched = cache / "runtime.lock"
+    if not fetched.exists() or fetched.read_text() != "".join(runtime_requirements((source / "requirements.lock").read_text())):
+        raise BuildError("requirements.lock has changed since the last build: build once without --offline.")
 
 
 def install_wheels(tools: Tools) -> None:

@@ -3,7 +3,9 @@
 import imaplib
 import poplib
 import smtplib
+import socket
 import ssl
+import time
 from collections.abc import Callable
 from contextlib import closing
 
@@ -62,8 +64,6 @@ def subjects_by_pop(machine: Machine) -> list[str]:
 
 def certificate(machine: Machine) -> bytes:
     """The certificate the box shows on IMAPS."""
-    import socket
-
     with (
         socket.create_connection(("127.0.0.1", machine.ports["imaps"]), timeout=PATIENCE_S) as plain,
         trusting().wrap_socket(plain) as peer,
@@ -73,10 +73,14 @@ def certificate(machine: Machine) -> bytes:
 
 def eventually(look: Callable[[], bool], what: str, tries: int = 60) -> None:
     """Wait until something is so; AssertionError with `what` where it never is."""
-    import time
-
     for _ in range(tries):
         if look():
             return
         time.sleep(1)
     raise AssertionError(what)
+
+
+def wait_account(machine: Machine) -> None:
+    """Until the account of the settings file has been added."""
+    left = "[ -e /data/system/settings/first-account ] || echo added"
+    eventually(lambda: machine.shell(left).endswith("added"), "the account of the settings file was not added")

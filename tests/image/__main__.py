@@ -1,0 +1,71 @@
+"""`make image-test`: the image is built twice and compared, then started in QEMU for everything it promises (at most 75 minutes).
+
+    python -m tests.image [--image FILE] [--only WORDS] [--slowness FACTOR]
+
+Exit status 1 when a step failed. Every step is printed with its time.
+"""
+
+import argparse
+import ctypes
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from .steps import LARGEST_OCTETS, STEPS, Bench, remove
+
+CLONE_NEWUTS = 0x04000000
+
+
+def build_twice(work: Path) -> Path:
+    """The image, built again from the same cache under another umask, host name and time zone: the same octets."""
+    files = []
+    for number in range(2):
+        output = work / f"build-{number}"
+        words = [sys.executable, "-m", "image", "--output", str(output), *(["--offline"] if number else [])]
+        other = {"TZ": "Pacific/Kiritimati"} if number else {}
+        subprocess.run(words, check=True, env={**os.environ, **other}, preexec_fn=_another_host if number else None)
+        files.append(output / "pillarbox.img.zst")
+    first, second = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    assert first == second, f"two builds differ: {first}, {second}"
+    assert files[0].stat().st_size <= LARGEST_OCTETS
+    return files[0]
+
+
+def _another_host() -> None:
+    os.umask(0o077)
+    libc = ctypes.CDLL(None)
+    if libc.unshare(CLONE_NEWUTS) == 0:
+        libc.sethostname(b"elsewhere", 9)
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--image", type=Path, help="an image that is built already")
+    words.add_argument("--only", default="", help="the steps with these words in their name")
+    words.add_argument("--slowness", type=float, default=1.0, help="timeouts are multiplied by this")
+    options = words.parse_args()
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="pillarbox-image-test.", dir="/var/tmp") as place:
+        work = Path(place)
+        image = options.image or build_twice(work)
+        (work / "steps").mkdir()
+        bench = Bench(image, work / "steps", options.slowness)
+        for name, step in STEPS:
+            if options.only not in name:
+                continue
+            started = time.monotonic()
+            try:
+                found, verdict = step(bench), "ok"
+            except (AssertionError, OSError, subprocess.CalledProcessError) as error:
+                found, verdict, failed = str(error), "FAILED", failed + 1
+            print(f"{time.monotonic() - started:7.1f} s  {verdict:6}  {name}: {found}", flush=True)
+            remove(bench)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

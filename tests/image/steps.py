@@ -1,0 +1,335 @@
+"""The steps of `make image-test`, each a function of a Bench that returns what it found; a broken promise is an AssertionError.
+
+They are in the order of the table STEPS. Each starts from a fresh card unless it says otherwise.
+"""
+
+import contextlib
+import random
+import shutil
+import smtplib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from image.build import layout
+
+from .card import Card
+from .machine import Machine
+from .mail import SETTINGS, certificate, eventually, send, subjects_by_imap, subjects_by_pop, wait_account
+
+LARGEST_OCTETS = 150_000_000
+IDLE_S, SETTLE_S = 600, 120
+LARGEST_MEMORY_KIB = 96 * 1024
+LARGEST_PROCESSES = 12
+LARGEST_WRITTEN_OCTETS = 64 * 1024
+CUTS = 10
+MEMORY = "awk '/^MemTotal/ {t=$2} /^MemAvailable/ {a=$2} END {print t-a}' /proc/meminfo"
+PROCESSES = "n=0; for p in /proc/[0-9]*; do [ -n \"$(tr -d '\\0' < $p/cmdline)\" ] && n=$((n+1)); done 2> /dev/null; echo $n"
+WRITTEN = "awk '{print $7 * 512}' /sys/class/block/vda{}/stat"
+SIMULATOR = """modprobe gpio-sim; cd /sys/kernel/config/gpio-sim; mkdir -p test/bank; cd test/bank
+echo 54 > num_lines; echo pinctrl-bcm2711 > label; cd ..; echo 1 > live; cat dev_name bank/chip_name"""
+
+
+@dataclass(slots=True)
+class Bench:
+    """Where the steps work: the image, a folder, and how long this machine may take."""
+
+    image: Path
+    work: Path
+    slowness: float = 1.0
+    """Timeouts are multiplied by this."""
+    cards: int = field(default=0)
+
+    def card(self, settings: str = SETTINGS) -> Card:
+        """A freshly flashed card, with the given settings file."""
+        self.cards += 1
+        card = Card(self.work / f"card-{self.cards}.img")
+        card.flash(self.image)
+        if settings:
+            card.write_settings("pillarbox.toml", settings)
+        return card
+
+    def start(self, card: Card, **options: object) -> Machine:
+        self.cards += 1
+        return Machine(card, self.work / f"m{self.cards}", **options)  # type: ignore[arg-type]
+
+    def greeting(self, machine: Machine) -> float:
+        return machine.wait_banner(400 * self.slowness)
+
+
+def mail(bench: Bench, board: str) -> str:
+    """Boot, mail in by SMTP, out by IMAPS and POP3S, the same on the serial console, an orderly end."""
+    card = bench.card()
+    with bench.start(card, board=board) as machine:
+        banner = bench.greeting(machine)
+        if board == "virt":
+            wait_account(machine)
+        else:
+            machine.wait_console("ada@home.example", 300 * bench.slowness)
+        send(machine, "hello")
+        eventually(lambda: subjects_by_imap(machine) == ["hello"], "the message is not in INBOX")
+        assert subjects_by_pop(machine) == ["hello"]
+        machine.type(" ")
+        machine.wait_console("Pillarbox", 60 * bench.slowness)
+        if board == "virt":
+            machine.shell("systemctl --no-block poweroff")
+            machine.wait_end(180 * bench.slowness)
+            assert card.check_data() == ""
+    return f"greeting after {banner:.0f} s"
+
+
+def panel(bench: Bench) -> str:
+    """An LED on a simulated GPIO chip, read back; a press on the simulated button."""
+    card = bench.card(SETTINGS + '\n[panel]\nleds = ["pwm:18 all"]\nbutton = "3"\n')
+    tree = board_tree(bench.work)
+    with bench.start(card, options=["-dtb", str(tree)], extra="systemd.mask=pillarbox.service") as machine:
+        eventually(lambda: "gpiochip" in machine.shell(SIMULATOR), "no simulated chip", tries=int(100 * bench.slowness))
+        found = machine.shell("cat /sys/kernel/config/gpio-sim/test/dev_name /sys/kernel/config/gpio-sim/test/bank/chip_name").split()
+        place = f"/sys/devices/platform/{found[0]}/{found[1]}"
+        machine.shell("udevadm settle; systemctl unmask --runtime pillarbox.service; systemctl --no-block start pillarbox.service")
+        bench.greeting(machine)
+        wait_account(machine)
+        levels = f"for n in $(seq 400); do cat {place}/sim_gpio18/value; done | sort | uniq -c"
+        eventually(lambda: len(machine.shell(levels).splitlines()) == 2, "the LED does not change")
+        machine.shell(f"echo pull-down > {place}/sim_gpio3/pull; sleep 0.3; echo pull-up > {place}/sim_gpio3/pull")
+        eventually(lambda: "button" in machine.shell("journalctl -u pillarbox -o cat | tail -40"), "the press was not seen")
+    return "LED and button on gpio-sim"
+
+
+def board_tree(work: Path) -> Path:
+    """QEMU's device tree for virt, with the revision of a Pi 4 B: gpiozero reads the board from it."""
+    import subprocess
+
+    tree = work / "virt.dtb"
+    subprocess.run(
+        ["qemu-system-aarch64", "-M", f"virt,dumpdtb={tree}", "-cpu", "cortex-a53", "-smp", "2", "-m", "512"],
+        check=True,
+        capture_output=True,
+    )
+    subprocess.run(["fdtput", "-p", "-t", "x", tree, "/system", "linux,revision", "c03111"], check=True)
+    return tree
+
+
+def cuts(bench: Bench) -> str:
+    """Ten pulled plugs under load: every acknowledged message is there after each, file systems clean, no question asked."""
+    card = bench.card()
+    chance = random.Random(13)
+    acknowledged: list[str] = []
+    for cut in range(CUTS):
+        with bench.start(card) as machine:
+            bench.greeting(machine)
+            if cut == 0:
+                wait_account(machine)
+            there = set(subjects_by_imap(machine)) if acknowledged else set()
+            assert set(acknowledged) <= there, f"after cut {cut} are missing: {sorted(set(acknowledged) - there)}"
+            load = Load(machine, f"cut {cut}", acknowledged)
+            load.start()
+            load.enough.wait(60 * bench.slowness)
+            threading.Event().wait(chance.uniform(0, 5))
+            machine.pull_plug()
+            load.join()
+        assert card.check_data() == ""
+    with bench.start(card) as machine:
+        bench.greeting(machine)
+        assert set(acknowledged) <= set(subjects_by_imap(machine))
+    return f"{CUTS} cuts, {len(acknowledged)} acknowledged messages, all there"
+
+
+class Load(threading.Thread):
+    """Sends messages one after another until the machine is gone; what got its 250 is in `acknowledged`."""
+
+    def __init__(self, machine: Machine, name: str, acknowledged: list[str]) -> None:
+        super().__init__(daemon=True)
+        self._machine, self._name_of, self._acknowledged = machine, name, acknowledged
+        self.enough = threading.Event()
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            for number in range(1000):
+                subject = f"{self._name_of}, {number}"
+                send(self._machine, subject)
+                self._acknowledged.append(subject)
+                if number == 3:
+                    self.enough.set()
+
+
+def settings_with_mistakes(bench: Bench) -> str:
+    """A mistake is told beside the file and on the console; the box starts all the same."""
+    card = bench.card('[server]\ndomian = "home.example"\n')
+    with bench.start(card) as machine:
+        bench.greeting(machine)
+        machine.shell("sync")
+    told = card.read_settings("pillarbox-errors.txt")
+    assert "domian" in told, f"pillarbox-errors.txt says {told!r}"
+    return "told in pillarbox-errors.txt"
+
+
+def settings_absent(bench: Bench) -> str:
+    """Without any settings the box starts with the name pillarbox and shows a setup code."""
+    card = bench.card("")
+    with bench.start(card) as machine:
+        bench.greeting(machine)
+        machine.wait_console("Setup code:", 120 * bench.slowness)
+        eventually(lambda: "Setup code:" in card.read_settings("pillarbox-setup.txt"), "pillarbox-setup.txt has no code")
+        assert machine.shell("cat /proc/sys/kernel/hostname") == "pillarbox"
+    return "setup code on the console and in pillarbox-setup.txt"
+
+
+def settings_of_imager(bench: Bench) -> str:
+    """rpi-preseed.toml of Raspberry Pi Imager: its name and time zone are used."""
+    card = bench.card("")
+    card.write_settings("rpi-preseed.toml", 'config_version = 1\n[system]\nhostname = "postbox"\n[locale]\ntimezone = "Europe/Berlin"\n')
+    card.write_settings("firstrun.sh", "#!/bin/sh\nexit 1\n")
+    with bench.start(card) as machine:
+        bench.greeting(machine)
+        assert machine.shell("cat /proc/sys/kernel/hostname") == "postbox"
+    return "name taken from rpi-preseed.toml, firstrun.sh not run"
+
+
+def flash_again(bench: Bench) -> str:
+    """A card with mail is flashed again: the mail stays; with the explicit line it goes, once."""
+    card = bench.card()
+    with bench.start(card) as machine:
+        bench.greeting(machine)
+        wait_account(machine)
+        send(machine, "kept")
+        machine.pull_plug()
+    card.flash(bench.image)
+    card.write_settings("pillarbox.toml", SETTINGS)
+    with bench.start(card) as machine:
+        bench.greeting(machine)
+        assert machine.shell("cat /run/pillarbox-card/data").startswith("adopted")
+        assert subjects_by_imap(machine) == ["kept"]
+        machine.pull_plug()
+    card.write_settings("pillarbox.toml", SETTINGS.replace("[box]", "[box]\nerase_all_mail = true"))
+    with bench.start(card) as machine:
+        bench.greeting(machine)
+        assert machine.shell("cat /run/pillarbox-card/data").startswith("erased")
+        assert "# done: erase_all_mail = true" in machine.shell("cat /boot/settings/pillarbox.toml")
+    return "mail adopted; erased only by the explicit line"
+
+
+def damaged_root(bench: Bench) -> str:
+    """A root that cannot be mounted ends in a restart (the firmware's chance to take the other slot), not in a hang."""
+    card = bench.card()
+    with card.path.open("r+b") as file:
+        octets = file.read(layout.SLOT_B.start_octets)
+        at = octets.index(b"\xe2\xe1\xf5\xe0", layout.SLOT_A.start_octets)  # the magic of erofs
+        file.seek(at)
+        file.write(bytes(64))
+    with bench.start(card) as machine:
+        machine.wait_console("is damaged", 120 * bench.slowness)
+        ended = machine.wait_end(120 * bench.slowness)
+    return f"restart after {ended:.0f} s"
+
+
+def full_data(bench: Bench) -> str:
+    """A full data partition: the box starts, refuses for now, and takes mail again when there is room."""
+    card = bench.card()
+    with bench.start(card) as machine:
+        bench.greeting(machine)
+        wait_account(machine)
+        send(machine, "before")
+        machine.shell("dd if=/dev/zero of=/data/filler bs=1M 2> /dev/null; sync", 300 * bench.slowness)
+        try:
+            send(machine, "refused")
+            raise AssertionError("a message was taken although nothing could be stored")
+        except smtplib.SMTPException as refused:
+            code = getattr(refused, "smtp_code", 0) or next(iter(getattr(refused, "recipients", {}).values()), (0,))[0]
+            assert 400 <= code < 500, f"refused with {code}"
+        assert subjects_by_imap(machine) == ["before"]
+        machine.shell("rm /data/filler; sync")
+        eventually(lambda: sent(machine, "after"), "no mail is taken although there is room again", tries=120)
+    return f"refused with {code}, taken again afterwards"
+
+
+def sent(machine: Machine, subject: str) -> bool:
+    with contextlib.suppress(OSError, smtplib.SMTPException):
+        send(machine, subject)
+        return True
+    return False
+
+
+def no_network(bench: Bench) -> str:
+    """Without a network the server starts and the console shows it."""
+    with bench.start(bench.card(), network=False) as machine:
+        eventually(
+            lambda: machine.shell("systemctl is-active pillarbox") == "active", "the server did not start", int(300 * bench.slowness)
+        )
+        return f"active after {machine.age_s():.0f} s"
+
+
+def no_clock(bench: Bench) -> str:
+    """A boot in 1970: the clock begins at the image's date, mail is taken, and the time may come later."""
+    card = bench.card()
+    with bench.start(card, options=["-rtc", "base=1970-01-01T00:00:00"]) as machine:
+        bench.greeting(machine)
+        wait_account(machine)
+        assert int(machine.shell("date +%Y")) >= 2026
+        send(machine, "long ago")
+        machine.shell("date -s 2031-01-01")
+        send(machine, "later")
+        assert sorted(subjects_by_imap(machine)) == ["later", "long ago"]
+    return "mail before and after the clock was set"
+
+
+def no_shared_keys(bench: Bench) -> str:
+    """Two boxes from one image have nothing secret in common."""
+    found = []
+    for _ in range(2):
+        with bench.start(bench.card()) as machine:
+            bench.greeting(machine)
+            found.append({certificate(machine).hex(), *machine.shell(KEYS).splitlines()})
+    assert len(found[0]) >= 3
+    assert not found[0] & found[1], "two boxes share a secret"
+    return f"{len(found[0])} secrets, none in common"
+
+
+KEYS = "cat /etc/machine-id; cd /data; for f in system/systemd/random-seed $(ls -d pillarbox/certificates/*key*); do md5sum < $f; done"
+
+
+def idle(bench: Bench) -> str:
+    """Ten minutes after settling: memory, processes, octets written."""
+    with bench.start(bench.card()) as machine:
+        bench.greeting(machine)
+        threading.Event().wait(SETTLE_S)
+        slots = [WRITTEN.format(number) for number in (1, 2, 3)]
+        before = [int(machine.shell(command)) for command in (*slots, WRITTEN.format(4))]
+        threading.Event().wait(IDLE_S)
+        after = [int(machine.shell(command)) for command in (*slots, WRITTEN.format(4))]
+        memory, processes = int(machine.shell(MEMORY)), int(machine.shell(PROCESSES)) - 2  # the test's own shell, and its child
+    written = [new - old for new, old in zip(after, before, strict=True)]
+    told = f"{memory / 1024:.1f} MB of memory, {processes} processes, {written[3]} octets to data, {sum(written[:3])} elsewhere"
+    assert memory <= LARGEST_MEMORY_KIB, told
+    assert processes <= LARGEST_PROCESSES, told
+    assert written[3] <= LARGEST_WRITTEN_OCTETS, told
+    assert sum(written[:3]) == 0, told
+    return told
+
+
+STEPS: tuple[tuple[str, Callable[[Bench], str]], ...] = (
+    ("virt: mail in and out", lambda bench: mail(bench, "virt")),
+    ("raspi3b: mail in and out", lambda bench: mail(bench, "raspi3b")),
+    ("LED and button", panel),
+    ("ten pulled plugs", cuts),
+    ("settings with mistakes", settings_with_mistakes),
+    ("no settings", settings_absent),
+    ("settings of Raspberry Pi Imager", settings_of_imager),
+    ("flashed again", flash_again),
+    ("damaged root", damaged_root),
+    ("full data partition", full_data),
+    ("no network", no_network),
+    ("no clock", no_clock),
+    ("no shared keys", no_shared_keys),
+    ("ten idle minutes", idle),
+)
+
+
+def remove(bench: Bench) -> None:
+    """Cards of finished steps."""
+    for path in bench.work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
