@@ -10,6 +10,7 @@ import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -29,17 +30,30 @@ if TYPE_CHECKING:
     from appliance.network.stream import Stream
     from appliance.protocol.sasl.client import ClientExchange
 
-GREETING_S = MAIL_S = RCPT_S = 300.0
-DATA_S = 120.0
-BLOCK_S = 180.0
-FINAL_S = 600.0
-QUIT_S = 5.0
 CHALLENGES = 4
 """Most challenges of one AUTH; none of our mechanisms needs more."""
 RECIPIENTS_AT_ONCE = 100
 """RFC 5321 §4.5.3.1.8: every server accepts so many; a lower limit it reports is kept for the session (§4.5.3.1.10)."""
-REFUSING_S = 5.0
-"""How long to wait for the reply of a server that closed the connection in the middle of the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpTimes:
+    """How long the other server may take, in seconds (RFC 5321 §4.5.3.2): for the greeting and EHLO, for MAIL, RCPT and other
+    commands, for DATA, for a block of the message, and for the reply after the final dot. `connect_s` is for one address, where the
+    RFC names no figure and working servers answer sooner. `refusing_s`: for the reply of a server that closed the connection in the
+    middle of the message."""
+
+    connect_s: float = 30.0
+    greeting_s: float = 300.0
+    command_s: float = 300.0
+    data_s: float = 120.0
+    block_s: float = 180.0
+    final_s: float = 600.0
+    quit_s: float = 5.0
+    refusing_s: float = 5.0
+
+
+SMTP_TIMES = SmtpTimes()
 
 
 class ClientEnded(Exception):
@@ -53,8 +67,9 @@ class ClientEnded(Exception):
 class SmtpClient:
     """`host` is the server's name in outcomes. Use `open`, `start_tls`, `sign_in`, `transact`, `quit`."""
 
-    def __init__(self, stream: "Stream", host: str) -> None:
+    def __init__(self, stream: "Stream", host: str, times: SmtpTimes = SMTP_TIMES) -> None:
         self.stream = stream
+        self._times = times
         self.host = host
         self.offer = Offer()
         self.closed = False
@@ -64,26 +79,26 @@ class SmtpClient:
 
     async def open(self, our_name: str) -> None:
         """Greeting and EHLO. Raises ClientEnded."""
-        greeting = await self._reply(GREETING_S)
+        greeting = await self._reply(self._times.greeting_s)
         if greeting.code != 220:
             raise ClientEnded(refusal(greeting, Stage.CONNECT, self.host))
         await self.ehlo(our_name)
 
     async def ehlo(self, our_name: str) -> None:
         """EHLO, or HELO where that is refused. Raises ClientEnded."""
-        reply = await self._command(f"EHLO {our_name}\r\n".encode(), GREETING_S)
+        reply = await self._command(f"EHLO {our_name}\r\n".encode(), self._times.greeting_s)
         if reply.code == 250:
             self.offer = parse_offer(reply)
             return
         if reply.permanent:
-            reply = await self._command(f"HELO {our_name}\r\n".encode(), GREETING_S)
+            reply = await self._command(f"HELO {our_name}\r\n".encode(), self._times.greeting_s)
         if reply.code != 250:
             raise ClientEnded(refusal(reply, Stage.CONNECT, self.host))
         self.offer = Offer()
 
     async def start_tls(self, context: ssl.SSLContext, server_hostname: str, our_name: str) -> None:
         """STARTTLS and EHLO again. Raises ClientEnded with Reason.TLS, BadCertificate."""
-        reply = await self._command(b"STARTTLS\r\n", MAIL_S)
+        reply = await self._command(b"STARTTLS\r\n", self._times.command_s)
         if reply.code != 220:
             raise ClientEnded(
                 self._outcome(DsnAction.DEFERRED, "4.7.4", Reason.TLS, "The other server offers TLS and then refuses it.", reply)
@@ -109,7 +124,7 @@ class SmtpClient:
             # RFC 4954 §4: an initial response too long for the command line waits for the empty challenge
             if len(command) + len(written) < 500:
                 command, first = f"{command} {written}", None
-        reply = await self._command(command.encode() + b"\r\n", MAIL_S)
+        reply = await self._command(command.encode() + b"\r\n", self._times.command_s)
         for _ in range(CHALLENGES):
             if reply.code != 334:
                 break
@@ -118,9 +133,9 @@ class SmtpClient:
                 response, first = (first, None) if first is not None and not challenge else (exchange.answer(challenge), first)
             except (MisuseError, ValueError) as trouble:
                 with suppress(ClientEnded):
-                    await self._command(b"*\r\n", MAIL_S)
+                    await self._command(b"*\r\n", self._times.command_s)
                 raise ClientEnded(self._sign_in(f"Signing in at {self.host} failed: {trouble}.", reply)) from None
-            reply = await self._command(b64encode(response or b"") + b"\r\n", MAIL_S)
+            reply = await self._command(b64encode(response or b"") + b"\r\n", self._times.command_s)
         if reply.code == 235 and exchange.satisfied():
             return
         if reply.code == 235:
@@ -170,7 +185,7 @@ class SmtpClient:
         """QUIT, without waiting long for the reply. Raises nothing."""
         if not self.closed:
             with suppress(ClientEnded):
-                await self._command(b"QUIT\r\n", QUIT_S)
+                await self._command(b"QUIT\r\n", self._times.quit_s)
         self.closed = True
 
     # --- one transaction -------------------------------------------------------------------------
@@ -198,10 +213,10 @@ class SmtpClient:
             return []
         if data is not None and data.code == 354:  # no recipient was accepted: send an empty message (RFC 2920 §3.1)
             with suppress(ClientEnded):
-                await self._command(b".\r\n", FINAL_S)
+                await self._command(b".\r\n", self._times.final_s)
         if not self.closed:
             with suppress(ClientEnded):
-                await self._command(b"RSET\r\n", MAIL_S)
+                await self._command(b"RSET\r\n", self._times.command_s)
         if not mail.positive:
             raise ClientEnded(refusal(mail, Stage.MAIL, self.host))
         if data is not None and accepted:
@@ -212,7 +227,7 @@ class SmtpClient:
         """The replies to MAIL, RCPT and DATA; fewer where the transaction is pointless to continue."""
         replies: list[Reply] = []
         if self.offer.pipelining:
-            await self._send(b"".join(commands), MAIL_S)
+            await self._send(b"".join(commands), self._times.command_s)
         for number, command in enumerate(commands):
             last = number == len(commands) - 1
             if not self.offer.pipelining:
@@ -220,8 +235,8 @@ class SmtpClient:
                     break
                 if last and not any(reply.positive for reply in replies[1:]):
                     break
-                await self._send(command, MAIL_S)
-            replies.append(await self._reply(DATA_S if last else RCPT_S))
+                await self._send(command, self._times.command_s)
+            replies.append(await self._reply(self._times.data_s if last else self._times.command_s))
             if replies[-1].code == 421:
                 break  # the server closes the connection: no further replies (RFC 5321 §3.8)
         return replies
@@ -247,13 +262,13 @@ class SmtpClient:
     async def _final(self, dot: bytes) -> Reply:
         """The reply to the final dot; also the refusal of a server that closed the connection before the dot reached it."""
         try:
-            await self._send(dot, FINAL_S)
+            await self._send(dot, self._times.final_s)
         except ClientEnded:
-            reply = await self._reply(REFUSING_S)
+            reply = await self._reply(self._times.refusing_s)
             if reply.positive:
                 raise
             return reply
-        return await self._reply(FINAL_S)
+        return await self._reply(self._times.final_s)
 
     async def _body(self, outgoing: OutgoingMessage, stuffer: DotStuffer) -> Reply | None:
         """Send all but the final dot; the server's reply if it sends one before that, after which nothing more is sent."""
@@ -263,7 +278,7 @@ class SmtpClient:
             try:
                 async with outgoing.chunks() as chunks:
                     async for chunk in chunks:
-                        await self._send(stuffer.feed(chunk), BLOCK_S)
+                        await self._send(stuffer.feed(chunk), self._times.block_s)
                         await trio.lowlevel.checkpoint()
             except StoreError:
                 self.closed = True  # without the final dot the message is not delivered
@@ -271,7 +286,7 @@ class SmtpClient:
                 ended.append(ClientEnded(self._outcome(DsnAction.DEFERRED, "4.3.0", Reason.LOST, text)))
             except ClientEnded as end:  # the connection is lost; a reply sent before may still be read
                 ended.append(end)
-                with trio.move_on_after(REFUSING_S):
+                with trio.move_on_after(self._times.refusing_s):
                     await trio.sleep_forever()
             nursery.cancel_scope.cancel()
         if self._replies:

@@ -39,10 +39,8 @@ from .attempt import Attempt
 from .mx import MailHost
 from .preparation import Preparation
 from .refusal import is_final_origin, reduced_offer
-from .smtp_client import ClientEnded, SmtpClient
+from .smtp_client import SMTP_TIMES, ClientEnded, SmtpClient
 
-CONNECT_S = 30.0
-"""For one address. RFC 5321 names no figure; working servers answer sooner."""
 GOODBYE_S = 5.0
 
 
@@ -130,6 +128,7 @@ class SmtpTransport:
         self.opportunistic = OpportunisticTls()
         self.preparation = preparation or Preparation()
         self.reached = reached
+        self.times = SMTP_TIMES
         self._relays: dict[str, RelayTls] = {}
 
     @asynccontextmanager
@@ -306,8 +305,8 @@ class SmtpTransportSession:
         client: SmtpClient | None = None
         done, verified = False, ""
         try:
-            stream = await dial(address, port, timeout_s=CONNECT_S)
-            client = SmtpClient(stream, host.name)
+            stream = await dial(address, port, timeout_s=transport.times.connect_s)
+            client = SmtpClient(stream, host.name, transport.times)
             if relay is None:
                 transport.reached(True)
             verified = await self._open(client, host, policy, tls=tls)

@@ -11,14 +11,12 @@ from appliance.delivery.transport import DeliveryResult
 from appliance.mail.outcome import DsnAction, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.outbound import mx
-from appliance.outbound import smtp_client as client
-from appliance.outbound import smtp_transport as module
 from appliance.outbound.mx import MailHost, MailHosts, OwnHost
 from appliance.outbound.routing import RelayRule, Routes
 from appliance.outbound.smtp_transport import SmtpTransport
 from tests.support.clock import HandClock
 from tests.support.names import a_name_server, resolver_of
-from tests.support.peer import DROP, Peer
+from tests.support.peer import DROP, QUICK, Peer
 from tests.support.server import free_ports
 
 from .test_smtp_client import MESSAGE, message_to
@@ -29,19 +27,13 @@ NO_PTR = "550 5.7.25 The IP address sending this message does not have a PTR rec
 BOTH = (MailHost("mx1.far.example", 1, ("::1", "127.0.0.1")),)
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GREETING_S", "MAIL_S", "RCPT_S", "DATA_S", "FINAL_S", "QUIT_S"):
-        monkeypatch.setattr(client, name, 1.0)
-    monkeypatch.setattr(module, "CONNECT_S", 2.0)
-
-
 async def deliver_all(
     port: int, *outgoing_messages: OutgoingMessage, hosts: tuple[MailHost, ...] = BOTH
 ) -> tuple[list[DeliveryResult], Found]:
     found = Found()
     found.hosts = hosts
     transport = SmtpTransport(hosts=found, our_name=lambda: "home.example", clock=HandClock(), port=port)
+    transport.times = QUICK
     async with transport.session("far.example", Route()) as session:
         return [await session.deliver(outgoing) for outgoing in outgoing_messages], found
 

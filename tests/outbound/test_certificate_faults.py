@@ -15,12 +15,11 @@ from cryptography.x509.oid import NameOID
 from appliance.delivery.route import Relay, Route
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.network.resolver import Tlsa
-from appliance.outbound import smtp_client as client
 from appliance.outbound.mx import MailHost
 from appliance.outbound.smtp_transport import SmtpTransport
 from appliance.outbound.tls_policy import TlsPolicy
 from tests.support.clock import HandClock
-from tests.support.peer import Peer
+from tests.support.peer import QUICK, Peer
 
 from .test_smtp_client import message_to
 from .test_smtp_transport import Found
@@ -73,12 +72,6 @@ class Demands:
         return False
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GREETING_S", "MAIL_S", "RCPT_S", "DATA_S", "FINAL_S", "QUIT_S"):
-        monkeypatch.setattr(client, name, 1.0)
-
-
 def trusting() -> ssl.SSLContext:
     return ssl.create_default_context(cadata=ROOT.pem.decode())
 
@@ -90,6 +83,7 @@ async def sent_to(context: ssl.SSLContext, demand: TlsPolicy, host: str = HOST) 
     found.hosts = (MailHost(host, 1, ("127.0.0.1",)),)
     with Peer(context=context) as peer:
         transport = SmtpTransport(hosts=found, our_name=lambda: "home.example", clock=clock, port=peer.port, policies=Demands(demand))
+        transport.times = QUICK
         async with transport.session("far.example", Route()) as session:
             delivery = await session.deliver(message_to())
         return delivery.outcomes[0], len(peer.messages)
@@ -161,6 +155,7 @@ async def test_a_relay_with_only_a_common_name_is_refused(
     context = Made(HOST, *names, issuer=ROOT).serving(tmp_path)
     with Peer(context=context, implicit_tls=security == "tls") as peer:
         transport = SmtpTransport(hosts=Relays(), our_name=lambda: "home.example", clock=HandClock())
+        transport.times = QUICK
         async with transport.session("@r", Route(Relay("r", HOST, peer.port, security))) as session:
             (outcome,) = (await session.deliver(message_to())).outcomes
         assert len(peer.messages) == bool(names)

@@ -13,9 +13,8 @@ from appliance.mail.options import EnvelopeOptions
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.network.dial import dial
-from appliance.outbound import smtp_client as module
 from appliance.outbound.smtp_client import ClientEnded, SmtpClient
-from tests.support.peer import DROP, ENDLESS, SILENT, Peer
+from tests.support.peer import DROP, ENDLESS, QUICK, SILENT, Peer
 from tests.support.server import free_ports
 
 MESSAGE = b"From: ada@home.example\r\nSubject: dots\r\n\r\n.\r\n..two\r\nwords\r\n"
@@ -37,7 +36,7 @@ def message_to(*names: str, message: bytes = MESSAGE, **words: object) -> Outgoi
 async def send_all(peer: Peer, *outgoing_messages: OutgoingMessage) -> list[Outcome]:
     """All outcomes; a session that ends before the first transaction has one for every recipient."""
     stream = await dial("127.0.0.1", peer.port, timeout_s=5)
-    client = SmtpClient(stream, "mx.far.example")
+    client = SmtpClient(stream, "mx.far.example", QUICK)
     outcomes: list[Outcome] = []
     try:
         await client.open("home.example")
@@ -49,12 +48,6 @@ async def send_all(peer: Peer, *outgoing_messages: OutgoingMessage) -> list[Outc
     finally:
         await stream.aclose()
     return outcomes
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GREETING_S", "MAIL_S", "RCPT_S", "DATA_S", "FINAL_S", "QUIT_S"):
-        monkeypatch.setattr(module, name, 0.4)
 
 
 @pytest.mark.parametrize("offer", [("PIPELINING", "8BITMIME"), ("8BITMIME",), ()])
@@ -175,7 +168,7 @@ async def test_another_server_accepts_it() -> None:
     controller.start()
     try:
         stream = await dial("127.0.0.1", controller.port, timeout_s=5)
-        client = SmtpClient(stream, "foreign")
+        client = SmtpClient(stream, "foreign", QUICK)
         await client.open("home.example")
         (outcome,) = await client.transact(message_to())
         await client.quit()

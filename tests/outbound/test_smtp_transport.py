@@ -10,13 +10,11 @@ from appliance.delivery.route import Route
 from appliance.delivery.transport import DeliveryResult
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
-from appliance.outbound import smtp_client as client
-from appliance.outbound import smtp_transport as module
 from appliance.outbound.mx import MailHost
 from appliance.outbound.smtp_transport import SmtpTransport
 from appliance.outbound.tls_policy import TlsPolicy
 from tests.support.clock import HandClock
-from tests.support.peer import DROP, SILENT, Peer
+from tests.support.peer import DROP, QUICK, SILENT, Peer
 from tests.support.server import free_ports
 
 from .test_smtp_client import MESSAGE, message_to
@@ -41,15 +39,9 @@ class Found:
         self.refusals.append((name, family))
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GREETING_S", "MAIL_S", "RCPT_S", "DATA_S", "FINAL_S", "QUIT_S"):
-        monkeypatch.setattr(client, name, 0.5)
-    monkeypatch.setattr(module, "CONNECT_S", 2.0)
-
-
 async def deliver_all(found: Found, port: int, *outgoing_messages: OutgoingMessage) -> list[DeliveryResult]:
     transport = SmtpTransport(hosts=found, our_name=lambda: "home.example", clock=HandClock(), port=port)
+    transport.times = QUICK
     async with transport.session("far.example", Route()) as session:
         return [await session.deliver(outgoing) for outgoing in outgoing_messages]
 
@@ -134,6 +126,7 @@ async def test_requiretls_where_the_host_is_not_authenticated(
         transport = SmtpTransport(
             hosts=Found("127.0.0.1"), our_name=lambda: "home.example", clock=HandClock(), port=peer.port, policies=policies
         )
+        transport.times = QUICK
         outgoing = message_to(require_tls=True)
         async with transport.session("far.example", Route()) as session:
             delivery = await session.deliver(replace(outgoing, sender=None) if bounce else outgoing)
@@ -199,6 +192,7 @@ async def test_a_server_without_tls_any_more_defers_and_is_noted_later(level: st
         transport = SmtpTransport(
             hosts=Found("127.0.0.1"), our_name=lambda: "home.example", clock=HandClock(), port=peer.port, policies=policies
         )
+        transport.times = QUICK
         async with transport.session("far.example", Route()) as session:
             delivery = await session.deliver(message_to())
     if level == "encrypt":

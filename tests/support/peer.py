@@ -12,11 +12,16 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from appliance.outbound.smtp_client import SmtpTimes
+
 DROP, SILENT, ENDLESS = "<drop>", "<silent>", "<endless>"
 USUAL = {
     "greeting": "220 mx.far.example ESMTP", "HELO": "250 mx.far.example", "STARTTLS": "220 go ahead", "MAIL": "250 2.1.0 ok",
     "RCPT": "250 2.1.5 ok", "DATA": "354 go ahead", "MESSAGE": "250 2.0.0 queued as 1", "RSET": "250 ok", "QUIT": "221 bye",
 }  # fmt: skip
+
+QUICK = SmtpTimes(connect_s=2.0, greeting_s=1.0, command_s=1.0, data_s=1.0, final_s=1.0, quit_s=1.0)
+"""How long a client of a Peer waits where that one says nothing."""
 
 
 @dataclass
