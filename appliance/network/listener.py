@@ -49,6 +49,7 @@ SHED_AT_ONCE = 64
 STARVED_S = (0.1, 1.6)
 """First and longest pause after accept found no descriptor or memory."""
 REOPEN_S = (1.0, 60.0)
+"""First and longest pause before a socket that failed is opened again."""
 STARVED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 PASSING = frozenset({
     errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENOPROTOOPT, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN,
@@ -78,6 +79,8 @@ class Options:
     """Programs on this host may connect as often as they like; the limits of open connections hold for them too."""
     handshake_s: float = TLS_HANDSHAKE_S
     drain_s: float = 10.0
+    shed_idle_s: float = SHED_IDLE_S
+    reopen_s: tuple[float, float] = REOPEN_S
 
 
 class _Session:
@@ -226,7 +229,7 @@ class Listeners:
 
     async def _keep_open(self, at: int, nursery: trio.Nursery) -> None:
         """Accept at one listening socket for ever; one that breaks is opened again."""
-        pause_s = REOPEN_S[0]
+        pause_s = self.options.reopen_s[0]
         while True:
             listening_socket = self._listening_sockets[at]
             name = listening_socket.endpoint
@@ -236,13 +239,13 @@ class Listeners:
                 await self._accept(listening_socket, nursery)
             except OSError as e:
                 fault = e.strerror or type(e).__name__
-            if trio.current_time() - since > REOPEN_S[1]:
-                pause_s = REOPEN_S[0]
+            if trio.current_time() - since > self.options.reopen_s[1]:
+                pause_s = self.options.reopen_s[0]
             listening_socket.socket.close()
             while True:
                 self._board.publish(ListenerDown(name.protocol, name.host, name.port, fault))
                 await trio.sleep(pause_s)
-                pause_s = min(2 * pause_s, REOPEN_S[1])
+                pause_s = min(2 * pause_s, self.options.reopen_s[1])
                 try:
                     self._listening_sockets[at] = reopen(listening_socket)
                     break
@@ -297,7 +300,7 @@ class Listeners:
 
     def _make_room(self, source: bytes | None) -> bool:
         """Shed the unauthenticated session (of `source`) that was idle for longest; False when none is idle."""
-        before = trio.current_time() - SHED_IDLE_S
+        before = trio.current_time() - self.options.shed_idle_s
         found: _Session | None = None
         shedding = 0
         for session in self._sessions:

@@ -142,8 +142,9 @@ async def _describe(store: StoreBase, message: StoredMessage) -> Description:
 class Redescription:
     """The background run; the one of its kind in a process. `run` is a part of the server that stands until it is cancelled."""
 
-    def __init__(self, store: StoreBase, *, octets_a_s: float = OCTETS_A_S) -> None:
+    def __init__(self, store: StoreBase, *, octets_a_s: float = OCTETS_A_S, again_s: float = AGAIN_S) -> None:
         self._store = store
+        self._again_s = again_s
         self._octets_a_s = octets_a_s
 
     async def run(self) -> None:
@@ -154,7 +155,7 @@ class Redescription:
                     await self.describe_all()
                 break
             except StoreError:
-                await trio.sleep(AGAIN_S)
+                await trio.sleep(self._again_s)
         await trio.sleep_forever()
 
     async def is_due(self) -> bool:

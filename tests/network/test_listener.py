@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -229,9 +230,8 @@ async def test_a_source_that_comes_too_often_waits() -> None:
         assert (await line(await rig.connect(source="127.0.0.9")))[:3] == b"220"
 
 
-async def test_a_full_server_sheds_idle_clients_and_keeps_authenticated_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener_file, "SHED_IDLE_S", 1000.0)
-    async with Rig(greet, options=Options(connections=3)).running() as rig:
+async def test_a_full_server_sheds_idle_clients_and_keeps_authenticated_ones() -> None:
+    async with Rig(greet, options=Options(connections=3, shed_idle_s=1000.0)).running() as rig:
         account, slow, quick = [await rig.connect(source=f"127.0.0.{n}") for n in (1, 2, 3)]
         for client in (account, slow, quick):
             await line(client)
@@ -239,7 +239,7 @@ async def test_a_full_server_sheds_idle_clients_and_keeps_authenticated_ones(mon
         await line(account)
         refused = await rig.connect(source="127.0.0.4")
         assert (await line(refused)).startswith(b"421")  # none is idle yet
-        monkeypatch.setattr(listener_file, "SHED_IDLE_S", 0.0)  # now all are, quick for longest
+        rig.listeners.options = replace(rig.listeners.options, shed_idle_s=0.0)  # now all are, quick for longest
         await slow.send_all(b"x")  # a trickle is answered below, so it is progress; silence is not
         await line(slow)
         newcomer = await rig.connect(source="127.0.0.5")
@@ -252,7 +252,7 @@ async def test_a_full_server_sheds_idle_clients_and_keeps_authenticated_ones(mon
         assert rig.events_of(SessionClosed)[0].reason == "too many connections"
 
 
-async def test_trickled_octets_do_not_keep_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_trickled_octets_do_not_keep_a_session() -> None:
     """Slowloris: an octet now and then, never a whole line."""
 
     read = 0
@@ -268,8 +268,7 @@ async def test_trickled_octets_do_not_keep_a_session(monkeypatch: pytest.MonkeyP
         except Draining:
             await stream.send(b"421 closing\r\n")
 
-    monkeypatch.setattr(listener_file, "SHED_IDLE_S", 1000.0)
-    async with Rig(lines, options=Options(connections=2)).running() as rig:
+    async with Rig(lines, options=Options(connections=2, shed_idle_s=1000.0)).running() as rig:
         slow = [await rig.connect(source=f"127.0.1.{n}") for n in (1, 2)]
         for client in slow:
             await line(client)
@@ -278,7 +277,8 @@ async def test_trickled_octets_do_not_keep_a_session(monkeypatch: pytest.MonkeyP
             for client in slow:
                 await client.send_all(b"E")
             await until(lambda count=count: read >= 2 * count)  # type: ignore[misc]
-        monkeypatch.setattr(listener_file, "SHED_IDLE_S", trio.current_time() - greeted)  # since the greeting, not since an octet
+        since_greeting_s = trio.current_time() - greeted  # not since an octet
+        rig.listeners.options = replace(rig.listeners.options, shed_idle_s=since_greeting_s)
         assert await line(await rig.connect(source="127.0.1.9")) == b"220 here\r\n"
 
 
@@ -328,7 +328,6 @@ async def test_out_of_descriptors_it_waits_and_serves_later(fault: int, monkeypa
 
 
 async def test_a_broken_socket_is_announced_and_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener_file, "REOPEN_S", (0.05, 1.0))
     real = type(trio.socket.socket()).accept
     broken = [True]
 
@@ -339,7 +338,7 @@ async def test_a_broken_socket_is_announced_and_opened_again(monkeypatch: pytest
         return await real(self)
 
     monkeypatch.setattr(type(trio.socket.socket()), "accept", accept)
-    async with Rig(greet).running() as rig:
+    async with Rig(greet, options=Options(reopen_s=(0.05, 1.0))).running() as rig:
         port = rig.listeners.port("smtp")
         await until(lambda: len(rig.events_of(ListenerUp)) == 2)
         assert rig.listeners.port("smtp") == port

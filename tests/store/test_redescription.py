@@ -125,8 +125,7 @@ async def test_a_run_that_is_cut_off_goes_on_after_a_restart(old: Path) -> None:
         assert CountingScanner.finished == MANY + 2, "nothing is described twice"
 
 
-async def test_on_full_storage_it_waits_and_goes_on(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remaking, "AGAIN_S", 0.01)
+async def test_on_full_storage_it_waits_and_goes_on(old: Path) -> None:
     async with a_server(old, scanner=WordyScanner) as store, trio.open_nursery() as nursery:
         refused = trio.Event()
         write = store.database.write
@@ -142,7 +141,7 @@ async def test_on_full_storage_it_waits_and_goes_on(old: Path, monkeypatch: pyte
         store.database.write = noticed  # type: ignore[method-assign]
         pages = await store.database.read(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
         await limit_pages(store, pages + 20)
-        nursery.start_soon(Redescription(store, octets_a_s=AT_FULL_SPEED).run)
+        nursery.start_soon(Redescription(store, octets_a_s=AT_FULL_SPEED, again_s=0.01).run)
         with trio.fail_after(10):
             await refused.wait()
         box = await store.open(ANN, "INBOX")
