@@ -14,6 +14,7 @@ from appliance.protocol.imap.sequence import encode_set
 from ..completion import Completion, no, ok
 from ..contract import Command, State
 from ..errors import answer_of
+from ..progress import in_progress
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -40,7 +41,8 @@ async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Co
     if not uids:
         return ok(b"No messages found.")
     try:
-        copied = await selected.mailbox.copy(uids, target, complete=by_number(messages, uid))
+        complete = by_number(messages, uid)
+        copied = await in_progress(session, len(uids), lambda: selected.mailbox.copy(uids, target, complete=complete))
     except StoreError as error:
         return GONE if error.trouble is Trouble.GONE else answer_of(error, creating=True)
     return ok(b"Copied.", copy_uid(copied))

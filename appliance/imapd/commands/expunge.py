@@ -1,11 +1,13 @@
 """EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9). Durable before it is answered; `sync` sends the untagged responses."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError
 
 from ..completion import Completion, no, ok
 from ..contract import Command, State
+from ..progress import in_progress
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -27,7 +29,9 @@ async def run(session: "Session", messages: bytes | None, uid: bool) -> Completi
     if selected.read_only:
         return no(b"The mailbox is read-only.")
     uids = None if messages is None else selected.uids_at(selected.places(messages, True))
-    gone = await selected.mailbox.expunge(uids) if uids is None or uids else []
+    gone: Sequence[int] = ()
+    if uids is None or uids:
+        gone = await in_progress(session, len(selected.view), lambda: selected.mailbox.expunge(uids))
     await selected.sync(session, True)
     return ok(b"Expunged.", session.updates.expunge_code(selected.modseq) if gone else b"")
 

@@ -17,6 +17,7 @@ from appliance.protocol.imap.sequence import encode_set
 from ..completion import Completion, no, ok
 from ..contract import Answered, Command, SearchReturn, SequenceNumbers, State
 from ..matching import Matches, matching
+from ..progress import in_progress
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.sort import SortCriterion
@@ -63,7 +64,7 @@ async def answer(session: "Session", search: Search, options: Options | None, ui
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     check_options(session, options or (), search.keys)
     await enable_for(session, search)
-    found, reported = await _found(selected, search, options or (), arranged)
+    found, reported = await in_progress(session, len(selected.view), lambda: _found(selected, search, options or (), arranged))
     data = _data(session, search, found, reported)
     if options is None:
         await _send_plain(session, arranged.word if arranged is not None else b"SEARCH", found.uids if uid else found.numbers, data)

@@ -15,6 +15,7 @@ from ..completion import Completion, no, ok
 from ..contract import Command, SequenceNumbers, State
 from ..flag_texts import checked
 from ..plans import StorePlan
+from ..progress import in_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,8 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
         await session.enable(word)
     if not uids:
         return ok(b"No messages found.")
-    result = await selected.mailbox.set_flags(uids, plan.mode, plan.flags, unchanged_since=plan.unchanged_since)
+    mode, flags, since = plan.mode, plan.flags, plan.unchanged_since
+    result = await in_progress(session, len(uids), lambda: selected.mailbox.set_flags(uids, mode, flags, unchanged_since=since))
     selected.stored(result, silent=plan.silent, uid=uid)
     for complete in plan.complete:
         completion = complete(selected, result, uid)

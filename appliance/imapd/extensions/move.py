@@ -13,6 +13,7 @@ from ..commands.copy import by_number, copy_uid, parse_copy
 from ..completion import Completion, no, ok
 from ..contract import Command, Extension, State
 from ..errors import answer_of
+from ..progress import in_progress
 
 if TYPE_CHECKING:
     from ..contract import Session
@@ -28,7 +29,7 @@ async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Co
     if not uids:
         return ok(b"No messages found.")
     try:
-        moved = await selected.mailbox.move(uids, target)
+        moved = await in_progress(session, len(uids), lambda: selected.mailbox.move(uids, target))
     except StoreError as error:
         return answer_of(error, creating=True)
     code = copy_uid(moved)

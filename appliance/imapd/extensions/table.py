@@ -14,6 +14,7 @@ from .fuzzy import EXTENSION as SEARCH_FUZZY
 from .id import EXTENSION as ID
 from .idle import EXTENSION as IDLE
 from .imap4rev2 import EXTENSION as IMAP4REV2
+from .inprogress import EXTENSION as INPROGRESS
 from .list_extended import EXTENSION as LIST_EXTENDED
 from .list_metadata import EXTENSION as LIST_METADATA
 from .list_status import EXTENSION as LIST_STATUS
@@ -56,6 +57,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     UNAUTHENTICATE,
     IDLE,
     NOTIFY,
+    INPROGRESS,
     NAMESPACE,
     CHILDREN,
     SPECIAL_USE,

@@ -14,6 +14,7 @@ from ..commands.search import bad_charset, enable_for, finish
 from ..completion import Completion, bad
 from ..contract import Command, Extension, SequenceNumbers, State
 from ..matching import Matches, matching
+from ..progress import in_progress
 from ..steps import in_steps
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ async def _answer(session: "Session", name: bytes, search: Search, uid: bool) ->
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     await enable_for(session, search)
-    found, tokens = await _threads(selected, name, await matching(selected, search.query))
+
+    async def find() -> "tuple[Matches, array[int]]":
+        return await _threads(selected, name, await matching(selected, search.query))
+
+    found, tokens = await in_progress(session, len(selected.view), find)
     data = encode_threads(tokens, found.uids if uid else found.numbers)
     await session.send(b"* THREAD", b" " if data else b"", data, b"\r\n")
     return await finish(session, found.missing, uid)

@@ -1,0 +1,56 @@
+"""Telling a client that a command still runs: `* OK [INPROGRESS ("tag")]` (RFC 9585).
+
+The command's task waits and sends; the work runs in a task of its own and sends nothing, so no response is broken by another. Only what
+concerns many messages is watched so: it costs 50 us.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+
+from appliance.mail.errors import PillarboxError
+
+if TYPE_CHECKING:
+    from .contract import Session
+
+T = TypeVar("T")
+
+EVERY_S = 10.0
+"""RFC 9585 §4.1: between 10 and 15 seconds apart."""
+MANY = 2000
+"""Messages with which a command may take that long on a Raspberry Pi."""
+
+
+async def in_progress(session: "Session", messages: int, work: Callable[[], Awaitable[T]]) -> T:
+    """The result of `work`, which concerns so many messages and sends nothing; raises what it raises."""
+    if messages < MANY:
+        return await work()
+    result: list[T] = []
+    trouble: list[PillarboxError] = []
+    done = trio.Event()
+
+    async def run() -> None:
+        try:
+            result.append(await work())
+        except PillarboxError as error:
+            trouble.append(error)
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        while not done.is_set():
+            with trio.move_on_after(EVERY_S):
+                await done.wait()
+            if not done.is_set():
+                quoted = session.tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+                session.queue(b'* OK [INPROGRESS ("%b")] Still at work.\r\n' % quoted)
+                try:
+                    await session.flush()
+                except PillarboxError as error:
+                    trouble.insert(0, error)
+                    nursery.cancel_scope.cancel()
+                    break
+    if trouble:
+        raise trouble[0]
+    return result[0]

@@ -1,0 +1,62 @@
+"""INPROGRESS: a long command says so, and its responses stay whole (RFC 9585)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.lowlevel
+
+from appliance.imapd import progress
+from appliance.mail.errors import StoreError, Trouble
+from appliance.store.mailbox import Mailbox
+from tests.imapd.client import signed_in
+from tests.support.services import some_components
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "MANY", 2)
+    monkeypatch.setattr(progress, "EVERY_S", 0.01)
+
+
+async def test_long_commands_say_so(tmp_path: Path, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of these waits for the store; the store waits until the client has read that the command is in progress."""
+    told = trio.Event()
+    for name in ("copy", "move", "set_flags", "expunge"):
+        monkeypatch.setattr(Mailbox, name, held_up(getattr(Mailbox, name), lambda: told))
+    async with some_components(tmp_path) as components:
+        for _ in range(3):
+            await components.deliver(b"Subject: x\r\n\r\n")
+        client = await signed_in(components, b"INBOX")
+        for number, command in enumerate((b"COPY 1:3 Sent", b"STORE 1:2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")):
+            told = trio.Event()
+            tag = b"p%d" % number
+            await client.send(tag + b" " + command + b"\r\n")
+            assert await client.response() == b'* OK [INPROGRESS ("%b")] Still at work.' % tag
+            told.set()
+            assert (await client.until_tag(tag))[1].startswith(b"OK")
+        assert (await client.command(b"SEARCH ALL"))[0] == [b"* SEARCH 1"]
+
+
+def held_up(real: Any, until: Any) -> Any:
+    async def wait_first(self: Mailbox, *arguments: Any, **words: Any) -> Any:
+        await until().wait()
+        return await real(self, *arguments, **words)
+
+    return wait_first
+
+
+async def test_a_failure_is_the_command_s_own(tmp_path: Path, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(self: Mailbox, *arguments: Any, **words: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        raise StoreError(Trouble.OVER_QUOTA)
+
+    monkeypatch.setattr(Mailbox, "copy", fails)
+    async with some_components(tmp_path) as components:
+        for _ in range(3):
+            await components.deliver(b"Subject: x\r\n\r\n")
+        client = await signed_in(components, b"INBOX")
+        _untagged, tagged = await client.command(b"COPY 1:3 Sent")
+        assert tagged.startswith(b"NO [OVERQUOTA]")
+        assert (await client.command(b"NOOP"))[1].startswith(b"OK")
