@@ -32,7 +32,7 @@ from .body_readers import StoredMessage, header_octets
 from .loading import OPENING
 from .redescription import AT_ONCE, remade
 from .search_index import MARK, SearchIndex, erase
-from .search_shard import NEW, ShardInfo, add, close, create, ids_of, install, is_full, remove
+from .search_shard import NEW, ShardInfo, add, close, create, ids_of, install, is_damage, is_full, remove
 from .values import Row, Want
 
 BATCH = 500
@@ -183,7 +183,7 @@ class SearchFilling:
         try:
             written = await index.write_hop(work)
         except sqlite3.Error as error:
-            if before is not None:
+            if before is not None and is_damage(error):
                 index.damaged(account, before, error)
             raise
         if account in index.gone:

@@ -19,6 +19,7 @@ Files are read on one thread, written on another; both end when they are idle, a
 """
 
 import sqlite3
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -31,7 +32,7 @@ from appliance.mail.query import BodyHas, HeaderHas, Query, TextHas
 
 from .base import StoreBase
 from .search_found import Hits, Lookup, TextHits
-from .search_shard import NEW, DamagedShard, ShardInfo, ShardReader, read_info, remove
+from .search_shard import NEW, DamagedShard, ShardInfo, ShardReader, is_damage, read_info, remove
 
 T = TypeVar("T")
 OPEN_FILES = 24
@@ -98,7 +99,8 @@ class SearchIndex:
         self.opened.set()
         answered, damaged = await self._read_hop(lambda: self._find(shards, list(lookups.values())))
         for shard, why in damaged:
-            self.damaged(account, shard, why)
+            if is_damage(why):
+                self.damaged(account, shard, why)
         hits = {leaf: _joined([some[place] for _, some in answered]) for place, leaf in enumerate(lookups)}
         return TextHits(_ranges([shard for shard, _ in answered]), hits)
 
@@ -112,7 +114,12 @@ class SearchIndex:
         """An account's mail was erased: its part of the index is erased at once."""
         self.gone.add(account)
         self.shards.pop(account, None)
-        erase(self.directory_of(account))
+        try:
+            erase(self.directory_of(account))
+        except OSError as error:
+            self._report(
+                f"{self.directory_of(account)} could not be removed: {error.strerror}. Remove it by hand: it holds words of erased mail."
+            )
 
     def damaged(self, account: AccountId, shard: ShardInfo, why: object) -> None:
         """A file could not be read: it is removed, and what it held is indexed again."""
@@ -179,15 +186,15 @@ class SearchIndex:
 
     def _find(
         self, shards: Sequence[ShardInfo], lookups: Sequence[Lookup]
-    ) -> tuple[list[tuple[ShardInfo, list[Hits | None]]], list[tuple[ShardInfo, object]]]:
+    ) -> tuple[list[tuple[ShardInfo, list[Hits | None]]], list[tuple[ShardInfo, Exception]]]:
         """In a thread: the hits in each file, and the files that could not be read."""
         answered: list[tuple[ShardInfo, list[Hits | None]]] = []
-        damaged: list[tuple[ShardInfo, object]] = []
+        damaged: list[tuple[ShardInfo, Exception]] = []
         for shard in shards:
             try:
                 reader = self._reader(shard.path)
                 answered.append((shard, [reader.find(lookup) for lookup in lookups]))
-            except (sqlite3.Error, OSError, ValueError) as error:
+            except (sqlite3.Error, OSError, struct.error) as error:
                 damaged.append((shard, error))
         return answered, damaged
 

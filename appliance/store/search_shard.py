@@ -272,6 +272,16 @@ class _Connection:
         self.connection.close()
 
 
+def is_damage(error: Exception) -> bool:
+    """The file is not what it must be; else it may be read another time (storage is full, or a descriptor short)."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return isinstance(error, FileNotFoundError | struct.error) or code in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_ERROR,
+    )
+
+
 def remove(path: Path) -> None:
     """The file and what SQLite keeps beside it."""
     for name in (path.name, path.name + "-journal"):

@@ -1,6 +1,8 @@
 """One file of the search index: what is added is found, what cannot be used says so, a full file is merged."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,41 @@ def test_files_that_are_not_of_this_index(path: Path, tmp_path: Path) -> None:
     empty = create(tmp_path / "0099.db", 99, 0, "me")
     with pytest.raises(DamagedShard):  # its first batch never came
         read_info(empty.path, "me")
+
+
+ADDING = """
+import sys
+from pathlib import Path
+from appliance.mail.index_text import MessageIndexText
+from appliance.store.search_shard import add, close, create, is_full
+
+shard = create(Path(sys.argv[1]), 1, 0, "me")
+for batch in range(100):
+    first = shard.last + 1
+    words = [(n, MessageIndexText(f"h{n}x", " ".join(f"w{n * k}y" for k in range(60)), ("",) * 5)) for n in range(first, first + 20)]
+    shard = add(shard, words, first + 19)
+    print(shard.last, flush=True)
+    if batch % 5 == 4:
+        shard = close(shard)
+"""
+
+
+@pytest.mark.parametrize("batches", [1, 4, 7])
+def test_a_killed_process_leaves_whole_batches(tmp_path: Path, batches: int) -> None:
+    """SIGKILL somewhere behind so many batches: what was reported is there, and what is there is whole."""
+    path = tmp_path / "0001.db"
+    with subprocess.Popen([sys.executable, "-c", ADDING, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        reported = [int(process.stdout.readline()) for _ in range(batches)][-1]
+        process.kill()
+    info = read_info(path, "me")
+    assert info.last >= reported
+    assert ids_of(info) == list(range(1, info.last + 1))
+    reader = ShardReader(path)
+    for number in (1, reported, info.last):
+        hits = reader.find(body(f"w{number * 59}y"))
+        assert hits is not None
+        assert number in hits.candidates
+    reader.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
