@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.install import LONGEST_S, Machine, follow, until
+from tests.install import LONGEST_S, SHUT_DOWN, Machine, follow, until
 
 TREE = Path(__file__).resolve().parents[1] / "firmware-config"
 DATA = "--data /srv/pillarbox"
@@ -18,12 +18,9 @@ ADA = "ada@home.example"
 PROCESSES = 12
 UNITS = (
     "pillarbox", "pillarbox-first-boot", "pillarbox-state", "pillarbox-resolver", "pillarbox-mdns", "nftables", "systemd-networkd",
-    "systemd-journald", "pillarbox-power-off.path", "pillarbox-name-servers.path",
+    "systemd-journald", "pillarbox-power-off.path", "pillarbox-setup-code.path",
+    "pillarbox-name-servers.path",
 )  # fmt: skip
-SHUT_DOWN = (
-    "import trio; from pathlib import Path; from appliance.control.client import RemoteControl as Remote;"
-    " from appliance.control.requests import ShutDown; print(trio.run(Remote(Path('/srv/pillarbox')).ask, ShutDown()).text)"
-)
 
 
 class Box(Machine):
@@ -72,10 +69,11 @@ class Box(Machine):
         self.wait_for_setup()
 
     def wait_for_setup(self) -> None:
-        ended = "ActiveState=inactive Result=success ExecMainStatus=0"
-        until("pillarbox-setup-code", lambda: " ".join(
-            f"{name}={self.value(name, 'pillarbox-setup-code')}" for name in ("ActiveState", "Result", "ExecMainStatus")
-        ) == ended and self.value("ExecMainExitTimestampMonotonic", "pillarbox-setup-code") not in ("", "0"))  # fmt: skip
+        unit = "pillarbox-setup-code"
+        until("the server", lambda: self.value("ActiveState") == "active")
+        until(unit, lambda: self.value("ExecMainExitTimestampMonotonic", unit) not in ("", "0"))
+        until(unit, lambda: self.value("ActiveState", unit) == "inactive")
+        assert self.value("Result", unit) == "success" and self.value("ExecMainStatus", unit) == "0"
 
 
 def every_unit_works(box: Box) -> None:

@@ -19,6 +19,11 @@ DATA = "--data /srv/pillarbox"
 ADA = "ada@home.example"
 LONGEST_S = 90.0
 LEAN = "opt/pillarbox/lean-code"
+SHUT_DOWN = (
+    "import trio; from pathlib import Path; from appliance.control.client import RemoteControl as Remote;"
+    " from appliance.control.requests import ShutDown; print(trio.run(Remote(Path('/srv/pillarbox')).ask, ShutDown()).text)"
+)
+"""The request of button and console, as a Python program."""
 EXPOSURE = 2.0
 """`systemd-analyze security` must stay below this."""
 
@@ -183,6 +188,23 @@ def is_back_after_a_reboot(machine: Machine) -> None:
     assert "Result=success" in machine.run("systemctl show -p Result pillarbox")
 
 
+def shows_that_the_plug_may_be_pulled(machine: Machine) -> None:
+    """A server with LEDs that was shut down by an admin request stays, longer than TimeoutStopSec and WatchdogSec, until it is stopped."""
+    drop_in = "[Service]\\nTimeoutStopSec=4\\nWatchdogSec=4\\nEnvironment=GPIOZERO_PIN_FACTORY=mock\\n"
+    machine.run("mkdir -p /run/systemd/system/pillarbox.service.d && cp -p /etc/pillarbox.toml /root/before.toml")
+    machine.run(f"printf '{drop_in}' > /run/systemd/system/pillarbox.service.d/test.conf && systemctl daemon-reload")
+    machine.run("sed -i 's/^# leds = .*/leds = [\"led:18\"]/' /etc/pillarbox.toml && systemctl restart pillarbox")
+    pid = machine.value("MainPID")
+    machine.run(f'/opt/pillarbox/bin/python -P -c "{SHUT_DOWN}"')
+    until("the end of mail", lambda: not re.search(r":25\s", machine.run("ss -Hltn")))
+    time.sleep(10)
+    assert machine.value("MainPID") == pid and machine.value("ActiveState") == "active", "it shows that the plug may be pulled"
+    machine.run("systemctl stop pillarbox")
+    assert machine.value("Result") == "success", machine.value("Result")
+    machine.run("rm -r /run/systemd/system/pillarbox.service.d; cp -p /root/before.toml /etc/pillarbox.toml")
+    machine.run("systemctl daemon-reload && systemctl start pillarbox")
+
+
 def stops_in_order(machine: Machine) -> None:
     machine.run("systemctl stop pillarbox")
     assert machine.value("Result") == "success" and machine.value("ExecMainStatus") == "0"
@@ -218,7 +240,8 @@ def is_purged_when_told(machine: Machine) -> None:
 
 STEPS: tuple[Callable[[Machine], None], ...] = (
     installs, serves_the_real_ports_as_its_own_user, makes_the_first_account_and_moves_a_message, does_nothing_the_second_time, is_hardened,
-    is_restarted_by_the_watchdog, takes_sockets_from_systemd, is_upgraded_in_place, stops_in_order, names_a_port_that_is_taken,
+    is_restarted_by_the_watchdog, takes_sockets_from_systemd, is_upgraded_in_place, stops_in_order,
+    shows_that_the_plug_may_be_pulled, names_a_port_that_is_taken,
     is_back_after_a_reboot, is_uninstalled_and_leaves_the_mail, is_purged_when_told,
 )  # fmt: skip
 

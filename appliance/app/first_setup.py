@@ -5,7 +5,7 @@
 | the terminal the server was started on | the server, when it is ready                                      |
 | the serial console's first screen      | `ConsoleAdmin.notice`                                             |
 | `pillarbox setup-code`                 | the admin API, to the server's user and root only                 |
-| the box's screen and boot partition    | a unit of the image, which asks with `pillarbox setup-code`       |
+| the card's boot partition              | a unit of root, which finds it in a file (`runtime_files`)        |
 
 The journal never has it: a log may be kept for years. A server with accounts loads nothing of this.
 The code shown before a restart comes back as the systemd credential `setup-code`, where the image keeps one.

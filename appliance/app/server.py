@@ -11,7 +11,7 @@ How it fails: SetupError before anything is served.
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from appliance.store.reclaim import Reclaim
 from appliance.store.redescription import Redescription
 from appliance.store.search_filling import SearchFilling
 
+from . import runtime_files
 from .background import purge_removed, watch_host
 from .components import Basics, Components, accounts_state, open_components
 from .listeners import certificate_of, listeners_of, send_quota_of
@@ -98,8 +99,9 @@ async def _server(data: Path, settings: Settings, welcome: bool, settings_file: 
             ending = await OpenServer(components, panel, welcome=welcome).run()
         basics.board.publish(ServerState("stopped"))
         if ending is Ending.SHUT_DOWN:
-            request_power_off(os.environ.get("RUNTIME_DIRECTORY", ""))
+            runtime_files.request_power_off(runtime_files.directory())
         if ending is not Ending.RESTART:
+            nursery.start_soon(Notifier(os.environ).keep_watchdog)
             await panel.farewell(stays=ending is Ending.SHUT_DOWN)
         nursery.cancel_scope.cancel()
     return ending is Ending.RESTART
@@ -165,6 +167,10 @@ class OpenServer:
     def _parts(self) -> list[Task]:
         """In the order they start; they end in the reverse."""
         components, outbound, listeners = self._components, self._outbound, self._listeners
+
+        def _end_setup_code() -> Awaitable[None]:
+            return runtime_files.end_setup_code(runtime_files.directory(), components.board)
+
         control = ControlServer(components.directory.descriptor, self._admin_api, components.journal.log)
         certificates = Task("certificates", lambda task_status: components.certificates.run(self._tls.reload, task_status=task_status))
         return [
@@ -180,6 +186,7 @@ class OpenServer:
             *([Task("search index", _started(filling.run))] if (filling := self._search_filling()) is not None else []),
             Task("removed accounts", _started(lambda: purge_removed(components))),
             Task("scrub", _started(lambda: scrub(components.database))),
+            *([Task("setup code", _started(_end_setup_code), ends=True)] if components.setup_code else []),
             *self._panel.parts(components, self._admin_api),
         ]
 
@@ -241,16 +248,9 @@ class OpenServer:
             from .first_setup import print_setup_code
 
             print_setup_code(self._components, sys.stdout)
+        runtime_files.write_setup_code(runtime_files.directory(), code.shown if (code := self._components.setup_code) else "")
         keep_for_good()
         print("ready", flush=True)
-
-
-def request_power_off(runtime: str) -> None:
-    """Ask the system to switch the box off, now that the data directory is closed: by a file in the unit's runtime directory, which a
-    unit of root waits for on a box of its own. Where none does, the file means nothing."""
-    if runtime:
-        with suppress(OSError):
-            (Path(runtime) / "request-power-off").touch()
 
 
 def _started(run: Callable[[], Awaitable[object]]) -> Callable[..., Awaitable[object]]:

@@ -1,8 +1,10 @@
-"""Notifications to systemd over NOTIFY_SOCKET (sd_notify(3)): READY=1, STOPPING=1, WATCHDOG=1. Silent without systemd; never fails."""
+"""Notifications to systemd over NOTIFY_SOCKET (sd_notify(3)): READY, STOPPING, RELOADING, WATCHDOG. Silent without systemd; never fails."""
 
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+
+import trio
 
 
 class Notifier:
@@ -14,6 +16,12 @@ class Notifier:
         microseconds = environment.get("WATCHDOG_USEC", "")
         self.watchdog_s = int(microseconds) / 1e6 if self._address and microseconds.isdigit() else 0.0
         """How often systemd wants WATCHDOG=1, at least; 0: not at all."""
+
+    async def keep_watchdog(self) -> None:
+        """For a process that stays after its orderly end, so that its LEDs show it: or systemd would start it again. Until cancelled."""
+        while self.watchdog_s:
+            self.notify("WATCHDOG=1")
+            await trio.sleep(self.watchdog_s / 2)
 
     def notify(self, state: str) -> None:
         """One assignment a line, such as "READY=1"; dropped when systemd does not listen."""

@@ -6,7 +6,7 @@
 | starting | a task fails before it started | stopped  | the others are cancelled, last first; its error is raised           |
 | starting | SIGTERM, SIGINT                | draining | as from ready, with the tasks that have started                     |
 | ready    | a task crashes or just returns | ready    | TaskCrashed; restarted after a pause that doubles; TaskRunning      |
-| ready    | SIGTERM, SIGINT, `stop()`      | draining | STOPPING=1, or RELOADING=1 before a restart (sd_notify(3));         |
+| ready    | SIGTERM, SIGINT, `stop()`      | draining | STOPPING=1, RELOADING=1 or STATUS (sd_notify(3), REPORTED);         |
 |          |                                |          | each task drained and ended, the one started last first             |
 | ready    | SIGHUP                         | ready    | `on_hangup` (certificates are read again)                           |
 | draining | a task crashes                 | draining | it is not restarted                                                 |
@@ -49,6 +49,11 @@ class Ending(Enum):
     SIGNAL = "signal"
     SHUT_DOWN = "shut down"
     RESTART = "restart"
+
+
+REPORTED = {Ending.SIGNAL: "STOPPING=1", Ending.RESTART: "RELOADING=1", Ending.SHUT_DOWN: "STATUS=Shut down by an admin request."}
+"""What systemd is told of an ending. A server that was shut down may stay, to show on its LEDs that the plug may be pulled: told
+STOPPING=1, systemd would wait for its end without a signal, and then kill it."""
 
 
 @dataclass(slots=True)
@@ -130,7 +135,7 @@ class Supervisor:
                     server.start_soon(self._notify_watchdog)
                 await self._stop.wait()
             self._board.publish(ServerState("draining"))
-            self._notifier.notify("RELOADING=1" if self.ending is Ending.RESTART else "STOPPING=1")
+            self._notifier.notify(REPORTED[self.ending])
             await self._end_all(at_once=failure is not None)
             server.cancel_scope.cancel()
         if failure is not None:

@@ -315,7 +315,9 @@ async def test_a_server_that_begins_again_is_no_end_to_systemd_and_a_signal_has_
     manager: "tuple[socket.socket, str]", autojump_clock: trio.abc.Clock
 ) -> None:
     heard, address = manager
-    for endings, reported in (((Ending.RESTART,), "RELOADING=1"), ((Ending.RESTART, Ending.SIGNAL), "STOPPING=1")):
+    status = "STATUS=Shut down by an admin request."
+    cases = (((Ending.RESTART,), "RELOADING=1"), ((Ending.RESTART, Ending.SIGNAL), "STOPPING=1"), ((Ending.SHUT_DOWN,), status))
+    for endings, reported in cases:
         rig = Rig(notifier=Notifier({"NOTIFY_SOCKET": address}))
         rig.build(rig.part("writer"))
         async with trio.open_nursery() as nursery:
@@ -366,3 +368,12 @@ async def test_signals(number: signal.Signals) -> None:
             assert "server ends" not in rig.did
             os.kill(os.getpid(), number)
     assert rig.did[2:] == ["server ends", "a ends"]
+
+
+async def test_a_process_that_stays_feeds_the_watchdog(manager: "tuple[socket.socket, str]", autojump_clock: trio.abc.Clock) -> None:
+    heard, address = manager
+    with trio.move_on_after(25):
+        await Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000000"}).keep_watchdog()
+    assert words(heard) == ["WATCHDOG=1"] * 3
+    await Notifier({"NOTIFY_SOCKET": address}).keep_watchdog()
+    await Notifier({}).keep_watchdog()
