@@ -20,7 +20,6 @@ from .matching import Matches
 from .steps import in_steps
 
 if TYPE_CHECKING:
-    from appliance.protocol.imap.envelope_fields import MessageEnvelope
     from appliance.protocol.imap.sort import SortCriterion
 
     from .selected import Selected
@@ -47,8 +46,8 @@ def numbers_of(column: Column) -> Values:
     return values
 
 
-def ranks_of(name: str, text_of: "Callable[[MessageEnvelope], str]") -> Values:
-    """A sort key that is a text of the ENVELOPE, mapped to what is compared; `name` is the cache's."""
+def ranks_of(name: str, text_of: "Callable[[bytes], str]") -> Values:
+    """A sort key that is a text of the stored ENVELOPE, mapped to what is compared; `name` is the cache's."""
 
     async def values(selected: "Selected", found: Matches) -> "array[int]":
         mailbox, uids = selected.mailbox, found.uids
@@ -63,14 +62,12 @@ def ranks_of(name: str, text_of: "Callable[[MessageEnvelope], str]") -> Values:
     return values
 
 
-async def _texts(selected: "Selected", uids: "array[int]", text_of: "Callable[[MessageEnvelope], str]") -> dict[int, str]:
-    from appliance.protocol.imap.envelope_fields import parse_envelope
-
+async def _texts(selected: "Selected", uids: "array[int]", text_of: "Callable[[bytes], str]") -> dict[int, str]:
     texts: dict[int, str] = {}
     for span in spans(places_of_uids(ranges_of(uids), selected.view.uids)):
         batch = await read(selected, span, Want.FACTS)
         rows: Sequence[Any] = batch.rows
-        texts.update([(row[0], text_of(parse_envelope(row[ENVELOPE]))) for row in rows])
+        texts.update([(row[0], text_of(row[ENVELOPE])) for row in rows])
     return texts
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from appliance.mail.collation import casemap
 from appliance.mail.errors import MisuseError
 from appliance.mail.threads import base_subject
-from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS
 from appliance.protocol.imap.modifiers import parse_return_options
 from appliance.protocol.imap.search import BadCharset, parse_charset_and_keys
 from appliance.protocol.imap.sort import parse_criteria
@@ -21,7 +20,6 @@ from ..sorting import numbers_of, ordered, ranks_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appliance.protocol.imap.envelope_fields import MessageEnvelope
     from appliance.protocol.imap.tokens import Tokens
 
     from ..completion import Completion
@@ -50,17 +48,20 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> "Completion":
     return await answer(session, search, options, uid, Arranged(b"SORT", arrange, criteria))
 
 
-def subject(envelope: "MessageEnvelope") -> str:
-    return base_subject(envelope.subject or b"")
+def subject(envelope: bytes) -> str:
+    from appliance.protocol.imap.envelope_scan import subject_of
+
+    return base_subject(subject_of(envelope) or b"")
 
 
-def mailbox_of(field: str) -> "Callable[[MessageEnvelope], str]":
+def mailbox_of(field: str) -> "Callable[[bytes], str]":
     """addr-mailbox of the first address, "" without one (RFC 5256 §3)."""
-    place = ADDRESS_FIELDS.index(field)
 
-    def text_of(envelope: "MessageEnvelope") -> str:
-        addresses = envelope.addresses[place]
-        return casemap((addresses[0].mailbox or b"").decode("utf-8", "replace")) if addresses else ""
+    def text_of(envelope: bytes) -> str:
+        from appliance.protocol.imap.envelope_scan import first_address
+
+        address = first_address(envelope, field)
+        return casemap((address.mailbox or b"").decode("utf-8", "replace")) if address is not None else ""
 
     return text_of
 

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from appliance.mail.collation import casemap
 from appliance.mail.encoding import decode_words
-from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS
 
 from ..contract import Extension, SortKey
 from ..sorting import ranks_of
@@ -12,7 +11,7 @@ from ..sorting import ranks_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appliance.protocol.imap.envelope_fields import EnvelopeAddress, MessageEnvelope
+    from appliance.protocol.imap.envelope_fields import EnvelopeAddress
 
 
 def display(address: "EnvelopeAddress") -> str:
@@ -24,12 +23,12 @@ def display(address: "EnvelopeAddress") -> str:
     return mailbox if address.mailbox is None or address.host is None else f"{mailbox}@{address.host.decode('utf-8', 'replace')}"
 
 
-def display_of(field: str) -> "Callable[[MessageEnvelope], str]":
-    place = ADDRESS_FIELDS.index(field)
+def display_of(field: str) -> "Callable[[bytes], str]":
+    def text_of(envelope: bytes) -> str:
+        from appliance.protocol.imap.envelope_scan import first_address
 
-    def text_of(envelope: "MessageEnvelope") -> str:
-        addresses = envelope.addresses[place]
-        return casemap(display(addresses[0])) if addresses else ""
+        address = first_address(envelope, field)
+        return casemap(display(address)) if address is not None else ""
 
     return text_of
 
