@@ -27,6 +27,8 @@ ROWS = 4000
 THREAD_ROWS = 1000
 """The same for threads: references are up to 8 kB of a message."""
 JOIN = "message JOIN message_data ON message_data.id = message_data"
+UNDESCRIBED = f"sum(described_by = {UNSEEN_YET.described_by:d})"
+"""How many of the messages nobody has read yet."""
 
 
 async def read_column(store: StoreBase, mailbox: MailboxId, column: Column, uids: "array[int]") -> "array[int]":
@@ -48,17 +50,19 @@ async def read_column(store: StoreBase, mailbox: MailboxId, column: Column, uids
 
 
 async def _read(store: StoreBase, mailbox: MailboxId, column: Column, uids: Sequence[int]) -> "zip[tuple[int, int]]":
-    tables = JOIN if column is Column.SENT else "message"
+    tables, undescribed = (JOIN, UNDESCRIBED) if column is Column.SENT else ("message", "0")
     condition, parameters = _among(mailbox, uids)
-    statement = f"SELECT group_concat(uid), group_concat({column.value}) FROM {tables} WHERE {condition}"
+    statement = f"SELECT group_concat(uid), group_concat({column.value}), {undescribed} FROM {tables} WHERE {condition}"
 
-    def work(connection: Any) -> tuple[list[int], list[int]]:
+    def work(connection: Any) -> tuple[list[int], list[int], int]:
         found = connection.execute(statement, parameters).fetchone()
-        return numbers(found[0]), numbers(found[1])
+        return numbers(found[0]), numbers(found[1]), found[2]
 
-    if column is Column.SENT:
-        await _see_described(store, mailbox, uids)
-    return zip(*await store.database.read(work), strict=True)
+    found, values, missing = await store.database.read(work)
+    if missing:
+        await _describe(store, mailbox, uids)
+        found, values, _ = await store.database.read(work)
+    return zip(found, values, strict=True)
 
 
 def _among(mailbox: MailboxId, uids: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
@@ -68,13 +72,12 @@ def _among(mailbox: MailboxId, uids: Sequence[int]) -> tuple[str, tuple[int | st
     return "mailbox = ? AND uid IN (SELECT value FROM json_each(?))", (mailbox, listed(uids))
 
 
-async def _see_described(store: StoreBase, mailbox: MailboxId, uids: Sequence[int]) -> None:
+async def _describe(store: StoreBase, mailbox: MailboxId, uids: Sequence[int]) -> None:
     """Describe those of the messages that nobody has read yet."""
     condition, parameters = _among(mailbox, uids)
     statement = f"SELECT group_concat(uid) FROM {JOIN} WHERE {condition} AND described_by = {UNSEEN_YET.described_by:d}"
-    found = numbers((await store.database.read(lambda connection: connection.execute(statement, parameters).fetchone()))[0])
-    if found:
-        await describe_now(store, mailbox, found)
+    found = await store.database.read(lambda connection: connection.execute(statement, parameters).fetchone())
+    await describe_now(store, mailbox, numbers(found[0]))
 
 
 THREAD_COLUMNS = (
@@ -100,16 +103,17 @@ async def read_threads(store: StoreBase, mailbox: MailboxId, uids: "array[int]")
 async def _read_threads(store: StoreBase, mailbox: MailboxId, uids: "array[int]", rows: ThreadRows) -> None:
     condition, parameters = _among(mailbox, uids)
     columns = ", ".join([f"group_concat({column})" for column in THREAD_COLUMNS])
-    statement = f"SELECT {columns}, group_concat(reference_ids, char(10)) FROM {JOIN} WHERE {condition}"
+    statement = f"SELECT {columns}, group_concat(reference_ids, char(10)), {UNDESCRIBED} FROM {JOIN} WHERE {condition}"
 
-    def work(connection: Any) -> tuple[list[list[int]], list[tuple[int, ...]]]:
-        *texts, references = connection.execute(statement, parameters).fetchone()
+    def work(connection: Any) -> tuple[list[list[int]], list[tuple[int, ...]], int]:
+        *texts, references, missing = connection.execute(statement, parameters).fetchone()
         *found, own = map(numbers, texts)
-        hashed = map(_hashed, references.split("\n"), own) if own else ()
-        return found, list(hashed)
+        return found, _hashed(references.split("\n"), own) if own else [], missing or 0
 
-    await _see_described(store, mailbox, uids)
-    found, references = await store.database.read(work)
+    found, references, missing = await store.database.read(work)
+    if missing:
+        await _describe(store, mailbox, uids)
+        found, references, _ = await store.database.read(work)
     if found[0] != uids.tolist():
         places = {uid: place for place, uid in enumerate(found[0])}
         keep = [places[uid] for uid in uids if uid in places]
@@ -123,6 +127,16 @@ async def _read_threads(store: StoreBase, mailbox: MailboxId, uids: "array[int]"
     rows.references += references
 
 
-def _hashed(references: str, own: int) -> tuple[int, ...]:
-    """Those of References, else the first of In-Reply-To (RFC 5256 §3)."""
-    return tuple([hash_of(one.encode()) for one in references.split(" ")[: own or 1]]) if references else ()
+def _hashed(all_references: Sequence[str], all_own: Sequence[int]) -> list[tuple[int, ...]]:
+    """Of each message those of References, else the first of In-Reply-To (RFC 5256 §3); the messages of a thread repeat them."""
+    known: dict[str, int] = {}
+    hashed = []
+    for references, own in zip(all_references, all_own, strict=True):
+        one: list[int] = []
+        for text in references.split(" ")[: own or 1] if references else ():
+            number = known.get(text)
+            if number is None:
+                number = known[text] = hash_of(text.encode())
+            one.append(number)
+        hashed.append(tuple(one))
+    return hashed

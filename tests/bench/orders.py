@@ -1,6 +1,6 @@
 """SORT and THREAD beside Dovecot from Debian, on a mailbox where a third of the messages are replies: CPU, and the ratio.
 
-    python -m tests.bench.orders [--messages 20000] [--rounds 5]
+    python -m tests.bench.orders [--messages 20000] [--rounds 5] [--only WORD,...]
 
 "first": the server was started anew, and Dovecot's cache of header fields is gone; "repeated": the same command once more. A row is
 the median of the rounds' ratios to the better of Dovecot's maildir and mdbox. Needs root and dovecot-imapd.
@@ -75,6 +75,7 @@ def main() -> int:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--messages", type=int, default=20_000)
     words.add_argument("--rounds", type=int, default=5)
+    words.add_argument("--only", default="", help="names that hold one of these words, separated by commas")
     options = words.parse_args()
     if not installed():
         print("Dovecot is not installed, or this is not root.")
@@ -92,6 +93,8 @@ def compare(work: Path, options: argparse.Namespace) -> int:
         for side in sides:
             side.imap.append_many("INBOX", messages(options.messages))
         for name, command, first_bar, repeated_bar in COMMANDS:
+            if options.only and not any(word in name for word in options.only.split(",")):
+                continue
             first, repeated = [], []
             for _ in range(options.rounds):
                 for side in sides:
