@@ -45,8 +45,8 @@ class SettingsRequests:
         text = self._text()
         settings = settings_edit.settings_in(text)
         found = [
-            {"name": name, "text": (cls.__doc__ or "").strip(), "fields": [self._shown(getattr(settings, name), one) for one in fields]}
-            for name, cls, fields in settings_edit.editable()
+            {"name": name, "fields": [self._shown(getattr(settings, name), one) for one in fields]}
+            for name, _cls, fields in settings_edit.editable()
         ]
         relays = [
             {one.name: self._plain(relay, one.name) for one in explained(RelaySettings) if one.repr} | {"secret": bool(relay.password)}

@@ -17,6 +17,12 @@ from .base import PageGroup
 
 PLACE = "/admin/settings"
 RELAY_FIELDS = ("name", "host", "port", "security", "user", "password")
+TITLES = (
+    ("server", "Names and time"), ("messages", "What a message may be"), ("smtp", "Mail from other servers"),
+    ("accounts", "Accounts and signing in"), ("pop3", "POP3"), ("web", "These pages"), ("limits", "Connections"),
+    ("sending", "Outgoing mail"),
+)  # fmt: skip
+"""What each section is about; one without a title has its name."""
 NEW_RELAY = {"name": "", "host": "", "port": 0, "security": "tls", "user": "", "secret": False}
 
 
@@ -48,6 +54,7 @@ class SettingsPages(PageGroup):
             file=facts["file"],
             digest=facts["digest"],
             sections=facts["sections"],
+            titles=dict(TITLES),
             relays=facts["relays"],
             new_relay=typed.get("relay") or NEW_RELAY,
             restart_needed=facts["restart_needed"],
