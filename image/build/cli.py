@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"make image: {error}")
         return WRONG_ARGUMENTS
     os.umask(0o022)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is temporary is removed
     work = Path(tempfile.mkdtemp(prefix="pillarbox-image.", dir=options.work))
     try:
         host.enter_private_namespace()

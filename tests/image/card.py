@@ -10,7 +10,9 @@ from image.build import layout
 
 KERNEL, INITRD, COMMAND_LINE = "vmlinuz.gz", "initrd.img", "cmdline.txt"
 MTOOLS = {**os.environ, "MTOOLS_SKIP_CHECK": "1", "TZ": "UTC"}
-LINE_OF_TREE = {"virt": None, "raspi3b": "bcm2837-rpi-3-b.dtb"}
+TREES = {"virt": "", "raspi3b": "bcm2837-rpi-3-b.dtb"}
+OVERLAYS = ("pillarbox-console", "pillarbox-leds", "pillarbox-button")
+"""What config.txt has for the Pi 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,18 @@ class Card:
     def start(self, folder: Path, machine: str, slot: layout.Partition = layout.SLOT_A) -> Start:
         """What the firmware would load from a slot."""
         folder.mkdir(parents=True, exist_ok=True)
-        tree = LINE_OF_TREE[machine]
-        names = [KERNEL, INITRD, COMMAND_LINE, *([tree] if tree else [])]
+        tree = TREES[machine]
+        overlays = [f"overlays/{name}.dtbo" for name in OVERLAYS] if tree else []
+        names = [KERNEL, INITRD, COMMAND_LINE, *([tree] if tree else []), *overlays]
         subprocess.run(["mcopy", "-n", "-o", "-i", self.partition(slot), *[f"::{name}" for name in names], folder], env=MTOOLS, check=True)
         kernel = folder / "Image"
         with kernel.open("wb") as file:
             subprocess.run(["gzip", "-dc", folder / KERNEL], stdout=file, check=True)
         line = (folder / COMMAND_LINE).read_text().strip()
-        return Start(kernel, folder / INITRD, folder / tree if tree else None, f"{line} pillarbox.slot={slot.number}")
+        if tree:
+            laid = [folder / Path(name).name for name in overlays]
+            subprocess.run(["fdtoverlay", "-i", folder / tree, "-o", folder / "board.dtb", *laid], check=True, capture_output=True)
+        return Start(kernel, folder / INITRD, folder / "board.dtb" if tree else None, f"{line} pillarbox.slot={slot.number}")
 
     def check_data(self) -> str:
         """e2fsck's complaint about the data partition as the plug left it, after its journal was played back; "" where it is whole."""

@@ -101,7 +101,7 @@ class Machine:
             net = ["-netdev", f"user,id=net,{forwards}", "-device", "virtio-net-pci,netdev=net"] if network else []
             return [*disk, *net, "-device", "virtio-rng-pci", "-device", "i6300esb"]
         disk = ["-drive", f"file={self.card.path},format=raw,if=sd,cache=writethrough"]
-        return disk + (["-netdev", f"user,id=net,{forwards}", "-device", "usb-net,netdev=net"] if network else [])
+        return disk + (["-netdev", f"user,id=net,{forwards}", "-device", "usb-net,netdev=net,mac=00:16:3e:50:42:58"] if network else [])
 
     def _shell_words(self) -> str:
         if self.board != "virt":  # the model of the watchdog resets the board as soon as it is armed
