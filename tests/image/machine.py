@@ -59,7 +59,9 @@ class Machine:
     def __enter__(self) -> "Machine":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, fault: BaseException | None, __: object) -> None:
+        if fault is not None:
+            print("\n".join(["The console ended with:", *self.console().splitlines()[-25:]]))
         self.pull_plug()
 
     def _machine(self, start: Start) -> list[str]:
