@@ -42,7 +42,11 @@ async def examine_messages(
     rows = [one.row for one in open_ones]
 
     def examine(row: "Row", octets: bytes) -> bool:
-        reading = _examination(text_query, test, by_uid[row.uid], len(row.prefix) + header_octets(row.parts))
+        one = by_uid[row.uid]
+        plain = text_query.plain_facts(row.parts, len(row.prefix), octets)
+        if plain is not None:
+            return bool(test(one.number, row, {**plain, **one.facts}))
+        reading = _examination(text_query, test, one, len(row.prefix) + header_octets(row.parts))
         try:
             offset, size = next(reading)
             while True:

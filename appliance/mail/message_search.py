@@ -9,7 +9,7 @@ BODY matches the decoded text of text and message parts, TEXT all headers as wel
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Protocol
 
-from .partmap import binary_spans
+from .partmap import IDENTITY, binary_spans, single_part
 from .query import BodyHas, HeaderHas, Query, TextHas, folded
 from .text import Needles, PartText, field_texts, header_text, text_charset
 
@@ -17,6 +17,11 @@ HEADER_READ_OCTETS = 2**20
 """Of a message's or part's header, so much is searched: four times the largest real one."""
 CHUNK_OCTETS = 256 * 2**10
 """Of a body read at once."""
+
+PLAIN_CHARSETS = frozenset(
+    ("utf-8", "us-ascii", "ascii", "utf8", "iso-8859-1", "iso-8859-2", "iso-8859-15", "windows-1250", "windows-1252")
+)
+"""ASCII octets are ASCII text in these."""
 
 Reading = Generator[tuple[int, int], bytes, None]
 Facts = Mapping[Query, bool]
@@ -65,7 +70,7 @@ def body_texts(parts: bytes, prefix_octets: int, header: bytes, sink: TextSink) 
 class TextQuery:
     """The leaves of a query that are decided by a message's text, with their needles folded once."""
 
-    __slots__ = ("bodies", "fields", "texts")
+    __slots__ = ("bodies", "body_octets", "fields", "text_octets", "texts")
 
     def __init__(self, leaves: Iterable[Query]) -> None:
         self.fields: dict[Query, tuple[str, str]] = {}
@@ -78,6 +83,8 @@ class TextQuery:
                 self.texts[leaf] = folded(leaf.needle)
             elif isinstance(leaf, BodyHas):
                 self.bodies[leaf] = folded(leaf.needle)
+        self.body_octets = [(leaf, needle.encode("utf-8", "surrogatepass")) for leaf, needle in self.bodies.items()]
+        self.text_octets = [(leaf, needle.encode("utf-8", "surrogatepass")) for leaf, needle in self.texts.items()]
 
     def matches(
         self, parts: bytes, prefix_octets: int, header_octets: int, decide: Decide, known: Facts
@@ -93,6 +100,26 @@ class TextQuery:
             sink.decide(facts)
             answer = decide(facts)
         return bool(answer)
+
+    def plain_facts(self, parts: bytes, prefix_octets: int, octets: bytes) -> dict[Query, bool] | None:
+        """All facts of a message in memory that is one ASCII text, at half the cost of `matches`; None for any other, and for HEADER.
+
+        Its text is its octets, whatever ASCII's superset it is in, and no needle beyond ASCII is in it.
+        """
+        part = single_part(parts)
+        if part is None or part.transfer != IDENTITY or self.fields or not octets.isascii():
+            return None
+        start, end = prefix_octets + part.body_start, min(prefix_octets + part.end, prefix_octets + part.body_start + CHUNK_OCTETS)
+        header = octets[:start]
+        charset = text_charset(header)
+        if b"=?" in header or (charset is not None and charset.lower() not in PLAIN_CHARSETS) or end < prefix_octets + part.end:
+            return None
+        body = octets[start:end].lower() if charset is not None else b""
+        facts: dict[Query, bool] = {leaf: needle in body for leaf, needle in self.body_octets}
+        if self.text_octets:
+            head = header_text(header).lower().encode()
+            facts.update((leaf, needle in head or needle in body) for leaf, needle in self.text_octets)
+        return facts
 
     def _decide_header(self, header: bytes, facts: dict[Query, bool]) -> None:
         """Decide HeaderHas, and TextHas where the header already holds the needle."""

@@ -138,6 +138,12 @@ class _Map:
         return index
 
 
+def single_part(parts: bytes) -> Part | None:
+    """The only part of a message that is one leaf; None for every other."""
+    packed = _Map(parts)
+    return packed.part(0) if packed.width and not packed.linked and packed.kind(0) == LEAF else None
+
+
 def find(parts: bytes, section: tuple[int, ...]) -> Part | None:
     """The part with a section number, `()` for the whole message; None when the message has no such part."""
     packed = _Map(parts)

@@ -48,8 +48,8 @@ START_S = 20.0
 """After the start, when others have less to do."""
 LOOK_S = 60.0
 """Between two looks whether enough mail has come; none while no mail changes."""
-CLOSE_S = 60.0
-"""After the last look-up the files are closed."""
+CLOSE_S = 20.0
+"""After the last look-up, and within this time again, the files are closed."""
 AGAIN_S = 300.0
 """After storage that was full or could not be read."""
 DAY_S = 86_400

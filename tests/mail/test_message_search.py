@@ -63,3 +63,34 @@ def test_reading_stops_when_the_result_is_known() -> None:
     large = MESSAGE + b"x" * 2_000_000
     assert facts_of(TextHas("wien"), large)[1] < 1000
     assert facts_of(BodyHas("wien"), large, {BodyHas("wien"): False})[1] < 1000
+
+
+HEADERS = (
+    b"Content-Type: text/plain; charset=utf-8\r\n", b"Content-Type: text/html; charset=ISO-8859-1\r\n", b"", b"Content-Type: image/png\r\n",
+    b"Content-Type: text/plain; charset=utf-16\r\n", b"Content-Type: text/plain; charset=utf-7\r\n",
+    b"Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n", b"Content-Type: multipart/mixed; boundary=x\r\n",
+    b"Subject: =?utf-8?Q?caf=C3=A9?=\r\n", b"Content-Type: message/rfc822\r\n",
+)  # fmt: skip
+BODIES = (
+    b"Some WORDS here\r\n",
+    b"",
+    b"caf\xc3\xa9\r\n",
+    b"a=20b\r\n",
+    b"--x\r\n\r\npart\r\n--x--\r\n",
+    b"Subject: inner\r\n\r\nWORDS\r\n",
+)
+NEEDLES = ("words", "SOME w", "café", "caf", "a b", "part", "inner", "subject", "return-path", "s here\r\n", "", "\ud800")
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("body", BODIES)
+def test_plain_messages_have_the_same_facts_by_the_short_way(header: bytes, body: bytes) -> None:
+    octets = b"Subject: a\r\n folded line\r\n" + header + b"\r\n" + body
+    scanner = make_describe()
+    scanner.feed(octets)
+    parts = scanner.finish().parts
+    leaves: list[Query] = [kind(needle) for kind in (BodyHas, TextHas) for needle in NEEDLES]
+    facts = TextQuery(leaves).plain_facts(parts, len(PREFIX), PREFIX + octets)
+    if facts is not None:
+        assert facts == {leaf: facts_of(leaf, octets)[0] for leaf in leaves}
+    assert (facts is not None) == (header in HEADERS[:4] and (PREFIX + octets).isascii())
