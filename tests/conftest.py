@@ -55,7 +55,7 @@ class TimeTable:
                 terminalreporter.write_line(f"over {ONE_S:.0f} s: {name} took {took_s:.0f} s")
 
 
-hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.register_profile("busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy machine")  # one example may wait for the processor as long as it must
 
 

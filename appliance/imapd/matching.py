@@ -176,6 +176,7 @@ class _Run:
         """Decide these rows, reading their messages where need be."""
         index, test = self.index, self._test
         open_ones: list[OpenOne] = []
+        self._selected.note_read(max((row[2] for row in rows), default=0))
         for number, row in zip(numbers, rows, strict=True):
             facts: Facts = NOTHING if index is None else index.facts(cast("int", row[MESSAGE]))
             answer = test(number, row, facts)
@@ -258,7 +259,8 @@ async def _matched_rows(selected: "Selected", query: Query, places: Ranges, foun
             answer = await selected.mailbox.uids_where(Uid(uids[start]), Uid(uids[end - 1]), rest)
             if answer is None:
                 return False  # the first reading says so
-            matched, there = answer
+            matched, there, as_of = answer
+            selected.note_read(as_of)
             wanted = frozenset(matched) if len(matched) < end - start else None
             numbers = range(start + 1, end + 1)
             found.numbers.extend(numbers if wanted is None else compress(numbers, map(wanted.__contains__, uids[start:end])))

@@ -227,6 +227,12 @@ class Selected:
         """Messages the client knows were missing: the next sync reads uncached changes and so finds their EXPUNGE."""
         self._missing = True
 
+    def note_read(self, modseq: int) -> None:
+        """A search has decided by rows as of `modseq`. What the client does not know of that state is sent by the next sync, which reads
+        uncached changes: the commit may be so new that `newest` does not have it yet."""
+        if modseq > self.view.modseq:
+            self._missing = True
+
     def stored(self, result: "FlagsResult", *, silent: bool, uid: bool) -> None:
         """A STORE is committed: the next sync sends it.
 

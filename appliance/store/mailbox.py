@@ -129,14 +129,17 @@ class Mailbox:
         chosen = [row for row in rows if row.body in loaded]
         return rows, names, {row.uid: opened for row, opened in zip(chosen, loading.messages(chosen, loaded), strict=True)}
 
-    async def uids_where(self, lo: Uid, hi: Uid, query: Query) -> "tuple[array[int], int] | None":
-        """Ascending UIDs from `lo` to `hi` whose rows match, and how many rows there are in all, of the state now; None when the rows
-        alone do not decide the query (`row_search`)."""
+    async def uids_where(self, lo: Uid, hi: Uid, query: Query) -> "tuple[array[int], int, ModSeq] | None":
+        """Ascending UIDs from `lo` to `hi` whose rows match, how many rows there are in all, and the mailbox's MODSEQ, of the state now;
+        None when the rows alone do not decide the query (`row_search`)."""
         number = self.info.id
 
-        def work(connection: Any) -> "tuple[array[int], int] | None":
+        def work(connection: Any) -> "tuple[array[int], int, ModSeq] | None":
             where = row_search.condition(query, keywords_of(connection, number))
-            return row_search.uids_among(connection, number, lo, hi, where) if where is not None else None
+            if where is None:
+                return None
+            head = connection.execute("SELECT modseq FROM mailbox WHERE id = ?", (number,)).fetchone()
+            return (*row_search.uids_among(connection, number, lo, hi, where), head[0] if head is not None else ModSeq(0))
 
         return await self._store.database.read(work)
 

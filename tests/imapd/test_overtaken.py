@@ -220,6 +220,26 @@ async def test_search_reports_that_messages_were_missing(tmp_path: Path, key: by
         assert (await client.command(b"SEARCH SEEN"))[1].startswith(b"OK Searched")
 
 
+@pytest.mark.parametrize(("key", "found"), [(b"SEEN", b" 2 3"), (b"UNSEEN", b" 1"), (b"1:2 SEEN LARGER 1", b" 2")])
+async def test_search_sends_the_flags_it_decided_by(tmp_path: Path, key: bytes, found: bytes) -> None:
+    """A reading may see a commit of which this process has not heard yet: the flags it changed are sent with the result."""
+    async with some_components(tmp_path) as components:
+        client, other = await three(components)
+        writer, plain, shared = components.family.writer, components.family.writer.read, other._held()
+
+        async def read(work: Any) -> Any:
+            writer.read = plain  # type: ignore[method-assign]
+            known = shared.newest
+            await other.set_flags([Uid(1)], Mode.REMOVE, ("\\Seen",))
+            result = await plain(work)
+            shared.newest = known  # the news is still on its way
+            return result
+
+        writer.read = read  # type: ignore[method-assign]
+        sent, tagged = await client.command(b"SEARCH " + key)
+        assert sent == [b"* SEARCH" + found, b"* 1 FETCH (UID 1 FLAGS (\\Recent))"] and tagged.startswith(b"OK Searched")
+
+
 async def test_search_of_a_body_that_is_expunged_meanwhile(tmp_path: Path) -> None:
     async with some_components(tmp_path) as components:
         client, other = await three(components)

@@ -65,7 +65,7 @@ async def test_the_store_s_scan_equals_a_test_of_each_row(tmp_path: Path) -> Non
             answer = await box.uids_where(Uid(1), Uid(24), query)
             assert answer is not None
             expected = [row.uid for row in rows if holds(query, row.flags, keywords, row.octets, row.internal_at)]
-            assert (list(answer[0]), answer[1]) == (expected, 22), query
+            assert (list(answer[0]), answer[1], answer[2]) == (expected, 22, box.newest()), query
         box.close()
 
 
