@@ -109,4 +109,4 @@ class AccessGuard:
         pause_s = min(WRONG_S[1], WRONG_S[0] * float(2**self._wrong))
         self._wrong = min(self._wrong + 1, 16)
         self._again_mono = trio.current_time() + pause_s
-        return f"That is not the admin password. The next try in {pause_s:.0f} s."
+        return f"That is not the {self.prompt.rstrip(':').lower()}. The next try in {pause_s:.0f} s."
