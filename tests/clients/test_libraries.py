@@ -69,7 +69,7 @@ def test_aiosmtplib_sends_octets_unchanged(served: Served, kind: str) -> None:
 
     asyncio.run(send())
     ((octets, flags),) = served.messages(account=BEN).values()
-    assert own_part(octets) == mine and flags == frozenset()
+    assert own_part(octets) == mine and flags == frozenset({b"$HasNoAttachment"})
     assert b"with UTF8SMTPSA" in octets
 
 

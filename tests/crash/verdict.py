@@ -14,7 +14,7 @@ import trio
 
 from appliance.app.components import open_components
 from appliance.config.settings import Settings
-from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
+from appliance.mail.flags import HAS_NO_ATTACHMENT, KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import ModSeq, Uid
 from appliance.store.mailbox import Mailbox
 from appliance.store.values import Placement, Want
@@ -61,7 +61,7 @@ def find_promises(ledger: Ledger, events: list[Event]) -> Promised:
 def apply(places: frozenset[Place], step: Step) -> frozenset[Place]:
     """The copies of a message after a step."""
     if step.kind == "deliver":
-        return places | {("INBOX", frozenset())}
+        return places | {("INBOX", frozenset({HAS_NO_ATTACHMENT}))}
     if step.kind == "append":
         return places | {(step.box, frozenset(step.flag.split()))}
     out = set()
