@@ -20,10 +20,13 @@ from appliance.store.store import Store
 from .api import JmapApi
 from .email import EmailMethods
 from .email_content import decoded, extent_of, octets_of
+from .email_order import SORTS
+from .email_query import EmailQueryMethods
 from .email_set import EmailSetMethods
 from .ids import encode_id, parse_id
 from .mailbox import MAIL, MailboxMethods
 from .method import Caller, JmapAccount
+from .search_snippet import SnippetMethods
 from .session import session_object
 from .thread import ThreadMethods
 
@@ -33,7 +36,7 @@ CAPABILITIES: dict[str, dict[str, Any]] = {
         "maxMailboxDepth": None,
         "maxSizeMailboxName": 250,
         "maxSizeAttachmentsPerEmail": 50_000_000,
-        "emailQuerySortOptions": [],
+        "emailQuerySortOptions": list(SORTS),
         "mayCreateTopLevelMailbox": True,
     }
 }
@@ -55,7 +58,7 @@ class JmapService:
         self._store = store
         self._directory = directory
         self.limits = JmapLimits()
-        kinds = (MailboxMethods, ThreadMethods, EmailMethods, EmailSetMethods)
+        kinds = (MailboxMethods, ThreadMethods, EmailMethods, EmailQueryMethods, EmailSetMethods, SnippetMethods)
         methods = [method for kind in kinds for method in kind(store, self.limits).methods()]
         self._api = JmapApi(methods, CAPABILITIES, limits=self.limits, report=report)
 

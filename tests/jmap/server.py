@@ -9,10 +9,12 @@ from typing import Any
 from appliance.database.database import Database
 from appliance.jmap.api import JmapApi
 from appliance.jmap.email import EmailMethods
+from appliance.jmap.email_query import EmailQueryMethods
 from appliance.jmap.email_set import EmailSetMethods
 from appliance.jmap.ids import encode_id
 from appliance.jmap.mailbox import MAIL, MailboxMethods
 from appliance.jmap.method import CORE, Caller, JmapAccount
+from appliance.jmap.search_snippet import SnippetMethods
 from appliance.jmap.thread import ThreadMethods
 from appliance.mail.ids import AccountId, MailboxId
 from appliance.protocol.imap.bodystructure import make_describe
@@ -21,6 +23,7 @@ from appliance.store.bodies import Bodies
 from appliance.store.store import Store
 from appliance.store.values import Placed, Placement
 
+KINDS = (MailboxMethods, ThreadMethods, EmailMethods, EmailQueryMethods, EmailSetMethods, SnippetMethods)
 ANN, BEN = AccountId(1), AccountId(2)
 A1 = "A1"
 CALLER = Caller(ANN, "ann@home.test", (JmapAccount(A1, ANN, "ann@home.test"), JmapAccount("A2", BEN, "ben@home.test", False, True)))
@@ -32,9 +35,7 @@ class JmapClient:
     def __init__(self, store: Store, limits: JmapLimits) -> None:
         self.store = store
         self.faults: list[str] = []
-        methods = [
-            method for kind in (MailboxMethods, ThreadMethods, EmailMethods, EmailSetMethods) for method in kind(store, limits).methods()
-        ]
+        methods = [method for kind in KINDS for method in kind(store, limits).methods()]
         self._api = JmapApi(methods, {MAIL: {}}, limits=limits, report=lambda name, fault: self.faults.append(f"{name} {fault!r}"))
 
     async def request(self, *calls: list[Any], **members: Any) -> list[list[Any]]:

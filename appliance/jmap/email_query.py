@@ -1,0 +1,247 @@
+"""Email/query and Email/queryChanges (RFC 8621 §4.4, §4.5).
+
+| step                              | where                                                                                     |
+|-----------------------------------|-------------------------------------------------------------------------------------------|
+| the account's rows, as Candidates | a reader's thread; of one mailbox where the filter names one                              |
+| texts                             | the search index; messages it leaves open are read in batches, on a reader's thread       |
+| order, threads collapsed          | a reader's thread                                                                         |
+
+The results of the last queries are kept with the MODSEQ they are of (RESULTS of them, 8 octets a message): scrolling through a list of
+100,000 reads it once, and queryChanges compares two of them. What is not kept any more is cannotCalculateChanges.
+"""
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from appliance.mail.ids import AccountId, ModSeq, Uid
+from appliance.mail.message_search import TextQuery
+from appliance.mail.query import Query
+from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
+from appliance.protocol.jmap.errors import MethodError
+from appliance.protocol.jmap.request import JmapLimits
+from appliance.protocol.jmap.window import query_changes, read_window
+from appliance.store import loading
+from appliance.store.account_changes import WHOLE, Position, message_changes
+from appliance.store.account_messages import AccountMessage, account_messages
+from appliance.store.body_readers import StoredMessage, header_octets
+from appliance.store.modseq import account_modseq
+from appliance.store.search_found import TextHits
+from appliance.store.store import Store
+from appliance.store.values import Row
+
+from .body_parts import has_attachment
+from .email_filter import Candidate, EmailFilter
+from .email_order import EmailQuery, ordered, read_candidates, read_query
+from .ids import encode_id, encode_state, parse_state
+from .mailbox import MAIL
+from .method import Call, Method
+
+RESULTS = 6
+"""Results kept for the whole server."""
+RESULT_MESSAGES = 400_000
+"""Messages in all of them together."""
+MOST_IDS = 5000
+"""In one response."""
+BATCH = 256
+BATCH_OCTETS = 2**20
+
+
+class EmailQueryMethods:
+    """The methods of one server."""
+
+    def __init__(self, store: Store, limits: JmapLimits) -> None:
+        self._store = store
+        self._limits = limits
+        self._results: OrderedDict[tuple[AccountId, str, ModSeq], array[int]] = OrderedDict()
+
+    def methods(self) -> tuple[Method, ...]:
+        return (
+            Method("Email/query", MAIL, self.query),
+            Method("Email/queryChanges", MAIL, self.query_changes),
+        )
+
+    # --- methods ---------------------------------------------------------------------------------
+
+    async def query(self, call: Call) -> dict[str, Any]:
+        account = call.account()
+        query, window = read_query(call.arguments), read_window(call.arguments)
+        call.arguments.end()
+        modseq, found = await self._run(account.account, query)
+        if window.anchor is None:
+            first, end = window.range_of(range(len(found)), MOST_IDS)  # type: ignore[arg-type]
+        else:
+            first, end = window.range_of([encode_id("M", one) for one in found], MOST_IDS)
+        return {
+            "accountId": account.id,
+            "queryState": encode_state(modseq),
+            "canCalculateChanges": True,
+            "position": first,
+            "ids": [encode_id("M", one) for one in found[first:end]],
+            **({"total": len(found)} if window.calculate_total else {}),
+            **({"limit": MOST_IDS} if window.limit is None or window.limit > MOST_IDS else {}),
+        }
+
+    async def query_changes(self, call: Call) -> dict[str, Any]:
+        account = call.account()
+        query = read_query(call.arguments)
+        since = parse_state(call.arguments.text("sinceQueryState"))
+        most, up_to = call.arguments.number("maxChanges"), call.arguments.optional_id("upToId")
+        total = call.arguments.flag("calculateTotal")
+        call.arguments.end()
+        before = self._results.get((account.account, query.text, since.modseq)) if since.message == WHOLE else None
+        if before is None:
+            raise MethodError("cannotCalculateChanges", "That result is not kept any more; query again.")
+        modseq, found = await self._run(account.account, query)
+        changes = await self._store.database.read(
+            lambda connection: message_changes(connection, account.account, Position(since.modseq, WHOLE))
+        )
+        if changes is None or (query.needs_threads and modseq != since.modseq):
+            raise MethodError("cannotCalculateChanges", "What changed since is not known; query again.")
+        changed = frozenset(encode_id("M", change.message) for change in changes[1])
+        old, new = [encode_id("M", one) for one in before], [encode_id("M", one) for one in found]
+        if query.collapse:
+            changed |= _of_changed_places(old, new)
+        removed, added = query_changes(old, new, changed)
+        if up_to is not None and up_to in new and not _mutable(query):
+            added = [(index, one) for index, one in added if index <= new.index(up_to)]
+        if most is not None and len(removed) + len(added) > most:
+            raise MethodError("tooManyChanges", "Query again.")
+        return {
+            "accountId": account.id,
+            "oldQueryState": encode_state(since.modseq),
+            "newQueryState": encode_state(modseq),
+            "removed": removed,
+            "added": [{"id": one, "index": index} for index, one in added],
+            **({"total": len(new)} if total else {}),
+        }
+
+    # --- running ---------------------------------------------------------------------------------
+
+    async def _run(self, account: AccountId, query: EmailQuery) -> tuple[ModSeq, "array[int]"]:
+        """The MODSEQ and the messages in order, from what is kept where nothing changed."""
+        modseq = await self._store.database.read(lambda connection: account_modseq(connection, account))
+        key = account, query.text, modseq
+        if key in self._results:
+            self._results.move_to_end(key)
+            return modseq, self._results[key]
+        modseq, candidates, threads = await self._store.database.read(lambda connection: read_candidates(connection, account, query))
+        matched = await self._matched(account, query, candidates)
+        found = await self._store.database.read(lambda connection: ordered(connection, account, query, matched, threads))
+        self._keep((account, query.text, modseq), found)
+        return modseq, found
+
+    def _keep(self, key: tuple[AccountId, str, ModSeq], found: "array[int]") -> None:
+        self._results[key] = found
+        while len(self._results) > RESULTS or (len(self._results) > 1 and sum(map(len, self._results.values())) > RESULT_MESSAGES):
+            self._results.popitem(last=False)
+
+    async def _matched(self, account: AccountId, query: EmailQuery, candidates: list[Candidate]) -> list[Candidate]:
+        compiled, test = query.filter, query.filter.test
+        if not compiled.leaves and not compiled.needs_structure:
+            return [one for one in candidates if test(one, {})]
+        hits = await self._look_up(account, compiled.leaves, candidates)
+        matched: list[Candidate] = []
+        open_ones: list[tuple[Candidate, dict[Query, bool]]] = []
+        for one in candidates:
+            facts = hits.facts(one.message) if hits is not None else {}
+            answer = test(one, facts)
+            if answer:
+                matched.append(one)
+            elif answer is None:
+                open_ones.append((one, facts))
+        for start in range(0, len(open_ones), BATCH):
+            matched += await self._examined(account, compiled, open_ones[start : start + BATCH])
+        return matched
+
+    async def _look_up(self, account: AccountId, leaves: Sequence[Query], candidates: Sequence[Candidate]) -> TextHits | None:
+        index = self._store.search_index
+        if index is None or not leaves or not candidates:
+            return None
+        return await index.look_up(account, leaves, min(one.message for one in candidates), max(one.message for one in candidates))
+
+    async def _examined(
+        self, account: AccountId, compiled: EmailFilter, some: list[tuple[Candidate, dict[Query, bool]]]
+    ) -> list[Candidate]:
+        """Those of a batch that match, their structure and text read."""
+        text, test = TextQuery(compiled.leaves), compiled.test
+        known = {one.message: (one, facts) for one, facts in some}
+        messages = await self._store.database.read(lambda connection: account_messages(connection, account, list(known)))
+        matched, todo = [], []
+        for number, message in messages.items():
+            one, facts = known[number]
+            one.has_attachment = has_attachment(parse_bodystructure(message.bodystructure)) if compiled.needs_structure else None
+            answer = test(one, facts)
+            if answer:
+                matched.append(one)
+            elif answer is None:
+                todo.append(message)
+
+        def examine(row: Row, octets: bytes) -> bool:
+            reading = _reading(row)
+            return answered(reading, lambda offset, size: octets[offset : offset + size])
+
+        def _reading(row: Row) -> Any:
+            one, facts = known[row.message]
+            return text.matches(row.parts, len(row.prefix), len(row.prefix) + header_octets(row.parts), lambda more: test(one, more), facts)
+
+        rows = [row_of(message) for message in todo]
+        while rows:
+            answers = await self._store.database.read(
+                lambda connection, rows=rows: loading.examined(connection, self._store.bodies, rows, BATCH_OCTETS, examine)  # type: ignore[misc]
+            )
+            for row, examined in zip(rows, answers, strict=False):
+                if examined if isinstance(examined, bool) else await _examine_large(examined, _reading(row)):
+                    matched.append(known[row.message][0])
+            rows = rows[len(answers) :]
+        return matched
+
+
+# --- reading messages ----------------------------------------------------------------------------------
+
+
+def row_of(message: AccountMessage) -> Row:
+    return Row(
+        Uid(0), 0, ModSeq(0), octets=message.octets, message=message.id, prefix=message.prefix, body=message.body, parts=message.parts
+    )
+
+
+def answered(reading: Any, read: Callable[[int, int], bytes]) -> bool:
+    try:
+        offset, size = next(reading)
+        while True:
+            offset, size = reading.send(read(offset, size))
+    except StopIteration as end:
+        return bool(end.value)
+
+
+async def _examine_large(message: StoredMessage, reading: Any) -> bool:
+    """On the event loop, chunk by chunk."""
+    await message.open()
+    try:
+        offset, size = next(reading)
+        while True:
+            chunks = []
+            while size > 0 and (chunk := await message.read(offset, size)):
+                chunks.append(chunk)
+                offset, size = offset + len(chunk), size - len(chunk)
+            offset, size = reading.send(b"".join(chunks))
+    except StopIteration as end:
+        return bool(end.value)
+
+
+# --- changes ------------------------------------------------------------------------------------------
+
+
+def _mutable(query: EmailQuery) -> bool:
+    """May the place of a message change while it is in the results? Then `upToId` is passed over (RFC 8620 §5.6)."""
+    return "eyword" in query.text or query.collapse
+
+
+def _of_changed_places(old: Sequence[str], new: Sequence[str]) -> frozenset[str]:
+    """Ids in both whose order among each other differs: a collapsed thread shows another message, or stands elsewhere."""
+    there = frozenset(new)
+    common = [one for one in old if one in there]
+    known = frozenset(common)
+    return frozenset(one for one, other in zip(common, [one for one in new if one in known], strict=True) if one != other)
