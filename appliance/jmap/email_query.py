@@ -19,6 +19,7 @@ from appliance.mail.ids import AccountId, ModSeq, Uid
 from appliance.mail.message_search import TextQuery
 from appliance.mail.query import Query
 from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
+from appliance.protocol.imap.shown_parts import has_attachment
 from appliance.protocol.jmap.errors import MethodError
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.protocol.jmap.window import query_changes, read_window
@@ -31,7 +32,6 @@ from appliance.store.search_found import TextHits
 from appliance.store.store import Store
 from appliance.store.values import Row
 
-from .body_parts import has_attachment
 from .email_filter import Candidate, EmailFilter
 from .email_order import EmailQuery, ordered, read_candidates, read_query
 from .ids import encode_id, encode_state, parse_state
