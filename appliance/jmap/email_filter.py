@@ -2,7 +2,7 @@
 
 | conditions                                                     | decided by                                                      |
 |----------------------------------------------------------------|-----------------------------------------------------------------|
-| mailboxes, dates, sizes, keywords, keywords of threads          | the rows of the message's copies (`Candidate`)                  |
+| mailboxes, dates, sizes, keywords, keywords of threads          | the rows of the message's copies (`AccountRow`)                  |
 | hasAttachment                                                  | the stored structure                                            |
 | text, from, to, cc, bcc, subject, body, header                 | the search index, and the message itself where that leaves it open|
 
@@ -18,6 +18,7 @@ from appliance.mail.date import days_of
 from appliance.mail.query import BodyHas, HeaderHas, Query, TextHas
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError, invalid
+from appliance.store.account_rows import AccountRow
 
 from .ids import parse_id
 
@@ -30,21 +31,7 @@ _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z")
 Facts = Mapping[Query, bool]
 
 
-@dataclass(slots=True)
-class Candidate:
-    """What is known of a message without reading it. `keywords` are lower case, those of any copy; `thread_keywords` of each message of
-    its thread, filled in when the filter asks for them. `has_attachment` is None until it was looked up."""
-
-    message: int
-    mailboxes: frozenset[int]
-    keywords: frozenset[str]
-    received_at: int
-    octets: int
-    thread_keywords: tuple[frozenset[str], ...] = ()
-    has_attachment: bool | None = None
-
-
-Test = Callable[[Candidate, Facts], "bool | None"]
+Test = Callable[[AccountRow, Facts], "bool | None"]
 
 
 @dataclass(slots=True)
@@ -107,10 +94,10 @@ class _Compiler:
                 return lambda candidate, facts: bool(candidate.mailboxes - others)
             case "before":
                 end = _date(arguments.text(name))
-                return lambda candidate, facts: candidate.received_at < end
+                return lambda candidate, facts: candidate.internal_at < end
             case "after":
                 start = _date(arguments.text(name))
-                return lambda candidate, facts: candidate.received_at >= start
+                return lambda candidate, facts: candidate.internal_at >= start
             case "minSize":
                 least = arguments.number(name) or 0
                 return lambda candidate, facts: candidate.octets >= least
@@ -173,7 +160,7 @@ def _date(text: str) -> int:
 
 
 def _all(tests: list[Test]) -> Test:
-    def test(candidate: Candidate, facts: Facts) -> bool | None:
+    def test(candidate: AccountRow, facts: Facts) -> bool | None:
         answer: bool | None = True
         for one in tests:
             found = one(candidate, facts)
@@ -186,7 +173,7 @@ def _all(tests: list[Test]) -> Test:
 
 
 def _any(tests: list[Test]) -> Test:
-    def test(candidate: Candidate, facts: Facts) -> bool | None:
+    def test(candidate: AccountRow, facts: Facts) -> bool | None:
         answer: bool | None = False
         for one in tests:
             found = one(candidate, facts)
@@ -201,7 +188,7 @@ def _any(tests: list[Test]) -> Test:
 def _none(tests: list[Test]) -> Test:
     inner = _any(tests)
 
-    def test(candidate: Candidate, facts: Facts) -> bool | None:
+    def test(candidate: AccountRow, facts: Facts) -> bool | None:
         found = inner(candidate, facts)
         return None if found is None else not found
 

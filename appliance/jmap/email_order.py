@@ -1,32 +1,27 @@
 """The messages a query is about, read from the account's rows, and their order (RFC 8621 §4.4.2).
 
-All of it runs on a reader's thread. A column of a mailbox comes back in one row of SQLite: stepping row by row would pass the interpreter
-lock back and forth.
+All of it runs on a reader's thread.
 """
 
 import json
-import sqlite3
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from appliance.mail.collation import casemap
 from appliance.mail.date import parse_date
 from appliance.mail.encoding import decode_words
-from appliance.mail.flags import DELETED
-from appliance.mail.ids import AccountId, MailboxId, ModSeq
+from appliance.mail.ids import AccountId, ModSeq
 from appliance.mail.threads import base_subject
 from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS, MessageEnvelope, parse_envelope
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.window import Comparator, read_sort
-from appliance.store.account_messages import flag_names
-from appliance.store.keywords import keywords_of
-from appliance.store.messages import listed, numbers
+from appliance.store.account_rows import AccountRow, account_rows, stored_envelopes, threads_of
 from appliance.store.modseq import account_modseq
 
 from .email import SYSTEM_KEYWORDS
-from .email_filter import Candidate, EmailFilter, compile_filter
+from .email_filter import EmailFilter, compile_filter
 
 SORTS = ("receivedAt", "size", "from", "to", "subject", "sentAt", "hasKeyword", "allInThreadHaveKeyword", "someInThreadHaveKeyword")
 COLLATIONS = ("i;ascii-casemap", "i;unicode-casemap")
@@ -57,78 +52,22 @@ def read_query(arguments: Arguments) -> EmailQuery:
     return EmailQuery(compile_filter(condition), sort, collapse, text)
 
 
-def read_candidates(
-    connection: sqlite3.Connection, account: AccountId, query: EmailQuery
-) -> tuple[ModSeq, list[Candidate], dict[int, int]]:
-    """The account's MODSEQ, its messages, and the thread of each where it is needed."""
+def read_candidates(connection: Any, account: AccountId, query: EmailQuery) -> tuple[ModSeq, list[AccountRow], dict[int, int]]:
+    """The account's MODSEQ, the messages the query is about, and the thread of each where it is needed."""
     modseq = account_modseq(connection, account)
-    mailboxes = [number for (number,) in connection.execute("SELECT id FROM mailbox WHERE account = ?", (account,)).fetchall()]
-    wanted = query.filter.mailbox
-    only = [one for one in mailboxes if one == wanted] if wanted is not None else mailboxes
-    whole = only != mailboxes and query.needs_threads
-    found: dict[int, Candidate] = {}
-    for mailbox in mailboxes if whole else only:
-        _add_mailbox(connection, mailbox, found)
-    if only != mailboxes and not whole:
-        _add_other_copies(connection, found, only)
+    found = account_rows(connection, account, _keywords, only=None if query.needs_threads else query.filter.mailbox)
     threads: dict[int, int] = {}
     if query.collapse or query.needs_threads:
-        threads = _threads(connection, list(found))
+        threads = threads_of(connection, found)
         _add_thread_keywords(found, threads)
     return modseq, list(found.values()), threads
 
 
-def _add_mailbox(connection: sqlite3.Connection, mailbox: int, found: dict[int, Candidate]) -> None:
-    columns = connection.execute(
-        "SELECT group_concat(message_data), group_concat(flags), group_concat(internal_at), group_concat(octets) FROM message"
-        " WHERE mailbox = ?",
-        (mailbox,),
-    ).fetchone()
-    names = keywords_of(connection, MailboxId(mailbox))
-    spelled: dict[int, frozenset[str]] = {}
-    here = frozenset((mailbox,))
-    for message, flags, at, octets in zip(*map(numbers, columns), strict=True):
-        if flags not in spelled:
-            spelled[flags] = _keywords(flags, names)
-        known = found.get(message)
-        if known is None:
-            found[message] = Candidate(message, here, spelled[flags], at, octets)
-        else:
-            known.mailboxes |= here
-            known.keywords |= spelled[flags]
+def _keywords(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(SYSTEM_KEYWORDS.get(name, name).lower() for name in names)
 
 
-def _add_other_copies(connection: sqlite3.Connection, found: dict[int, Candidate], read: Sequence[int]) -> None:
-    """Mailboxes and keywords of copies elsewhere: of the few messages that have some."""
-    shared = connection.execute(
-        "SELECT message_data, mailbox, flags FROM message WHERE message_data IN (SELECT message_data FROM shared_data)"
-        " AND mailbox NOT IN (SELECT value FROM json_each(?))",
-        (listed(read),),
-    ).fetchall()
-    names: dict[int, tuple[str, ...]] = {}
-    for message, mailbox, flags in shared:
-        known = found.get(message)
-        if known is not None:
-            if mailbox not in names:
-                names[mailbox] = keywords_of(connection, MailboxId(mailbox))
-            known.mailboxes |= {mailbox}
-            known.keywords |= _keywords(flags, names[mailbox])
-
-
-def _keywords(flags: int, names: Sequence[str]) -> frozenset[str]:
-    return frozenset(SYSTEM_KEYWORDS.get(name, name).lower() for name in flag_names(flags & ~DELETED, names))
-
-
-def _threads(connection: sqlite3.Connection, messages: Sequence[int]) -> dict[int, int]:
-    """The thread of each message: by the index of those that did not begin one."""
-    replies = connection.execute(
-        "SELECT group_concat(id), group_concat(thread) FROM message_data INDEXED BY message_data_thread WHERE thread <> id"
-    ).fetchone()
-    known = dict(zip(*map(numbers, replies), strict=True))
-    return {message: known.get(message, message) for message in messages}
-
-
-def _add_thread_keywords(found: dict[int, Candidate], threads: dict[int, int]) -> None:
+def _add_thread_keywords(found: dict[int, AccountRow], threads: dict[int, int]) -> None:
     members: dict[int, list[frozenset[str]]] = {}
     for message, one in found.items():
         members.setdefault(threads[message], []).append(one.keywords)
@@ -136,14 +75,13 @@ def _add_thread_keywords(found: dict[int, Candidate], threads: dict[int, int]) -
         one.thread_keywords = tuple(members[threads[message]])
 
 
-def ordered(
-    connection: sqlite3.Connection, account: AccountId, query: EmailQuery, matched: list[Candidate], threads: dict[int, int]
-) -> "array[int]":
+def ordered(connection: Any, account: AccountId, query: EmailQuery, matched: list[AccountRow], threads: dict[int, int]) -> "array[int]":
     """In the order asked for, messages of one place by their ids; the first of each thread alone when they are collapsed."""
     matched.sort(key=lambda one: one.message, reverse=not query.sort[0].is_ascending)
     texts: dict[int, MessageEnvelope] = {}
     if any(one.name in ("from", "to", "subject", "sentAt") for one in query.sort):
-        texts = _envelopes(connection, account, [one.message for one in matched])
+        stored = stored_envelopes(connection, account, [one.message for one in matched])
+        texts = {number: parse_envelope(envelope) for number, envelope in stored.items()}
     for comparator in reversed(query.sort):
         matched.sort(key=_sort_key(comparator, texts), reverse=not comparator.is_ascending)
     if not query.collapse:
@@ -154,18 +92,11 @@ def ordered(
     return array("q", first.values())
 
 
-def _envelopes(connection: sqlite3.Connection, account: AccountId, messages: Sequence[int]) -> dict[int, MessageEnvelope]:
-    rows = connection.execute(
-        "SELECT id, envelope FROM message_data WHERE id IN (SELECT value FROM json_each(?)) AND account = ?", (listed(messages), account)
-    )
-    return {number: parse_envelope(envelope) for number, envelope in rows.fetchall()}
-
-
-def _sort_key(comparator: Comparator, texts: dict[int, MessageEnvelope]) -> Callable[[Candidate], Any]:
+def _sort_key(comparator: Comparator, texts: dict[int, MessageEnvelope]) -> Callable[[AccountRow], Any]:
     name, keyword = comparator.name, comparator.keyword.lower()
     match name:
         case "receivedAt":
-            return lambda one: one.received_at
+            return lambda one: one.internal_at
         case "size":
             return lambda one: one.octets
         case "hasKeyword":
@@ -175,7 +106,7 @@ def _sort_key(comparator: Comparator, texts: dict[int, MessageEnvelope]) -> Call
         case "someInThreadHaveKeyword":
             return lambda one: any(keyword in some for some in one.thread_keywords)
         case "sentAt":
-            return lambda one: _sent_at(texts.get(one.message), one.received_at)
+            return lambda one: _sent_at(texts.get(one.message), one.internal_at)
         case "subject":
             return lambda one: base_subject((found.subject if (found := texts.get(one.message)) else None) or b"")
     place = ADDRESS_FIELDS.index(name)

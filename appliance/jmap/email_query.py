@@ -2,7 +2,7 @@
 
 | step                              | where                                                                                     |
 |-----------------------------------|-------------------------------------------------------------------------------------------|
-| the account's rows, as Candidates | a reader's thread; of one mailbox where the filter names one                              |
+| the account's rows, as AccountRows| a reader's thread; of one mailbox where the filter names one                              |
 | texts                             | the search index; messages it leaves open are read in batches, on a reader's thread       |
 | order, threads collapsed          | a reader's thread                                                                         |
 
@@ -26,13 +26,14 @@ from appliance.protocol.jmap.window import query_changes, read_window
 from appliance.store import loading
 from appliance.store.account_changes import WHOLE, Position, message_changes
 from appliance.store.account_messages import AccountMessage, account_messages
+from appliance.store.account_rows import AccountRow
 from appliance.store.body_readers import StoredMessage, header_octets
 from appliance.store.modseq import account_modseq
 from appliance.store.search_found import TextHits
 from appliance.store.store import Store
 from appliance.store.values import Row
 
-from .email_filter import Candidate, EmailFilter
+from .email_filter import EmailFilter
 from .email_order import EmailQuery, ordered, read_candidates, read_query
 from .ids import encode_id, encode_state, parse_state
 from .mailbox import MAIL
@@ -137,13 +138,13 @@ class EmailQueryMethods:
         while len(self._results) > RESULTS or (len(self._results) > 1 and sum(map(len, self._results.values())) > RESULT_MESSAGES):
             self._results.popitem(last=False)
 
-    async def _matched(self, account: AccountId, query: EmailQuery, candidates: list[Candidate]) -> list[Candidate]:
+    async def _matched(self, account: AccountId, query: EmailQuery, candidates: list[AccountRow]) -> list[AccountRow]:
         compiled, test = query.filter, query.filter.test
         if not compiled.leaves and not compiled.needs_structure:
             return [one for one in candidates if test(one, {})]
         hits = await self._look_up(account, compiled.leaves, candidates)
-        matched: list[Candidate] = []
-        open_ones: list[tuple[Candidate, dict[Query, bool]]] = []
+        matched: list[AccountRow] = []
+        open_ones: list[tuple[AccountRow, dict[Query, bool]]] = []
         for one in candidates:
             facts = hits.facts(one.message) if hits is not None else {}
             answer = test(one, facts)
@@ -155,15 +156,15 @@ class EmailQueryMethods:
             matched += await self._examined(account, compiled, open_ones[start : start + BATCH])
         return matched
 
-    async def _look_up(self, account: AccountId, leaves: Sequence[Query], candidates: Sequence[Candidate]) -> TextHits | None:
+    async def _look_up(self, account: AccountId, leaves: Sequence[Query], candidates: Sequence[AccountRow]) -> TextHits | None:
         index = self._store.search_index
         if index is None or not leaves or not candidates:
             return None
         return await index.look_up(account, leaves, min(one.message for one in candidates), max(one.message for one in candidates))
 
     async def _examined(
-        self, account: AccountId, compiled: EmailFilter, some: list[tuple[Candidate, dict[Query, bool]]]
-    ) -> list[Candidate]:
+        self, account: AccountId, compiled: EmailFilter, some: list[tuple[AccountRow, dict[Query, bool]]]
+    ) -> list[AccountRow]:
         """Those of a batch that match, their structure and text read."""
         text, test = TextQuery(compiled.leaves), compiled.test
         known = {one.message: (one, facts) for one, facts in some}

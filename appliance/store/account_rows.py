@@ -1,0 +1,101 @@
+"""All messages of an account as rows, one for each whatever mailboxes hold it: what a query over the account looks at.
+
+A column of a mailbox comes back in one row of SQLite: stepping row by row would pass the interpreter lock back and forth. Everything
+runs inside one reading.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from appliance.mail.flags import DELETED
+from appliance.mail.ids import AccountId, MailboxId
+
+from .account_messages import flag_names
+from .keywords import keywords_of
+from .messages import listed, numbers
+
+Spell = Callable[[frozenset[str]], frozenset[str]]
+"""Names of flags, without \\Deleted, to the names the caller has for them."""
+
+
+@dataclass(slots=True)
+class AccountRow:
+    """One message. `keywords`: those of any copy, as the caller spells them. `internal_at` (UTC seconds) and `octets` are of its first
+    copy. What a caller finds out besides has a place too: `thread_keywords` of each message of its thread, and `has_attachment`."""
+
+    message: int
+    mailboxes: frozenset[int]
+    keywords: frozenset[str]
+    internal_at: int
+    octets: int
+    thread_keywords: tuple[frozenset[str], ...] = ()
+    has_attachment: bool | None = None
+
+
+def account_rows(connection: sqlite3.Connection, account: AccountId, spell: Spell, *, only: int | None = None) -> dict[int, AccountRow]:
+    """The account's messages by id; with `only` those that this mailbox holds. 100,000 take some 0.2 s."""
+    mailboxes = [number for (number,) in connection.execute("SELECT id FROM mailbox WHERE account = ?", (account,)).fetchall()]
+    chosen = [one for one in mailboxes if one == only] if only is not None else mailboxes
+    found: dict[int, AccountRow] = {}
+    for mailbox in chosen:
+        _add_mailbox(connection, mailbox, spell, found)
+    if chosen != mailboxes:
+        _add_other_copies(connection, chosen, spell, found)
+    return found
+
+
+def _add_mailbox(connection: sqlite3.Connection, mailbox: int, spell: Spell, found: dict[int, AccountRow]) -> None:
+    columns = connection.execute(
+        "SELECT group_concat(message_data), group_concat(flags), group_concat(internal_at), group_concat(octets) FROM message"
+        " WHERE mailbox = ?",
+        (mailbox,),
+    ).fetchone()
+    names = keywords_of(connection, MailboxId(mailbox))
+    spelled: dict[int, frozenset[str]] = {}
+    here = frozenset((mailbox,))
+    for message, flags, at, octets in zip(*map(numbers, columns), strict=True):
+        if flags not in spelled:
+            spelled[flags] = spell(flag_names(flags & ~DELETED, names))
+        known = found.get(message)
+        if known is None:
+            found[message] = AccountRow(message, here, spelled[flags], at, octets)
+        else:
+            known.mailboxes |= here
+            known.keywords |= spelled[flags]
+
+
+def _add_other_copies(connection: sqlite3.Connection, read: Sequence[int], spell: Spell, found: dict[int, AccountRow]) -> None:
+    """Mailboxes and keywords of copies elsewhere: of the few messages that have some."""
+    shared = connection.execute(
+        "SELECT message_data, mailbox, flags FROM message WHERE message_data IN (SELECT message_data FROM shared_data)"
+        " AND mailbox NOT IN (SELECT value FROM json_each(?))",
+        (listed(read),),
+    ).fetchall()
+    names: dict[int, tuple[str, ...]] = {}
+    for message, mailbox, flags in shared:
+        known = found.get(message)
+        if known is not None:
+            if mailbox not in names:
+                names[mailbox] = keywords_of(connection, MailboxId(mailbox))
+            known.mailboxes |= {mailbox}
+            known.keywords |= spell(flag_names(flags & ~DELETED, names[mailbox]))
+
+
+def threads_of(connection: sqlite3.Connection, messages: Iterable[int]) -> dict[int, int]:
+    """The thread of each message: by the index of those that did not begin one."""
+    replies = connection.execute(
+        "SELECT group_concat(id), group_concat(thread) FROM message_data INDEXED BY message_data_thread WHERE thread <> id"
+    ).fetchone()
+    known = dict(zip(*map(numbers, replies), strict=True))
+    return {message: known.get(message, message) for message in messages}
+
+
+def stored_envelopes(connection: sqlite3.Connection, account: AccountId, messages: Sequence[int]) -> dict[int, bytes]:
+    """ENVELOPE of each of these messages, in wire form."""
+    return dict(
+        connection.execute(
+            "SELECT id, envelope FROM message_data WHERE id IN (SELECT value FROM json_each(?)) AND account = ?",
+            (listed(messages), account),
+        ).fetchall()
+    )
