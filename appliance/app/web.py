@@ -1,6 +1,8 @@
 """The web put together: what its pages may see and do of the server, and which names it answers to."""
 
 import socket
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 RESOLVER_FILE = Path("/etc/resolv.conf")
 SEARCH_DOMAINS = 8
+DAY_S = 86_400
+PUBLIC_S = 30.0
+"""To ask whether a certificate is public, while the first browser waits: half a second on a slow board."""
 
 
 def web_service(components: "Components", tls: "ServerTls", login: "Login", sessions: WebSessions, control: "Control") -> Service:
@@ -54,7 +59,7 @@ def web_service(components: "Components", tls: "ServerTls", login: "Login", sess
         ),
         authority=lambda: _authority(components, tls),
         challenge=lambda token: "",
-        public_days=lambda: 0.0,
+        public_days=public_days_of(components, tls),
         is_admin=first_account_is_admin(components),
         say=components.journal.log,
         options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
@@ -103,6 +108,29 @@ def first_account_is_admin(components: "Components") -> Callable[[AccountId], bo
         return bool(accounts) and account == min(one.id for one in accounts)
 
     return is_admin
+
+
+def public_days_of(components: "Components", tls: "ServerTls") -> Callable[[], float]:
+    """For how many days the certificate in use is still valid; 0 for one that browsers do not trust by themselves.
+
+    Asked once, in a child process, for a certificate of the user's own; one that takes its place counts as public after the next start.
+    """
+    settings = components.settings.certificate
+    if tls.source != "own" or not _is_public(settings.file, settings.key, next(iter(tls.facts.names), "")):
+        return lambda: 0.0
+    public = tls.facts.fingerprint
+
+    def days() -> float:
+        if tls.facts.fingerprint != public or not components.clock.trusted():
+            return 0.0
+        return (tls.facts.not_after_at - components.clock.wall_s()) / DAY_S
+
+    return days
+
+
+def _is_public(certificate: str, key: str, name: str) -> bool:
+    words = [sys.executable, "-P", "-m", "appliance.network.public_trust", certificate, key, name]
+    return subprocess.run(words, capture_output=True, check=False, timeout=PUBLIC_S).returncode == 0  # noqa: S603 our own module, no shell
 
 
 def _authority(components: "Components", tls: "ServerTls") -> tuple[str, str]:

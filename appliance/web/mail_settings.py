@@ -1,7 +1,8 @@
 """How mail programs reach this server, as the XML that Thunderbird and others fetch (autoconfig, clientConfig 1.1)."""
 
 from collections.abc import Sequence
-from html import escape
+
+from markupsafe import escape
 
 from appliance.mail.protocols import ProtocolRow, protocol
 

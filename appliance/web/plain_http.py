@@ -13,7 +13,7 @@ No cookie is read or set here, and no form is shown. With a publicly trusted cer
 "/" and "/trust" are redirects too.
 """
 
-from html import escape
+from markupsafe import escape
 
 from .context import WebContext
 from .language import Language

@@ -4,7 +4,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from appliance.app.web import first_account_is_admin, search_domains
+import pytest
+
+from appliance.app.web import DAY_S, first_account_is_admin, public_days_of, search_domains
 from appliance.mail.ids import AccountId
 
 
@@ -22,3 +24,19 @@ def test_the_first_account_administrates() -> None:
     assert [is_admin(AccountId(number)) for number in (1, 2, 3)] == [False, True, False]
     accounts.clear()
     assert not is_admin(AccountId(2))
+
+
+def test_only_a_publicly_trusted_certificate_has_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = SimpleNamespace(fingerprint="AB", not_after_at=100 * DAY_S, names=("mail.home.example",))
+    tls: Any = SimpleNamespace(source="server", facts=facts)
+    certificate = SimpleNamespace(file="/none.pem", key="/none.pem")
+    clock = SimpleNamespace(wall_s=lambda: 90.0 * DAY_S, trusted=lambda: True)
+    components: Any = SimpleNamespace(settings=SimpleNamespace(certificate=certificate), clock=clock)
+    assert public_days_of(components, tls)() == 0.0
+    tls.source = "own"
+    assert public_days_of(components, tls)() == 0.0, "a file that is not there is not public"
+    monkeypatch.setattr("appliance.app.web._is_public", lambda *words: True)
+    days = public_days_of(components, tls)
+    assert days() == 10.0
+    facts.fingerprint = "CD"
+    assert days() == 0.0, "what took its place is judged at the next start"

@@ -84,6 +84,7 @@ OUTSIDE: dict[str, set[str]] = {
     "argon2": {"accounts"},
     "h11": {"web"},
     "jinja2": {"web"},
+    "markupsafe": {"web"},
     "tomlkit": {"config"},
 }
 """Modules of the standard library and others, and the packages that may import them."""
