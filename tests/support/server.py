@@ -16,7 +16,7 @@ from pathlib import Path
 COMMAND = [sys.executable, "-m", "appliance"]
 PASSWORD = "Correct-Horse-7"
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 30
+START_S = 120
 PROCESSES = 16
 """Most processes of tests (pytest-xdist) that have ports of their own."""
 
