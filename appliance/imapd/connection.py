@@ -7,7 +7,6 @@ holds no buffer, and with COMPRESS its deflater only for RELEASE_S.
 Fails with PeerGone, PeerSlow (a client that stopped reading) and SessionOver (send BYE: idle, draining, too large).
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -47,7 +46,7 @@ class Connection:
         self.reader = ImapReader(streamed)
         self._parts: list[bytes] = []
         self._parts_octets = 0
-        self._ahead: deque[Event] = deque()
+        self._ahead: list[Event] = []
         """Events that `following` looked at: the next ones of `event`."""
         self._compression: Compression | None = None
         self._resting = False
@@ -61,7 +60,7 @@ class Connection:
         while True:
             if self.stream.revoked:  # nothing more is done, not even what the buffer holds
                 raise SessionOver(*REVOKED)
-            event = self._ahead.popleft() if self._ahead else self.reader.next()
+            event = self._ahead.pop(0) if self._ahead else self.reader.next()
             if isinstance(event, NeedMore):
                 await self.flush()
                 await self._receive(deadline - trio.current_time())
@@ -93,7 +92,7 @@ class Connection:
 
     def take(self) -> Command:
         """The first of those commands, which is thereby no event any more."""
-        taken = self._ahead.popleft()
+        taken = self._ahead.pop(0)
         assert isinstance(taken, Command)  # noqa: S101 what `following` gave
         return taken
 

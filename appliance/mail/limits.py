@@ -88,6 +88,8 @@ CLOSE_DRAINING_S = 0.25
 # --- reading and writing ---------------------------------------------------------------------
 READ_OCTETS = 64 * 2**10
 """Most octets read from a socket at once."""
+MESSAGE_READ_OCTETS = 4 * READ_OCTETS
+"""The same while a message comes in without TLS: each read costs a large message a turn of all other sessions."""
 BATCH_ROWS = 500
 """Rows of one read batch; the statement is closed before anything is sent."""
 RECEIVE_BUDGET_OCTETS = 16 * 2**20

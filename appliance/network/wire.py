@@ -4,7 +4,7 @@ import os
 
 import trio
 
-from appliance.mail.limits import READ_OCTETS
+from appliance.mail.limits import MESSAGE_READ_OCTETS, READ_OCTETS
 
 TLS_CHUNK_OCTETS = 16 * 2**10
 """One TLS record (RFC 8446 §5.1). OpenSSL's buffers never shrink: a larger chunk would stay resident for good."""
@@ -19,7 +19,7 @@ class Wire(trio.abc.Stream):
 
     def __init__(self, below: trio.abc.HalfCloseableStream) -> None:
         self.below = below
-        self.read_octets = READ_OCTETS
+        self.read_octets = MESSAGE_READ_OCTETS
 
     def send_now(self, data: bytes | bytearray | memoryview) -> int:
         """How many octets the socket took at once, without waiting; no other task may be sending. Raises OSError.
@@ -34,7 +34,7 @@ class Wire(trio.abc.Stream):
             return 0
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.below.receive_some(min(max_bytes or self.read_octets, self.read_octets))
+        return await self.below.receive_some(min(max_bytes or READ_OCTETS, self.read_octets))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self.below.send_all(data)

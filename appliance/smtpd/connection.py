@@ -12,7 +12,7 @@ from contextlib import suppress
 import trio
 
 from appliance.mail.errors import PeerError, PeerGone, PeerSlow
-from appliance.mail.limits import AUTH_LINE_OCTETS, CLOSE_S, READ_OCTETS
+from appliance.mail.limits import AUTH_LINE_OCTETS, CLOSE_S, MESSAGE_READ_OCTETS, READ_OCTETS
 from appliance.mail.reply import Reply
 from appliance.network.stream import Draining, Stream
 from appliance.protocol.foreign import foreign_protocol, is_tls, words_for
@@ -90,7 +90,7 @@ class Connection:
         if self.stream.revoked:
             raise Draining
         if not self._buffer:
-            await self._receive(timeout_s)
+            await self._receive(timeout_s, MESSAGE_READ_OCTETS)
         return self._buffer.take(most_octets)
 
     def give_back(self, octets: bytes) -> None:
@@ -103,9 +103,9 @@ class Connection:
         """The client has sent more than was consumed so far."""
         return len(self._buffer) > 0
 
-    async def _receive(self, timeout_s: float) -> None:
+    async def _receive(self, timeout_s: float, most_octets: int = READ_OCTETS) -> None:
         await self.flush()
-        octets = await self.stream.receive(max(timeout_s, 0))
+        octets = await self.stream.receive(max(timeout_s, 0), most_octets)
         if not octets:
             raise PeerGone("the client closed the connection")
         self._buffer.feed(octets)

@@ -14,8 +14,8 @@ from appliance.mail.limits import RECEIVE_BUDGET_OCTETS, RECEIVE_WAIT_S
 
 FIRST = 8 * 1024
 SMALL = 80 * 1024
-FULL = 384 * 1024
-"""Two blocks held and one chunk on top, two blocks packed, and the compressor."""
+FULL = 832 * 1024
+"""Four blocks held, as much in the connection's buffer, four blocks packed, and the compressor."""
 
 
 class Budget:

@@ -26,8 +26,9 @@ from .budget import FIRST, FULL, SMALL, Budget
 
 ROW_STORED_OCTETS = 64 * 1024
 ROW_RAW_OCTETS = 2**20
-HELD_OCTETS = 2 * BLOCK_OCTETS
-"""Octets a message gathers before they go to a thread together: a hop costs 190 us, packing a block of text 600."""
+HELD_OCTETS = 4 * BLOCK_OCTETS
+"""Octets a message gathers before they go to a thread together: a hop costs 190 us, packing a block of text 600. With 50 sessions each hop
+also waits for a turn of all the others: messages of 400 KB take 0.6 of the time that two blocks and reads of 64 KiB took."""
 
 
 class BodyStorage(BodySource, Protocol):

@@ -9,7 +9,7 @@ import trio
 import trio.lowlevel
 import trio.testing
 
-from appliance.mail.limits import READ_OCTETS
+from appliance.mail.limits import MESSAGE_READ_OCTETS, READ_OCTETS
 from appliance.network.wire import LINGER_OCTETS, TLS_CHUNK_OCTETS, Wire
 
 
@@ -29,6 +29,8 @@ async def test_reads_are_bounded_and_can_be_made_smaller() -> None:
     async with a_wire() as (wire, client):
         await client.send_all(b"x" * (2 * READ_OCTETS))
         assert 0 < len(await wire.receive_some()) <= READ_OCTETS
+        assert 0 < len(await wire.receive_some(10 * READ_OCTETS)) <= MESSAGE_READ_OCTETS
+        await client.send_all(b"x" * READ_OCTETS)
         wire.read_octets = TLS_CHUNK_OCTETS
         assert 0 < len(await wire.receive_some(10 * READ_OCTETS)) <= TLS_CHUNK_OCTETS
         assert len(await wire.receive_some(7)) == 7
