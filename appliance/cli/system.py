@@ -24,13 +24,13 @@ def run(args: Any) -> int:
 
 
 def first_boot(boot: Path, state: Path) -> int:
-    """What is wrong on standard output, which is the box's console; 0 in any case: the boot goes on."""
+    """What is wrong on standard output, which is the box's console; 1 when it is to be tried again at the next start."""
     from appliance.system.first_boot import apply, consoles_of
 
     findings = apply(boot, state, consoles_of())
     for sentence in (*findings.faults, *findings.notes):
         print(f"pillarbox: {sentence}")
-    return 0
+    return 1 if findings.again else 0
 
 
 def install(*, yes: bool) -> int:

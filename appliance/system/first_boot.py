@@ -41,6 +41,8 @@ class Findings:
 
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    again: bool = False
+    """Storage could not be written: to be tried again at the next start, though no file has changed."""
 
 
 def apply(boot: Path, state: Path, consoles: tuple[str, ...]) -> Findings:
@@ -53,6 +55,7 @@ def apply(boot: Path, state: Path, consoles: tuple[str, ...]) -> Findings:
             _store(found, boot, state, consoles)
     except OSError as error:
         findings.faults.append(f"The settings could not be stored: {error.strerror}.")
+        findings.again = True
     _report(boot, state, findings)
     return findings
 

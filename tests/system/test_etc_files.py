@@ -2,6 +2,7 @@
 
 import string
 import tomllib
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,12 @@ def test_without_settings_the_box_serves_the_real_ports_and_its_consoles() -> No
     settings = parse_server(files["pillarbox.toml"].encode(), "x")
     assert settings.listen.addresses("imaps") == ("*:993",) and settings.listen.addresses("smtp") == ("*:25",)
     assert settings.panel.console == ("/dev/ttyAMA0", "/dev/tty1")
+
+
+def test_the_file_of_the_image_serves_where_the_settings_could_not_be_read() -> None:
+    shipped = Path(__file__).resolve().parents[2] / "firmware-config/rootfs/etc/pillarbox.toml"
+    made = parse_server(etc_files(parse(b"", "x"), "", ())["pillarbox.toml"].encode(), "x")
+    assert parse_server(shipped.read_bytes(), "x") == made
 
 
 def test_what_the_file_says_comes_first() -> None:

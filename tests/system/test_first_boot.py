@@ -134,6 +134,7 @@ def test_storage_that_cannot_be_written_is_told(box: Box, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(first_boot, "write_whole", full)
     assert "No space left" in box.start(WIFI)[0] and "long enough" in box.settings()
+    assert apply(box.boot, box.state, ()).again, "tried again at the next start"
 
 
 def test_the_kernel_s_consoles_serial_first(tmp_path: Path) -> None:
