@@ -116,6 +116,6 @@ EXTENSION = Extension(
     rfc="RFC 7377",
     capability=lambda session: (b"MULTISEARCH",),
     commands=(
-        Command(b"ESEARCH", State.SIGNED_IN, lambda tokens: tokens.fork(), run, SequenceNumbers.MAY_MOVE, uid_form=True, rfc="RFC 7377 §2"),
+        Command(b"ESEARCH", State.SIGNED_IN, lambda tokens: tokens.fork(), run, SequenceNumbers.MAY_MOVE, rfc="RFC 7377 §2"),
     ),
 )
