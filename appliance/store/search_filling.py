@@ -45,7 +45,7 @@ LISTED = 4000
 OCTETS_A_S = 2**20
 """Octets of messages a second while catching up: a quarter of a small board's core, and 0.6 MB of writing."""
 START_S = 20.0
-"""After the start, when others have less to do."""
+"""After the start, when others have less to do; unless a search wants it sooner."""
 LOOK_S = 60.0
 """Between two looks whether enough mail has come; none while no mail changes."""
 CLOSE_S = 20.0
@@ -107,7 +107,8 @@ class SearchFilling:
             self._give_back()
 
     async def _fill_for_ever(self) -> None:
-        await trio.sleep(START_S)
+        with trio.move_on_after(START_S):
+            await self._index.demand.wait()
         while True:
             self._index.wake, self._index.demand = trio.Event(), trio.Event()
             begun_mono = trio.current_time()

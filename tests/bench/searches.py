@@ -73,7 +73,7 @@ def index_figures(data: Path, texts: int, spent_s: float, written: int) -> None:
         print(f"index: {name:<29}{figure:>11.3f}  at most {bar:<5g} {'kept' if figure <= bar else 'MISSED'}", flush=True)
 
 
-def index(side: Side, device: LoopDevice, data: Path, count: int) -> None:
+def index(side: Side, data: Path, count: int) -> None:
     """Let a fresh process index all messages; what it costs."""
     side.imap.close()
     side.server.stop()
@@ -82,23 +82,21 @@ def index(side: Side, device: LoopDevice, data: Path, count: int) -> None:
     side.process = Process(side.server.pid)
     side.imap = Imap(side.server.ports["imap"], USER)
     side.imap.ask("SELECT INBOX")
-    device.sync()
-    before = side.process.cpu_s(), device.counts()[0]
+    before = side.process.cpu_s(), side.written()
     wait_for_index(data, count)
-    device.sync()
-    index_figures(data, sum(map(len, messages(count))), side.process.cpu_s() - before[0], device.counts()[0] - before[1])
+    index_figures(data, sum(map(len, messages(count))), side.process.cpu_s() - before[0], side.written() - before[1])
 
 
 def compare(work: Path, options: argparse.Namespace) -> None:
     device = LoopDevice(work)
     data = new_data(device.place / "data", "u1", domain="bench.test")
-    sides = [Side("pillarbox", Pillarbox(data, domain="bench.test", log=work / "log"), work)]
-    sides += [Side(store, Dovecot(work / store, store), work) for store in ("maildir", "mdbox")]
+    sides = [Side("pillarbox", Pillarbox(data, domain="bench.test", log=work / "log"), work, device)]
     try:
+        sides += [Side(store, Dovecot(work / store, store), work, device) for store in ("maildir", "mdbox")]
         for side in sides:
             side.imap.append_many("INBOX", messages(options.messages))
             side.imap.ask("SELECT INBOX")
-        index(sides[0], device, data, options.messages)
+        index(sides[0], data, options.messages)
         ours = sides[0].process
         for name, words, bar in COMMANDS:
             rounds = []

@@ -1,6 +1,7 @@
 """SEARCH by the index equals the scan of all messages: many scripts, short needles, copies, expunges, rebuilds, damage, restarts."""
 
 import random
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,18 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance.mail.ids import Uid
-from appliance.protocol.imap.envelope_fields import searched_texts
 from appliance.store import search_filling, search_index, search_shard
-from appliance.store.search_filling import SearchFilling
-from appliance.store.search_index import SearchIndex
-from tests.support.services import Components, some_components
+from tests.support.services import some_components
 
 from .client import Client, signed_in
+from .indexed import Indexed
 from .picture import ok
 
 WORDS = (
@@ -84,39 +82,6 @@ def queries(chance: random.Random) -> list[bytes]:
     some += [b"%b %b UNFLAGGED" % (chance.choice(some), chance.choice(some)) for _ in range(3)]
     some += [b"2:9 " + chance.choice(some), b"FLAGGED " + chance.choice(some), b"MODSEQ 3 " + chance.choice(some)]
     return some
-
-
-class Indexed:
-    """Components with an index; `compare` asks with it and without it."""
-
-    def __init__(self, components: Components, directory: Path) -> None:
-        self.components = components
-        self.said: list[str] = []
-
-        async def hop(call: Any) -> Any:
-            return await trio.to_thread.run_sync(call)
-
-        self.index = SearchIndex(components.store, directory, read_hop=hop, write_hop=hop, report=self.said.append)
-        self.filling = SearchFilling(
-            components.store, self.index, components.family.clock, described=searched_texts, octets_a_s=float("inf")
-        )
-        components.store.search_index = self.index
-
-    async def compare(self, client: Client, asked: list[bytes]) -> int:
-        found = 0
-        for query in asked:
-            command = b"UID SEARCH CHARSET UTF-8 " + query
-            with_index = _found(await ok(client, command))
-            self.components.store.search_index = None
-            scanned = _found(await ok(client, command))
-            self.components.store.search_index = self.index
-            assert with_index == scanned, query
-            found += len(scanned.split()) - 2
-        return found
-
-
-def _found(lines: list[bytes]) -> bytes:
-    return next(line for line in lines if line.startswith(b"* SEARCH"))
 
 
 @asynccontextmanager
@@ -272,6 +237,23 @@ async def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+async def test_the_index_may_be_removed_at_any_time(tmp_path: Path) -> None:
+    async with indexed(tmp_path) as (here, client):
+        for number in range(30):
+            await here.components.deliver(b"Subject: s\r\n\r\nword%d\r\n" % number)
+        await ok(client, b"NOOP")
+        await here.filling.catch_up(1)
+        await here.compare(client, [b"BODY word1"])
+        await here.index.close_files()
+        shutil.rmtree(here.index.directory)
+        await here.compare(client, [b"BODY word1", b"SUBJECT s", b"TEXT word29"])
+        again = Indexed(here.components, here.index.directory)
+        await again.compare(client, [b"BODY word1"])
+        await again.filling.catch_up(1)
+        await again.compare(client, [b"BODY word1", b"SUBJECT s", b"TEXT word29"])
+        assert list(here.index.directory.rglob("*.db"))
+
+
 async def test_messages_with_too_much_text_are_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from appliance.mail import index_text
 
@@ -296,3 +278,16 @@ async def test_a_session_that_scanned_much_has_it_indexed_soon(tmp_path: Path) -
         assert here.index.demand.is_set()
         await here.filling.catch_up(500)
         assert here.index.shards[here.components.account()][-1].last == search_index.WORTH_MESSAGES
+
+
+async def test_many_needles_in_one_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_index, "LOOKUPS", 5)
+    monkeypatch.setattr(search_index, "AT_ONCE", 6)
+    async with indexed(tmp_path) as (here, client):
+        for number in range(50):
+            await here.components.deliver(b"Subject: s\r\n\r\nword%dx\r\n" % number)
+        await ok(client, b"NOOP")
+        await here.filling.catch_up(1)
+        words = [b"BODY word%dx" % number for number in range(0, 50, 6)]
+        either = b"OR " * (len(words) - 1) + b" ".join(words)
+        assert await here.compare(client, [either, b"NOT " + either, b" ".join(words), b"OR %b %b" % (words[0], words[8])]) == 9 + 41 + 2

@@ -21,6 +21,7 @@ from tests.support import corpus
 from tests.support.services import some_components
 
 from .client import signed_in
+from .indexed import Indexed
 from .picture import ok
 
 pytestmark = [pytest.mark.corpus, pytest.mark.slow]
@@ -129,12 +130,18 @@ def command_of(recorded: str) -> bytes:
 
 
 async def answers(place: Path, ids: list[str], octets: dict[str, bytes], commands: list[str]) -> dict[str, set[int]]:
-    """Our results by command."""
+    """Our results by command, of a scan; those by the index are the same."""
     async with some_components(place) as components:
         for key in ids:
             await components.deliver(octets[key])
         client = await signed_in(components, b"INBOX")
-        return {command: {int(uid) for uid in (await ok(client, command_of(command)))[0].split()[2:]} for command in commands}
+        found = {command: {int(uid) for uid in (await ok(client, command_of(command)))[0].split()[2:]} for command in commands}
+        here = Indexed(components, place / "search")
+        await here.filling.catch_up(1)
+        for command in commands:
+            assert {int(uid) for uid in (await ok(client, command_of(command)))[0].split()[2:]} == found[command], command
+        assert not here.said
+        return found
 
 
 class Compared(NamedTuple):
