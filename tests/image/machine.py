@@ -125,7 +125,7 @@ class Machine:
             line.sendall(keys.encode())
             time.sleep(LOOK_S)
 
-    def wait_banner(self, timeout_s: float = 400, service: str = "smtp") -> float:
+    def wait_banner(self, timeout_s: float = 600, service: str = "smtp") -> float:
         """Seconds from power-on to the server's greeting."""
         while self.age_s() < timeout_s:
             if self._qemu.poll() is not None:
