@@ -28,6 +28,12 @@ NOW = datetime.now(UTC)
 HOST = "mx.far.example"
 
 
+USES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
+    "encipher_only", "decipher_only",
+)  # fmt: skip
+
+
 class Made:
     """A certificate with its key, signed by `issuer` or itself; `days` from today that it begins and ends."""
 
@@ -39,6 +45,14 @@ class Made:
         builder = x509.CertificateBuilder(
             signer.name, self.name, self.key.public_key(), x509.random_serial_number(), *(NOW + timedelta(days=day) for day in days)
         ).add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        # what Python 3.13 requires of every certificate (VERIFY_X509_STRICT; RFC 5280 §4.2.1.1 to §4.2.1.3)
+        key_id = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
+        builder = builder.add_extension(key_id, critical=False)
+        signer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
+        builder = builder.add_extension(signer_id, critical=False)
+        if authority:
+            usage = dict.fromkeys(USES, False) | {"key_cert_sign": True, "crl_sign": True}
+            builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
         self.certificate = builder.sign(signer.key, hashes.SHA256())
@@ -73,7 +87,9 @@ class Demands:
 
 
 def trusting() -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=ROOT.pem.decode())
+    context = ssl.create_default_context(cadata=ROOT.pem.decode())
+    context.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does by itself
+    return context
 
 
 async def sent_to(context: ssl.SSLContext, demand: TlsPolicy, host: str = HOST) -> tuple[Outcome, int]:
