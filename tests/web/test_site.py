@@ -80,6 +80,16 @@ async def test_signing_in_and_out(web: Web) -> None:
     assert field_of(await again.get("/own/"), "location").startswith("/sign-in"), "the cookie is worth nothing any more"
 
 
+async def test_a_setup_that_was_interrupted_goes_on_for_the_administrator(web: Web) -> None:
+    ada, mary = web.browser(), web.browser()
+    await ada.sign_in("ada@home.example")
+    await mary.sign_in("mary@home.example")
+    await web.context.progress.keep(stage="sending")
+    assert field_of(await ada.get("/"), "location") == "/setup/sending" and field_of(await mary.get("/"), "location") == "/own/"
+    await web.context.progress.end()
+    assert field_of(await ada.get("/"), "location") == "/admin/"
+
+
 async def test_an_app_password_opens_no_session(web: Web) -> None:
     password = await web.family.accounts.add_app_password("ada@home.example", "phone")
     assert (await web.browser().sign_in("ada@home.example", password)).status == 403

@@ -8,6 +8,7 @@ from appliance.auth.login import LoginAttempt
 from appliance.mail.errors import AuthError
 from appliance.protocol.http.cookie import encode_cookie
 
+from ..access import may_administrate
 from ..message import HttpRefusal, HttpRequest, HttpResponse, redirect
 from ..plain_http import authority_file
 from ..routes import Access, WebRoute
@@ -29,8 +30,11 @@ class Entrance(PageGroup):
         )
 
     async def home(self, request: HttpRequest) -> HttpResponse:
-        """The page to begin with."""
-        return redirect("/admin/" if request.session and self.context.is_admin(request.session.account) else "/own/")
+        """The page to begin with; for the administrator the rest of a setup that was interrupted."""
+        if not may_administrate(request.session, self.context.is_admin):
+            return redirect("/own/")
+        unfinished = (await self.context.progress.answers()).stage == "sending"
+        return redirect("/setup/sending" if unfinished else "/admin/")
 
     async def sign_in_page(self, request: HttpRequest) -> HttpResponse:
         if request.session is not None:
