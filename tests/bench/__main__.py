@@ -142,6 +142,7 @@ class Bench:
                 name = f"{sessions} session{'s' if sessions > 1 else ''}"
                 self.table.add(f"{name}: messages a second", count / seconds)
                 self.table.add(f"{name}: DATA reply p50, ms", 1000 * took[len(took) // 2])
+                self.table.add(f"{name}: DATA reply p99, ms", 1000 * took[len(took) * 99 // 100])
                 self.table.add(f"{name}: CPU ms a delivered message", 1000 * spent / count, most=cpu)
                 if device:
                     device.sync()

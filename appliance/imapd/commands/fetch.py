@@ -140,7 +140,7 @@ async def _send_pipelined(session: "Session", selected: "Selected", what: Compil
     """Answer a group of pipelined FETCHes from one reading, one after the other, as far as all they ask for is in memory.
 
     Returns the messages of the one that runs now: the last, or the first that must be read by itself. Nothing of it is sent yet.
-    A group takes 45 us of CPU for each message of 3 KB, where one command alone takes 300.
+    mbsync's first sync of 20,000 messages of 3.7 KB costs 57 us of CPU each (24 of them inflate); one FETCH alone costs 320.
     """
     uids = selected.uids_at(tuple([extent for places in commands for extent in places]))
     kept = await read_ahead(selected, uids, what.want)
