@@ -23,6 +23,11 @@ WORDS: dict[str, tuple[bytes, ...]] = {
         b"a APPEND INBOX {5+}\r\nhello\r\n", b"a APPEND INBOX {5}\r\n", b"{4294967295}\r\n", b"{1000+}\r\n", b"((((((((", b"))))", b"a IDLE\r\n", b"DONE\r\n",
         b"a AUTHENTICATE PLAIN\r\n", b"*\r\n", b"a STATUS INBOX (MESSAGES SIZE)\r\n", b"a COPY 1 Trash\r\n", b"a UID MOVE 1:4294967295 Trash\r\n",
         b"a CREATE &AOk-/x\r\n", b"a RENAME x y\r\n", b"a DELETE x\r\n", b"a EXPUNGE\r\n", b"a LOGOUT\r\n", b"a ENABLE CONDSTORE\r\n", b"~{3+}\r\nabc",
+        b"a ENABLE QRESYNC UIDONLY IMAP4rev2\r\n", b"a SELECT INBOX (QRESYNC (1 1 1:5 (1 1)))\r\n", b"a UNAUTHENTICATE\r\n",
+        b"a UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1 VANISHED)\r\n", b"a NOTIFY SET (personal (MessageNew MessageExpunge))\r\n",
+        b"a REPLACE 1 INBOX {3+}\r\nabc\r\n", b"a UID REPLACE 1 INBOX {3}\r\n", b"a APPEND INBOX CATENATE (TEXT {3+}\r\nabc URL ;UID=1)\r\n",
+        b"a GETMETADATA INBOX (DEPTH infinity) /private/a\r\n", b"a SETMETADATA INBOX (/private/a NIL /private/b {3+}\r\nabc)\r\n",
+        b"a GETQUOTAROOT INBOX\r\n", b"a UIDBATCHES 500 1:2\r\n",
     ),
     "pop3": (
         b"USER ada@home.example\r\n", b"PASS Correct-Horse-7\r\n", b"CAPA\r\n", b"STAT\r\n", b"LIST\r\n", b"UIDL 1\r\n", b"RETR 1\r\n", b"TOP 1 5\r\n",
