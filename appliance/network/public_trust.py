@@ -7,14 +7,16 @@ The list takes some megabytes, so it is loaded in a process of its own: `python 
 import ssl
 import sys
 
+from .tls_end import require_close_notify
+
 ROUNDS = 10
 """More than a handshake needs."""
 
 
 def is_public(certificate: str, key: str, name: str, authorities: str | None = None) -> bool:
     """Does a client that knows only the system's authorities (or those of a file) accept it for `name`?"""
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    client = ssl.create_default_context(cafile=authorities)
+    server = require_close_notify(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    client = require_close_notify(ssl.create_default_context(cafile=authorities))
     try:
         server.load_cert_chain(certificate, key, password=lambda: "")
         _shake(server, client, name)
