@@ -71,7 +71,7 @@ def mail(bench: Bench, board: str) -> str:
         eventually(lambda: subjects_by_imap(machine) == ["hello"], "the message is not in INBOX")
         assert subjects_by_pop(machine) == ["hello"]
         machine.type(" ")
-        machine.wait_console("Pillarbox", 60 * bench.slowness)
+        machine.wait_console("by smtp", 60 * bench.slowness)
         if board == "virt":
             machine.shell("systemctl --no-block poweroff")
             machine.wait_end(180 * bench.slowness)
