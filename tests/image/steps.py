@@ -5,6 +5,7 @@ They are in the order of the table STEPS. Each starts from a fresh card unless i
 
 import contextlib
 import random
+import re
 import shutil
 import smtplib
 import threading
@@ -215,7 +216,9 @@ def damaged_root(bench: Bench) -> str:
     card = bench.card()
     with card.path.open("r+b") as file:
         octets = file.read(layout.SLOT_B.start_octets)
-        at = octets.index(b"\xe2\xe1\xf5\xe0", layout.SLOT_A.start_octets)  # the magic of erofs
+        # The superblock of erofs: its magic at the start of a sector, 4 KiB blocks.
+        found = (match.start() for match in re.finditer(rb"\xe2\xe1\xf5\xe0.{8}\x0c", octets, re.DOTALL))
+        at = next(place for place in found if place % layout.SECTOR_OCTETS == 0)
         file.seek(at)
         file.write(bytes(64))
     with bench.start(card) as machine:
