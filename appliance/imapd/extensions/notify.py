@@ -233,8 +233,9 @@ class Notifications:
         return frozenset()
 
     async def _items(self) -> "list[StatusItem]":
-        names = [*ITEMS, b"HIGHESTMODSEQ"] if b"CONDSTORE" in self._session.enabled else [*ITEMS]
-        return await find_items(self._session, names)
+        session = self._session
+        more = [name for name, item in session.registry.status_items.items() if item.enables and item.enables in session.enabled]
+        return await find_items(session, [*ITEMS, *more])
 
     async def _send_mailbox(self, info: "MailboxInfo", before: Known | None) -> None:
         now, session = self._known[info.id], self._session
