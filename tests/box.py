@@ -158,7 +158,7 @@ def boots_without_reading_again(box: Box) -> None:
 
 def switches_itself_off(box: Box) -> None:
     """As the button does: the server shuts down, then asks for power off, and the end is an orderly one."""
-    print("        " + box.run(f"runuser -u pillarbox -- /opt/pillarbox/bin/python -P -c \"{SHUT_DOWN}\"").strip())
+    print("        " + box.run(f'runuser -u pillarbox -- /opt/pillarbox/bin/python -P -c "{SHUT_DOWN}"').strip())
     until("power off", lambda: box.ended(), LONGEST_S)
 
 

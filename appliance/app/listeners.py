@@ -18,8 +18,8 @@ from appliance.config.settings import Settings, host_and_port
 from appliance.mail.errors import SetupError, StoreError
 from appliance.mail.limits import MB
 from appliance.mail.protocols import PROTOCOLS
+from appliance.network.listener import ListenerOptions as ListenerOptions
 from appliance.network.listener import Listeners
-from appliance.network.listener import Options as ListenerOptions
 from appliance.network.sockets import Endpoint, handed_listening_sockets, not_handed
 from appliance.network.tls import ServerTls, usable
 from appliance.runtime.host import host_addresses
@@ -124,13 +124,13 @@ class Services:
         return login, Mechanisms(login, plaintext_login=components.settings.accounts.plaintext_login)
 
     def smtp(self) -> "Handler":
-        from appliance.smtpd.service import Options, Service, SmtpContext
+        from appliance.smtpd.service import SmtpContext, SmtpOptions, SmtpService
 
         from .server_message import intake_of
 
         components, outbound = self._components, self._outbound
         messages, smtp = components.settings.messages, components.settings.smtp
-        options = Options(
+        options = SmtpOptions(
             host_name=components.host_name(),
             message_octets=messages.largest_mb * MB,
             recipients=messages.recipients,
@@ -150,22 +150,22 @@ class Services:
             sending=self._send_quota,
             own_addresses=host_addresses,
         )
-        return Service(context).handle
+        return SmtpService(context).handle
 
     def imap(self) -> "Handler":
-        from appliance.imapd.service import Options, Service
+        from appliance.imapd.service import ImapOptions, ImapService
 
         components = self._components
-        options = Options(host=components.host_name(), message_octets=components.settings.messages.largest_mb * MB)
+        options = ImapOptions(host=components.host_name(), message_octets=components.settings.messages.largest_mb * MB)
         login, mechanisms = self._auth()
-        return Service(store=components.store, login=login, mechanisms=mechanisms, clock=components.clock, options=options).handle
+        return ImapService(store=components.store, login=login, mechanisms=mechanisms, clock=components.clock, options=options).handle
 
     def pop3(self) -> "Handler":
-        from appliance.pop3d.service import Options, Service
+        from appliance.pop3d.service import Pop3Options, Pop3Service
 
-        options = Options(mark_seen=self._components.settings.pop3.mark_seen)
+        options = Pop3Options(mark_seen=self._components.settings.pop3.mark_seen)
         login, mechanisms = self._auth()
-        return Service(store=self._components.store, login=login, mechanisms=mechanisms, options=options).handle
+        return Pop3Service(store=self._components.store, login=login, mechanisms=mechanisms, options=options).handle
 
     def web(self, tls: ServerTls, control: "Control") -> "Handler":
         from appliance.accounts.web_sessions import WebSessions

@@ -20,7 +20,7 @@ from appliance.web.access import Names
 from appliance.web.context import WebContext, WebOptions
 from appliance.web.jmap import JmapPort, jmap_section
 from appliance.web.routes import SiteSection
-from appliance.web.service import Service
+from appliance.web.service import WebService
 
 if TYPE_CHECKING:
     from appliance.auth.login import Login
@@ -36,7 +36,7 @@ PUBLIC_S = 30.0
 """To ask whether a certificate is public, while the first browser waits: half a second on a slow board."""
 
 
-def web_service(components: "Components", tls: "ServerTls", login: "Login", sessions: WebSessions, control: "Control") -> Service:
+def web_service(components: "Components", tls: "ServerTls", login: "Login", sessions: WebSessions, control: "Control") -> WebService:
     """The service behind the http and https listeners."""
     listen, web = components.settings.listen, components.settings.web
 
@@ -64,7 +64,7 @@ def web_service(components: "Components", tls: "ServerTls", login: "Login", sess
         say=components.journal.log,
         options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
     )
-    return Service(context, _jmap_sections(components, context))
+    return WebService(context, _jmap_sections(components, context))
 
 
 def _jmap_sections(components: "Components", context: WebContext) -> tuple[SiteSection, ...]:

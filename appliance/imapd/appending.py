@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from appliance.store.incoming import Incoming, StagedBody
     from appliance.store.values import MailboxInfo
 
-    from .contract import Session, Writable
+    from .contract import CommandSession, Writable
 
 MESSAGES = 1000
 """Messages of one APPEND: each holds a staged body until all are stored."""
@@ -66,7 +66,7 @@ class Appending:
 
     __slots__ = ("_octets", "_stack", "freed_octets", "message", "messages", "session", "tokens")
 
-    def __init__(self, session: "Session", stack: AsyncExitStack, source: "Message | Tokens") -> None:
+    def __init__(self, session: "CommandSession", stack: AsyncExitStack, source: "Message | Tokens") -> None:
         self.session = session
         self._stack = stack
         self._octets = 0

@@ -15,7 +15,7 @@ import trio
 from appliance.mail.errors import MisuseError, PeerGone, PeerSlow
 from appliance.mail.limits import CLOSE_S
 from appliance.network.stream import Draining
-from appliance.protocol.imap.server import Command, Continue, Event, Fatal, ImapReader, Message, NeedMore, Refused, Rest
+from appliance.protocol.imap.server import Continue, Event, Fatal, ImapReader, Message, NeedMore, ReceivedCommand, Refused, Rest
 
 from .errors import SessionOver
 
@@ -36,7 +36,7 @@ RELEASE_S = 2.0
 """How long a deflater is kept for a client that sends nothing: a client at work sends its next command sooner."""
 
 
-class Connection:
+class ImapConnection:
     """One client's octets in both directions. One task reads; while it waits in IDLE another may write."""
 
     __slots__ = ("_ahead", "_compression", "_parts", "_parts_octets", "_resting", "reader", "stream")
@@ -54,7 +54,7 @@ class Connection:
 
     # --- in ----------------------------------------------------------------------------------
 
-    async def event(self, timeout_s: float) -> Command | Message | Rest | Refused:
+    async def event(self, timeout_s: float) -> ReceivedCommand | Message | Rest | Refused:
         """The next event; all its octets must arrive within `timeout_s`."""
         deadline = trio.current_time() + timeout_s
         while True:
@@ -71,29 +71,29 @@ class Connection:
             else:
                 return event
 
-    def following(self, wanted: Callable[[Command], bool]) -> list[Command]:
+    def following(self, wanted: Callable[[ReceivedCommand], bool]) -> list[ReceivedCommand]:
         """The complete commands that were received behind the one that runs, as far as they are wanted; at most AHEAD_COMMANDS.
 
         They stay the next events. Call it only from a command after which the reader reads commands again.
         """
         ahead = self._ahead
         last: Event | None = ahead[-1] if ahead else None
-        while len(ahead) < AHEAD_COMMANDS and (last is None or (isinstance(last, Command) and wanted(last))):
+        while len(ahead) < AHEAD_COMMANDS and (last is None or (isinstance(last, ReceivedCommand) and wanted(last))):
             last = self.reader.next()
             if isinstance(last, NeedMore):
                 break
             ahead.append(last)
         found = []
         for event in ahead:
-            if not isinstance(event, Command) or not wanted(event):
+            if not isinstance(event, ReceivedCommand) or not wanted(event):
                 break
             found.append(event)
         return found
 
-    def take(self) -> Command:
+    def take(self) -> ReceivedCommand:
         """The first of those commands, which is thereby no event any more."""
         taken = self._ahead.pop(0)
-        assert isinstance(taken, Command)  # noqa: S101 what `following` gave
+        assert isinstance(taken, ReceivedCommand)  # noqa: S101 what `following` gave
         return taken
 
     async def line(self, timeout_s: float) -> bytes:

@@ -1,7 +1,7 @@
 """The contract of IMAP's session with its commands and extensions.
 
 A command or an extension is one file: grammar, handler, responses and the words it adds stand together, and one line in a table lists
-it. It receives a `Session`, the protocol class below, and uses nothing else of a session; `session.py` implements it and imports
+it. It receives a `CommandSession`, the protocol class below, and uses nothing else of a session; `session.py` implements it and imports
 neither commands nor extensions: `service.py` gives it their tables, folded into look-ups (`registry.py`). So imports point one way:
 values and FETCH items, then this file, then commands and extensions, then the service.
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from appliance.store.values import MailboxInfo
 
     from .body_items import BodyItem
-    from .connection import Connection
+    from .connection import ImapConnection
     from .matching import Matches
-    from .options import Options
+    from .options import ImapOptions
     from .plans import FetchPlan, StorePlan
     from .row_items import RowItem
     from .selected import Selected
 
 
-class State(Flag):
+class ImapState(Flag):
     """States a command is allowed in (RFC 9051 §3)."""
 
     NOT_AUTHENTICATED = auto()
@@ -73,7 +73,7 @@ class Background(Protocol):
         """Nothing more is watched."""
 
 
-class Session(Protocol):
+class CommandSession(Protocol):
     """What a command may use of the session it runs in.
 
     One command runs at a time. A handler may raise MisuseError (BAD), StoreError (NO with the response code of `errors.CODES`),
@@ -95,14 +95,14 @@ class Session(Protocol):
     # --- the client ---------------------------------------------------------------------------
 
     @property
-    def state(self) -> State: ...
+    def state(self) -> ImapState: ...
     @property
     def tag(self) -> bytes:
         """Tag of the command that runs: ESEARCH responses name it (RFC 4731 §2)."""
         ...
 
     @property
-    def connection(self) -> "Connection":
+    def connection(self) -> "ImapConnection":
         """For commands that read more than their own line: APPEND, AUTHENTICATE, IDLE."""
         ...
 
@@ -129,7 +129,7 @@ class Session(Protocol):
     @property
     def clock(self) -> "Clock": ...
     @property
-    def options(self) -> "Options": ...
+    def options(self) -> "ImapOptions": ...
     @property
     def registry(self) -> "Tables": ...
 
@@ -186,7 +186,7 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ImapCommand:
     """One command: its argument grammar, its handler, where it is allowed.
 
     `parse(tokens)` reads the arguments up to the end of the command and returns whatever `run` wants (MisuseError
@@ -198,9 +198,9 @@ class Command:
     """
 
     name: bytes
-    states: State
+    states: ImapState
     parse: "Callable[[Tokens], Any]"
-    run: "Callable[[Session, Any, bool], Awaitable[Completion]]"
+    run: "Callable[[CommandSession, Any, bool], Awaitable[Completion]]"
     seqs: SequenceNumbers = SequenceNumbers.MAY_MOVE
     uid_form: bool = False
     rfc: str = ""
@@ -216,7 +216,7 @@ class StatusItem:
     """
 
     name: bytes
-    value: "Callable[[Session, MailboxInfo], int | bytes | Awaitable[int]]"
+    value: "Callable[[CommandSession, MailboxInfo], int | bytes | Awaitable[int]]"
     enables: bytes = b""
 
 
@@ -232,7 +232,7 @@ class SelectParameter:
     """
 
     name: bytes
-    apply: "Callable[[Session, Any], Awaitable[None]]"
+    apply: "Callable[[CommandSession, Any], Awaitable[None]]"
     parse: "Callable[[Tokens], Any]" = no_value
 
 
@@ -263,7 +263,7 @@ class Writable(Protocol):
 class Appended(Protocol):
     """A command that appends, for the forms of a message: `appending.Appending`."""
 
-    session: Session
+    session: CommandSession
     message: "Message | None"
     """An announced literal that is neither accepted nor refused yet."""
     tokens: "Tokens"
@@ -287,7 +287,7 @@ class ListReturn:
     """A RETURN option of LIST that sends data of its own behind each LIST response (RFC 5258 §3, RFC 9590)."""
 
     name: bytes
-    send: "Callable[[Session, MailboxInfo, Any], Awaitable[None]]"
+    send: "Callable[[CommandSession, MailboxInfo, Any], Awaitable[None]]"
     parse: "Callable[[Tokens], Any]" = no_value
 
 
@@ -321,8 +321,8 @@ class SearchReturn:
     excludes: bytes = b""
     needs: bytes = b""
     reports: bool = True
-    check: "Callable[[Session], None]" = lambda session: None
-    data: "Callable[[Session, Answered], Awaitable[bytes]] | None" = None
+    check: "Callable[[CommandSession], None]" = lambda session: None
+    data: "Callable[[CommandSession, Answered], Awaitable[bytes]] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +361,7 @@ class Enabling:
 
     name: bytes
     implies: tuple[bytes, ...] = ()
-    begin: "Callable[[Session], Awaitable[None]] | None" = None
+    begin: "Callable[[CommandSession], Awaitable[None]] | None" = None
     utf8: bool = False
     flag_items: tuple[FlagItem, ...] = ()
     expunge: ExpungeEncoder | None = None
@@ -381,7 +381,7 @@ class Enabling:
 
 
 @dataclass(frozen=True, slots=True)
-class Extension:
+class ImapExtension:
     """One IMAP extension in one file: the file exports `EXTENSION`, the table lists it. The core of IMAP is one as well.
 
     `capability(session)` gives its words for CAPABILITY as of now, so that LOGINDISABLED, AUTH= and the
@@ -392,8 +392,8 @@ class Extension:
 
     name: str
     rfc: str
-    capability: "Callable[[Session], tuple[bytes, ...]]"
-    commands: tuple[Command, ...] = ()
+    capability: "Callable[[CommandSession], tuple[bytes, ...]]"
+    commands: tuple[ImapCommand, ...] = ()
     enable: tuple[Enabling, ...] = ()
     fetch_items: "tuple[RowItem | BodyItem, ...]" = ()
     fetch_modifiers: tuple[FetchModifier, ...] = ()
@@ -406,7 +406,7 @@ class Extension:
     list_returns: tuple[ListReturn, ...] = ()
     status_items: tuple[StatusItem, ...] = ()
     select_parameters: tuple[SelectParameter, ...] = ()
-    after_select: "Callable[[Session, Mapping[bytes, Any]], Awaitable[None]] | None" = None
+    after_select: "Callable[[CommandSession, Mapping[bytes, Any]], Awaitable[None]] | None" = None
     created_code: "Callable[[MailboxInfo], bytes] | None" = None
     response_codes: tuple[bytes, ...] = ()
 
@@ -439,10 +439,10 @@ class Tables(Protocol):
     @property
     def select_parameters(self) -> Mapping[bytes, SelectParameter]: ...
     @property
-    def after_select(self) -> "Sequence[Callable[[Session, Mapping[bytes, Any]], Awaitable[None]]]": ...
+    def after_select(self) -> "Sequence[Callable[[CommandSession, Mapping[bytes, Any]], Awaitable[None]]]": ...
     @property
     def created_code(self) -> "Callable[[MailboxInfo], bytes]": ...
 
-    def capability(self, session: Session) -> bytes:
+    def capability(self, session: CommandSession) -> bytes:
         """The words of CAPABILITY as of now, IMAP4rev1 first (RFC 9051 §7.2.2)."""
         ...

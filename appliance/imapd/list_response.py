@@ -8,12 +8,12 @@ from appliance.protocol.imap import encode
 if TYPE_CHECKING:
     from appliance.store.values import MailboxInfo
 
-    from .contract import Session
+    from .contract import CommandSession
 
 REVISION_2 = b"IMAP4REV2"
 
 
-def list_response(session: "Session", attributes: Iterable[bytes], name: str, data: bytes = b"") -> bytes:
+def list_response(session: "CommandSession", attributes: Iterable[bytes], name: str, data: bytes = b"") -> bytes:
     """The line; `data` is an extended data item with its leading space."""
     return b"* LIST " + encode.listed(attributes) + b' "/" ' + encode.mailbox(name, session.utf8) + data + b"\r\n"
 
@@ -27,12 +27,12 @@ def attributes_of(info: "MailboxInfo") -> list[bytes]:
     return attributes
 
 
-def old_name(session: "Session", name: str) -> bytes:
+def old_name(session: "CommandSession", name: str) -> bytes:
     """The extended data item OLDNAME: the name the client knows the mailbox by (RFC 9051 §6.3.9.7)."""
     return b' ("OLDNAME" (' + encode.mailbox(name, session.utf8) + b"))"
 
 
-def announce(session: "Session", info: "MailboxInfo", known_as: str = "") -> None:
+def announce(session: "CommandSession", info: "MailboxInfo", known_as: str = "") -> None:
     """Queue the mailbox's LIST response; `known_as`: the name the client used, sent as OLDNAME where the mailbox has another."""
     data = old_name(session, known_as) if known_as and known_as != info.name else b""
     session.queue(list_response(session, attributes_of(info), info.name, data))

@@ -6,7 +6,7 @@ from appliance.mail.limits import IMAP_BEFORE_LOGIN_S, IMAP_ERRORS, IMAP_IDLE_S,
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ImapOptions:
     """`host`: the name in the greeting; `errors`: BAD responses in a row that end a session; times in seconds.
 
     `idle_s` is the autologout timer of RFC 9051 §5.4, `before_login_s` the time from greeting to sign-in, all in all.

@@ -12,7 +12,7 @@ import trio
 from appliance.mail.errors import PillarboxError
 
 if TYPE_CHECKING:
-    from .contract import Session
+    from .contract import CommandSession
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ MANY = 2000
 """Messages with which a command may take that long on a Raspberry Pi."""
 
 
-async def in_progress(session: "Session", messages: int, work: Callable[[], Awaitable[T]]) -> T:
+async def in_progress(session: "CommandSession", messages: int, work: Callable[[], Awaitable[T]]) -> T:
     """The result of `work`, which concerns so many messages and sends nothing; raises what it raises."""
     if messages < MANY:
         return await work()

@@ -12,15 +12,15 @@ from appliance.protocol.imap.search import SearchKey
 from .body_items import BodyItem
 from .contract import (
     AppendData,
-    Command,
+    CommandSession,
     Enabling,
-    Extension,
     FetchModifier,
+    ImapCommand,
+    ImapExtension,
     ListReturn,
     SearchReturn,
     SearchReturnData,
     SelectParameter,
-    Session,
     SortKey,
     StatusItem,
     StoreModifier,
@@ -40,11 +40,11 @@ class Registry:
 
     __slots__ = (*KINDS, "after_select", "created_code", "extensions", "response_codes", "streamed", "uid_commands")
 
-    def __init__(self, extensions: Iterable[Extension]) -> None:
+    def __init__(self, extensions: Iterable[ImapExtension]) -> None:
         """`extensions` in the order of CAPABILITY, the core first."""
         self.extensions = tuple(extensions)
         every = {kind: _by_name(entry for extension in self.extensions for entry in getattr(extension, kind)) for kind in KINDS}
-        self.commands: dict[bytes, Command] = every["commands"]
+        self.commands: dict[bytes, ImapCommand] = every["commands"]
         self.enable: dict[bytes, Enabling] = every["enable"]
         self.fetch_items: dict[bytes, RowItem | BodyItem] = every["fetch_items"]
         self.fetch_modifiers: dict[bytes, FetchModifier] = every["fetch_modifiers"]
@@ -67,7 +67,7 @@ class Registry:
                 if word not in self.enable:
                     raise ValueError(f"{enabling.name.decode()} implies {word.decode()}, which no extension contributes")
 
-    def capability(self, session: Session) -> bytes:
+    def capability(self, session: CommandSession) -> bytes:
         """The words of CAPABILITY as of now, IMAP4rev1 first (RFC 9051 §7.2.2)."""
         return b" ".join(word for extension in self.extensions for word in extension.capability(session))
 

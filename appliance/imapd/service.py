@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .commands.table import CORE
-from .contract import Extension
+from .contract import ImapExtension
 from .extensions.table import EXTENSIONS
-from .options import Options as Options
+from .options import ImapOptions as ImapOptions
 from .registry import Registry
 from .session import ImapContext, ImapSession
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from appliance.store.store import Store
 
 
-class Service:
+class ImapService:
     """IMAP on 143 and 993."""
 
     def __init__(
@@ -32,10 +32,10 @@ class Service:
         login: "Login",
         mechanisms: "Mechanisms",
         clock: "Clock",
-        options: Options | None = None,
-        extensions: Iterable[Extension] = EXTENSIONS,
+        options: ImapOptions | None = None,
+        extensions: Iterable[ImapExtension] = EXTENSIONS,
     ) -> None:
-        self._context = ImapContext(store, login, mechanisms, clock, options or Options(), Registry((CORE, *extensions)))
+        self._context = ImapContext(store, login, mechanisms, clock, options or ImapOptions(), Registry((CORE, *extensions)))
 
     async def handle(self, stream: "Stream") -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""

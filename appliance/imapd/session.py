@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 import trio
 
 from appliance.mail.errors import AuthError, MisuseError, StoreError
-from appliance.protocol.imap.server import Command as CommandRead
-from appliance.protocol.imap.server import Message, Refused, Rest
+from appliance.protocol.imap.server import Message, ReceivedCommand, Refused, Rest
 from appliance.protocol.imap.tokens import Tokens
 
 from .client import UpdateFormat
 from .completion import Completion, bad
-from .connection import Connection
-from .contract import Background, Command, SequenceNumbers, State
+from .connection import ImapConnection
+from .contract import Background, ImapCommand, ImapState, SequenceNumbers
 from .errors import SessionOver, answer_of
 from .watch import watched
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from appliance.network.stream import Stream
     from appliance.store.store import Store
 
-    from .options import Options
+    from .options import ImapOptions
     from .registry import Registry
     from .selected import Selected
 
@@ -49,14 +48,14 @@ class SessionEvent(Enum):
     ENDED = "LOGOUT, BYE or the end of the connection"
 
 
-TRANSITIONS: dict[tuple[State, SessionEvent], State] = {
-    (State.NOT_AUTHENTICATED, SessionEvent.SIGNED_IN): State.AUTHENTICATED,
-    (State.NOT_AUTHENTICATED, SessionEvent.ENDED): State.LOGOUT,
-    (State.AUTHENTICATED, SessionEvent.SELECTED): State.SELECTED,
-    (State.AUTHENTICATED, SessionEvent.SIGNED_OUT): State.NOT_AUTHENTICATED,
-    (State.AUTHENTICATED, SessionEvent.ENDED): State.LOGOUT,
-    (State.SELECTED, SessionEvent.DESELECTED): State.AUTHENTICATED,
-    (State.SELECTED, SessionEvent.ENDED): State.LOGOUT,
+TRANSITIONS: dict[tuple[ImapState, SessionEvent], ImapState] = {
+    (ImapState.NOT_AUTHENTICATED, SessionEvent.SIGNED_IN): ImapState.AUTHENTICATED,
+    (ImapState.NOT_AUTHENTICATED, SessionEvent.ENDED): ImapState.LOGOUT,
+    (ImapState.AUTHENTICATED, SessionEvent.SELECTED): ImapState.SELECTED,
+    (ImapState.AUTHENTICATED, SessionEvent.SIGNED_OUT): ImapState.NOT_AUTHENTICATED,
+    (ImapState.AUTHENTICATED, SessionEvent.ENDED): ImapState.LOGOUT,
+    (ImapState.SELECTED, SessionEvent.DESELECTED): ImapState.AUTHENTICATED,
+    (ImapState.SELECTED, SessionEvent.ENDED): ImapState.LOGOUT,
 }
 
 
@@ -68,7 +67,7 @@ class ImapContext:
     login: "Login"
     mechanisms: "Mechanisms"
     clock: "Clock"
-    options: "Options"
+    options: "ImapOptions"
     registry: "Registry"
 
 
@@ -93,8 +92,8 @@ class ImapSession:
 
     def __init__(self, context: ImapContext, stream: "Stream") -> None:
         self.context = context
-        self.connection = Connection(stream, context.registry.streamed)
-        self.state = State.NOT_AUTHENTICATED
+        self.connection = ImapConnection(stream, context.registry.streamed)
+        self.state = ImapState.NOT_AUTHENTICATED
         self.identity: Identity | None = None
         self.selected: Selected | None = None
         self.enabled: set[bytes] = set()
@@ -131,7 +130,7 @@ class ImapSession:
         return self.context.clock
 
     @property
-    def options(self) -> "Options":
+    def options(self) -> "ImapOptions":
         return self.context.options
 
     @property
@@ -248,7 +247,7 @@ class ImapSession:
         """From greeting to logout. Raises PeerGone and PeerSlow when the connection breaks or the client stops reading."""
         try:
             self.queue(b"* OK [CAPABILITY ", self.registry.capability(self), b"] ", self.options.host.encode(), b" Pillarbox ready.\r\n")
-            while self.state is not State.LOGOUT:
+            while self.state is not ImapState.LOGOUT:
                 if self.background is not None and not self.connection.pending():
                     await watched(self, self.background, lambda: self.connection.wait(self._timeout_s()))
                 await self._handle(await self.connection.event(self._timeout_s()))
@@ -259,15 +258,15 @@ class ImapSession:
         finally:
             self.end_background()
             self.deselect()
-            self.state = State.LOGOUT
+            self.state = ImapState.LOGOUT
 
     def _timeout_s(self) -> float:
         """How long to wait for the next command: autologout (RFC 9051 §5.4)."""
-        if self.state is State.NOT_AUTHENTICATED:
+        if self.state is ImapState.NOT_AUTHENTICATED:
             return self.opened_mono + self.options.before_login_s - trio.current_time()
         return self.options.idle_s
 
-    async def _handle(self, event: CommandRead | Message | Rest | Refused) -> None:
+    async def _handle(self, event: ReceivedCommand | Message | Rest | Refused) -> None:
         assert not isinstance(event, Rest), "APPEND reads its command to the end"  # noqa: S101
         self.tag = event.tag
         completion = Completion(event.word, event.text, event.code) if isinstance(event, Refused) else await self._run_command(event)
@@ -288,7 +287,7 @@ class ImapSession:
         code = b" [" + completion.code + b"] " if completion.code else b" "
         self.queue(tag + b" " + completion.word + code + completion.text + b"\r\n")
 
-    async def _run_command(self, event: CommandRead | Message) -> Completion:
+    async def _run_command(self, event: ReceivedCommand | Message) -> Completion:
         tokens, uid = event.tokens, False
         try:
             if event.name == b"UID":
@@ -310,18 +309,18 @@ class ImapSession:
             await self._sync(uid or command is None or command.seqs is SequenceNumbers.MAY_MOVE)
         return completion
 
-    def _refusal(self, command: Command | None, uid: bool) -> Completion | None:
+    def _refusal(self, command: ImapCommand | None, uid: bool) -> Completion | None:
         if command is None:
             return bad(b"No such command.")
         if self.state in command.states:
             if self.updates.uid_only and command.uid_form and command.numbered and not uid:
                 return bad(b"UIDONLY is enabled: the UID form of the command is needed.", b"UIDREQUIRED")
             return None
-        if self.state is State.NOT_AUTHENTICATED:
+        if self.state is ImapState.NOT_AUTHENTICATED:
             return bad(b"Sign in first.")
-        return bad(b"Select a mailbox first." if State.SELECTED in command.states else b"You are already signed in.")
+        return bad(b"Select a mailbox first." if ImapState.SELECTED in command.states else b"You are already signed in.")
 
-    async def _refuse_event(self, event: CommandRead | Message, completion: Completion) -> Completion:
+    async def _refuse_event(self, event: ReceivedCommand | Message, completion: Completion) -> Completion:
         if isinstance(event, Message):
             await self.refuse(event, completion)
         return completion
@@ -334,7 +333,7 @@ class ImapSession:
             self.complete(message.tag, completion)
             raise
 
-    async def _call(self, command: Command, tokens: Tokens, uid: bool) -> Completion:
+    async def _call(self, command: ImapCommand, tokens: Tokens, uid: bool) -> Completion:
         arguments = command.parse(tokens)
         tokens.end()
         return await command.run(self, arguments, uid)
@@ -349,6 +348,6 @@ class ImapSession:
             raise SessionOver(b"UNAVAILABLE", b"The selected mailbox can no longer be read: " + answer_of(error).text) from error
 
 
-def _is_named(event: CommandRead, name: bytes) -> bool:
+def _is_named(event: ReceivedCommand, name: bytes) -> bool:
     """Whether this is that command or its UID form."""
     return event.name == name or (event.name == b"UID" and event.tokens.begins(b" " + name + b" "))

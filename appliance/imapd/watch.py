@@ -14,7 +14,7 @@ from appliance.mail.errors import PillarboxError, StoreError
 from .errors import SessionOver, answer_of
 
 if TYPE_CHECKING:
-    from .contract import Background, Session
+    from .contract import Background, CommandSession
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 class _Watch:
     __slots__ = ("_changes", "_session", "_stopped", "_waiting", "client_scope", "trouble")
 
-    def __init__(self, session: "Session", changes: "Background") -> None:
+    def __init__(self, session: "CommandSession", changes: "Background") -> None:
         self._session = session
         self._changes = changes
         self._stopped = False
@@ -54,7 +54,7 @@ class _Watch:
             self._waiting.cancel()
 
 
-async def watched(session: "Session", changes: "Background", client: Callable[[], Awaitable[T]]) -> T:
+async def watched(session: "CommandSession", changes: "Background", client: Callable[[], Awaitable[T]]) -> T:
     """The result of `client`, which waits for the client, while changes are sent. Raises what either raises."""
     await session.flush()
     watch = _Watch(session, changes)

@@ -68,7 +68,7 @@ REFUSALS: tuple[tuple[str, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ListenerOptions:
     """`sources_per_s` and `source_burst` bound new connections of one address (IPv6: /64); a subnet has four times that."""
 
     connections: int = CONNECTIONS
@@ -110,9 +110,9 @@ class Listeners:
         log: Callable[[str], None],
         tls: TlsSource | None = None,
         handed: Sequence[ListeningSocket] = (),
-        options: Options | None = None,
+        options: ListenerOptions | None = None,
     ) -> None:
-        self.options = options or Options()
+        self.options = options or ListenerOptions()
         self._endpoints = tuple(endpoints)
         self._handed = tuple(handed)
         self._services = dict(services)

@@ -27,7 +27,7 @@ from appliance.status.snapshot import Snapshot
 
 from .dialogue import Dialogue
 from .keys import NOISE, Keys
-from .ports import AccessGuard, ControlPort, Options, SnapshotSource
+from .ports import AccessGuard, ConsoleOptions, ControlPort, SnapshotSource
 from .screens import NAMES, FrameText, frame, overview
 from .screens_text import HEIGHT, VT100, WIDTH, size_of
 from .terminal import PlainTerminal, Terminal, Vt100
@@ -52,7 +52,9 @@ STABLE_S = 5.0
 class ConsoleSession:
     """One terminal, as long as its stream is open."""
 
-    def __init__(self, stream: trio.abc.Stream, board: SnapshotSource, control: ControlPort, options: Options, access: AccessGuard) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, board: SnapshotSource, control: ControlPort, options: ConsoleOptions, access: AccessGuard
+    ) -> None:
         self._stream = stream
         self._board = board
         self._options = options
@@ -180,7 +182,7 @@ async def run(
     port_opener: Callable[[], Awaitable[trio.abc.Stream]],
     board: SnapshotSource,
     control: ControlPort,
-    options: Options,
+    options: ConsoleOptions,
     access: AccessGuard,
     *,
     log: Callable[[str], object] = lambda text: None,
@@ -216,7 +218,7 @@ async def run(
 # --- the terminal of `pillarbox console` ----------------------------------------------------------
 
 
-def terminal_options(options: Options, environment: Mapping[str, str], size: tuple[int, int] = (0, 0)) -> Options:
+def terminal_options(options: ConsoleOptions, environment: Mapping[str, str], size: tuple[int, int] = (0, 0)) -> ConsoleOptions:
     """The options for a terminal by its environment: UTF-8 or not, commands or not; `size` is columns and rows, 0 for unknown."""
     locale = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(name, ""))), "")
     small = 0 < size[0] <= WIDTH or 0 < size[1] < HEIGHT
@@ -228,7 +230,7 @@ def terminal_options(options: Options, environment: Mapping[str, str], size: tup
 async def on_terminal(
     board: SnapshotSource,
     control: ControlPort,
-    options: Options,
+    options: ConsoleOptions,
     access: AccessGuard,
     *,
     descriptor: int = 0,

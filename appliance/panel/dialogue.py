@@ -27,7 +27,7 @@ from appliance.control.requests import Request, Response
 
 from . import screens
 from .keys import NOISE, moved
-from .ports import AccessGuard, ControlPort, Options, SnapshotSource
+from .ports import AccessGuard, ConsoleOptions, ControlPort, SnapshotSource
 from .screens_text import VT100, Picture, ScreenSize, clean, wrap
 from .view import View
 from .views import make_views
@@ -67,7 +67,7 @@ class Dialogue:
     """`press` takes keys, `picture` is what to show, `work` runs in a task of its own; `touched` is called when the picture may be new."""
 
     def __init__(
-        self, board: SnapshotSource, control: ControlPort, options: Options, access: AccessGuard, *, touched: Callable[[], None]
+        self, board: SnapshotSource, control: ControlPort, options: ConsoleOptions, access: AccessGuard, *, touched: Callable[[], None]
     ) -> None:
         self.board, self.options, self.access = board, options, access
         self._control, self._touched = control, touched

@@ -50,7 +50,7 @@ class WallClock(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class LedOptions:
     """`night` is its beginning and end in minutes after midnight, local time, None for never; `night_level` 0 to 1."""
 
     night: tuple[int, int] | None = None
@@ -92,7 +92,7 @@ class LedDisplay:
         self,
         board: "SnapshotSource",
         open_leds: Callable[[], Sequence[ConnectedLed]],
-        options: Options,
+        options: LedOptions,
         *,
         clock: WallClock,
         log: Callable[[str], None],

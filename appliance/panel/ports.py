@@ -27,7 +27,7 @@ class ControlPort(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ConsoleOptions:
     """`lock_s`: idle time after which the password is required again. `plain`: lines for a terminal without commands.
 
     `can_quit`: q ends the console. `octets_per_s`: the speed of the line.

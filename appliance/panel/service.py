@@ -38,10 +38,10 @@ def leds_task(
 ) -> "LedDisplay":
     """The task of the LEDs, to be run around everything else."""
     from .led_config import from_thread, open_leds, parse_leds
-    from .led_display import LedDisplay, Options, parse_night
+    from .led_display import LedDisplay, LedOptions, parse_night
 
     opener = partial(open_leds, parse_leds(leds), from_thread(log))
-    return LedDisplay(board, opener, Options(parse_night(night), night_percent / 100), clock=clock, log=log)
+    return LedDisplay(board, opener, LedOptions(parse_night(night), night_percent / 100), clock=clock, log=log)
 
 
 def actions_of(
@@ -94,10 +94,10 @@ async def console(
 ) -> None:
     """The task of the serial console; without an `admin` no password is required. Ten bits on the line carry an octet."""
     from .console import run
-    from .ports import AccessGuard, Options
+    from .ports import AccessGuard, ConsoleOptions
     from .serial_port import open_serial
 
-    options = Options(octets_per_s=baud / 10)
+    options = ConsoleOptions(octets_per_s=baud / 10)
     await run(lambda: open_serial(device, baud), board, control, options, AccessGuard(admin), log=log, task_status=task_status)
 
 
@@ -118,13 +118,13 @@ async def on_terminal(control: "ControlPort", *, live: bool) -> str:
     Raises what requests raise. No password is required: whoever may send requests to the server may send all of them.
     """
     from .console import on_terminal, once
-    from .ports import AccessGuard, Options
+    from .ports import AccessGuard, ConsoleOptions
     from .remote_board import RemoteBoard
 
     board = await RemoteBoard.open(control)
     if not live:
         return once(board.snapshot())
-    await on_terminal(board, control, Options(), AccessGuard(None))
+    await on_terminal(board, control, ConsoleOptions(), AccessGuard(None))
     return ""
 
 
@@ -138,11 +138,11 @@ async def simulated(
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """LEDs and button in this terminal, on mock pins; until cancelled. `confirm_shutdown`: the server runs elsewhere."""
-    from .led_display import Options
+    from .led_display import LedOptions
     from .simulate import SimulatorOptions, run
 
     simulator = SimulatorOptions(confirm_shutdown=confirm_shutdown)
-    await run(board, actions, Options(), simulator, clock=clock, log=log, task_status=task_status)
+    await run(board, actions, LedOptions(), simulator, clock=clock, log=log, task_status=task_status)
 
 
 async def simulate_beside(control: "ControlPort", clock: "ServerClock", log: "LogLine") -> None:

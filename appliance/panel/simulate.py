@@ -25,7 +25,7 @@ import trio
 from .button import HOLD_S, Actions, MonotonicClock
 from .button import run as watch_button
 from .led_config import from_thread, open_leds, parse_leds
-from .led_display import LedDisplay, Options, WallClock
+from .led_display import LedDisplay, LedOptions, WallClock
 from .leds import ConnectedLed
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class SimulatorOptions:
 async def run(
     board: "SnapshotSource",
     actions: Actions,
-    options: Options,
+    options: LedOptions,
     simulator: SimulatorOptions,
     *,
     clock: ServerClock,

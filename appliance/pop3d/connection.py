@@ -13,17 +13,17 @@ from appliance.mail.errors import PeerError, PeerGone, PeerSlow
 from appliance.mail.limits import CLOSE_S
 from appliance.network.stream import Draining, Stream
 from appliance.protocol.framing import Overlong
-from appliance.protocol.pop3.grammar import Command, err
-from appliance.protocol.pop3.server import Endless, Foreign, Misuse, Pop3ServerState, SaslResponse, State
+from appliance.protocol.pop3.grammar import Pop3Command, err
+from appliance.protocol.pop3.server import Endless, Foreign, Misuse, Pop3ServerState, Pop3State, SaslResponse
 
-from .session import Next, Session
+from .session import Next, Pop3Session
 
 SEND_OCTETS = 64 * 2**10
 IDLE_BUFFERS_S = 5.0
 """Read-ahead messages are kept so long for an idle client."""
 
 
-class Connection:
+class Pop3Connection:
     """`idle_s`: autologout after sign-in; `before_login_s`: all waiting until then together; `errors`: wrong commands in a row that
     end the session."""
 
@@ -43,7 +43,7 @@ class Connection:
         if self._octets >= SEND_OCTETS:
             await self._flush()
 
-    async def run(self, session: Session) -> None:
+    async def run(self, session: Pop3Session) -> None:
         """From greeting to the end of the session."""
         try:
             await self._run(session)
@@ -53,7 +53,7 @@ class Connection:
                     await self.write(err("The password you signed in with was changed or removed.", "AUTH"))
                     await self._flush()
 
-    async def _run(self, session: Session) -> None:
+    async def _run(self, session: Pop3Session) -> None:
         await self._stream.send(b"+OK Pillarbox\r\n")
         wrong = 0
         while True:
@@ -80,7 +80,7 @@ class Connection:
                 await self.write(err(event.text))
                 await self._flush()
                 return
-            assert isinstance(event, Command)  # noqa: S101 - `ask` reads the responses of an exchange
+            assert isinstance(event, Pop3Command)  # noqa: S101 - `ask` reads the responses of an exchange
             wrong = 0
             next_step = await session.handle(event)
             if next_step is Next.CLOSE:
@@ -94,7 +94,7 @@ class Connection:
     async def ask(self, challenge: bytes) -> bytes:
         """Send a SASL challenge, already in base64; the client's response line (RFC 5034 §4). Raises Overlong, PeerError."""
         await self.write(b"+ " + challenge + b"\r\n")
-        self.protocol.state = State.EXCHANGE
+        self.protocol.state = Pop3State.EXCHANGE
         try:
             while (event := self.protocol.next_event()) is None:
                 await self._flush()
@@ -103,7 +103,7 @@ class Connection:
                     raise PeerGone("the client closed the connection")
                 self.protocol.receive(octets)
         finally:
-            self.protocol.state = State.AUTHORIZATION
+            self.protocol.state = Pop3State.AUTHORIZATION
         if isinstance(event, SaslResponse):
             return event.octets
         if isinstance(event, Misuse):
@@ -117,9 +117,9 @@ class Connection:
         if parts:
             await self._stream.send(parts[0] if len(parts) == 1 else b"".join(parts))
 
-    async def _receive(self, session: Session) -> bytes:
+    async def _receive(self, session: Pop3Session) -> bytes:
         """More octets; before sign-in the waiting times add up."""
-        if self.protocol.state is State.TRANSACTION:
+        if self.protocol.state is Pop3State.TRANSACTION:
             try:
                 return await self._stream.receive(min(IDLE_BUFFERS_S, self._idle_s))
             except PeerSlow:

@@ -2,7 +2,7 @@
 
 The locks of maildrops are kept here, in memory: they end with their session, or with the process. A session that finds a maildrop
 locked has the lock owner's connection probed: a client that lost its network loses the lock in seconds, and none of its
-deletions are done (`Session.give_up`).
+deletions are done (`Pop3Session.give_up`).
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from appliance.mail.limits import POP3_IDLE_S
 from appliance.network.stream import Stream
 from appliance.store.store import Store
 
-from .connection import Connection
-from .session import Pop3Context, Session
+from .connection import Pop3Connection
+from .session import Pop3Context, Pop3Session
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Pop3Options:
     """`idle_s`: autologout, at least ten minutes (RFC 1939 §3). `before_login_s`: all waiting before sign-in together.
     `errors`: wrong commands in a row that end a session. `mark_seen`: RETR sets \\Seen, which IMAP clients show."""
 
@@ -28,18 +28,18 @@ class Options:
     mark_seen: bool = True
 
 
-class Service:
+class Pop3Service:
     """All POP3 sessions of the server."""
 
-    def __init__(self, *, store: Store, login: Login, mechanisms: Mechanisms, options: Options | None = None) -> None:
-        self._options = options or Options()
+    def __init__(self, *, store: Store, login: Login, mechanisms: Mechanisms, options: Pop3Options | None = None) -> None:
+        self._options = options or Pop3Options()
         self._context = Pop3Context(store, login, mechanisms, {}, self._options.mark_seen)
 
     async def handle(self, stream: Stream) -> None:
         """One session to its end; TLS of the implicit port is already on. Raises PeerGone, PeerSlow."""
         options = self._options
-        connection = Connection(stream, idle_s=options.idle_s, before_login_s=options.before_login_s, errors=options.errors)
-        session = Session(self._context, stream, connection, connection.protocol)
+        connection = Pop3Connection(stream, idle_s=options.idle_s, before_login_s=options.before_login_s, errors=options.errors)
+        session = Pop3Session(self._context, stream, connection, connection.protocol)
         try:
             with session.scope:
                 await connection.run(session)

@@ -27,9 +27,9 @@ from appliance.mail.ids import AccountId
 from appliance.mail.limits import READ_OCTETS
 from appliance.network.stream import STILL_THERE_S, Stream
 from appliance.protocol.dot_stuffing import END, DotStuffer
-from appliance.protocol.pop3.grammar import Command, err, ok, parse_number, parse_text
+from appliance.protocol.pop3.grammar import Pop3Command, err, ok, parse_number, parse_text
 from appliance.protocol.pop3.multiline import Top
-from appliance.protocol.pop3.server import Pop3ServerState, State
+from appliance.protocol.pop3.server import Pop3ServerState, Pop3State
 from appliance.store.body_readers import StoredMessage
 from appliance.store.store import Store
 
@@ -108,11 +108,11 @@ class Pop3Context:
     store: Store
     login: Login
     mechanisms: Mechanisms
-    locks: "dict[AccountId, Session]"
+    locks: "dict[AccountId, Pop3Session]"
     mark_seen: bool
 
 
-class Session:
+class Pop3Session:
     """One client."""
 
     def __init__(self, context: Pop3Context, stream: Stream, output: Output, protocol: Pop3ServerState) -> None:
@@ -128,7 +128,7 @@ class Session:
         self._identity: Identity | None = None
         self._drop: Maildrop | None = None
 
-    async def handle(self, event: Command) -> Next:
+    async def handle(self, event: Pop3Command) -> Next:
         """Execute a command and respond."""
         try:
             if event.verb != b"PASS":
@@ -170,14 +170,14 @@ class Session:
         """
         alive = False
         with trio.move_on_after(STILL_THERE_S + UPDATE_S):
-            if self._protocol.state is not State.UPDATE:
+            if self._protocol.state is not Pop3State.UPDATE:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch_unlocked, nursery.cancel_scope)
                     alive = await self._stream.still_there()
                     nursery.cancel_scope.cancel()
             if alive and not self._unlocked.is_set():
                 return False
-            if self._protocol.state is not State.UPDATE:
+            if self._protocol.state is not Pop3State.UPDATE:
                 self.scope.cancel()
             await self._unlocked.wait()
         return self._unlocked.is_set()
@@ -205,7 +205,7 @@ class Session:
         ]
         if self._context.mechanisms.plaintext_allowed(self._stream.secure):
             capabilities += ["USER", "SASL " + " ".join(self._offered())]
-        if self._protocol.state is State.AUTHORIZATION and self._stream.can_start_tls:
+        if self._protocol.state is Pop3State.AUTHORIZATION and self._stream.can_start_tls:
             capabilities.append("STLS")
         await self._respond(ok("Capabilities follow.") + "".join(f"{word}\r\n" for word in capabilities).encode() + END)
         return Next.GO_ON
@@ -216,7 +216,7 @@ class Session:
 
     async def _quit(self, _: tuple[bytes, ...]) -> Next:
         """Before sign-in it only ends the session; afterwards UPDATE comes first (RFC 1939 §6)."""
-        self._protocol.state = State.UPDATE
+        self._protocol.state = Pop3State.UPDATE
         if self._drop is None:
             await self._respond(ok("Goodbye."))
             return Next.CLOSE
@@ -299,7 +299,7 @@ class Session:
             return Next.GO_ON
         self._stream.who = identity.address
         self._stream.login = (identity.account, identity.password)
-        self._protocol.state = State.TRANSACTION
+        self._protocol.state = Pop3State.TRANSACTION
         await self._respond(ok(f"Welcome, {self._drop.messages} messages."))
         return Next.GO_ON
 
@@ -381,21 +381,21 @@ class Session:
         return Next.GO_ON
 
 
-_HANDLERS: dict[bytes, Callable[[Session, tuple[bytes, ...]], Awaitable[Next]]] = {
-    b"USER": Session._user,
-    b"PASS": Session._pass,
-    b"AUTH": Session._auth,
-    b"STLS": Session._stls,
-    b"UTF8": Session._utf8,
-    b"CAPA": Session._capa,
-    b"NOOP": Session._noop,
-    b"QUIT": Session._quit,
-    b"STAT": Session._stat,
-    b"LIST": Session._list,
-    b"RETR": Session._retr,
-    b"DELE": Session._dele,
-    b"RSET": Session._rset,
-    b"TOP": Session._top,
-    b"UIDL": Session._uidl,
+_HANDLERS: dict[bytes, Callable[[Pop3Session, tuple[bytes, ...]], Awaitable[Next]]] = {
+    b"USER": Pop3Session._user,
+    b"PASS": Pop3Session._pass,
+    b"AUTH": Pop3Session._auth,
+    b"STLS": Pop3Session._stls,
+    b"UTF8": Pop3Session._utf8,
+    b"CAPA": Pop3Session._capa,
+    b"NOOP": Pop3Session._noop,
+    b"QUIT": Pop3Session._quit,
+    b"STAT": Pop3Session._stat,
+    b"LIST": Pop3Session._list,
+    b"RETR": Pop3Session._retr,
+    b"DELE": Pop3Session._dele,
+    b"RSET": Pop3Session._rset,
+    b"TOP": Pop3Session._top,
+    b"UIDL": Pop3Session._uidl,
 }
 """A handler for each row of `protocol.pop3.server.VERBS`."""

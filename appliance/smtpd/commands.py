@@ -13,7 +13,7 @@ from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.grammar import ParameterMisuse, Path, parse_forward_path, parse_greeting_name, parse_reverse_path
 from appliance.protocol.smtp.server import SmtpEvent
 
-from .extension import Command, SmtpSession
+from .extension import SmtpCommand, SmtpSession
 from .rights import SIGN_IN_FIRST, judge_recipient, judge_sender
 from .store_replies import NO_ROOM
 from .transaction import BARE, MailTransaction, TooMuch
@@ -239,15 +239,15 @@ async def leave(session: SmtpSession, _: None) -> None:
     session.close_after_replies()
 
 
-CORE: tuple[Command, ...] = (
-    Command(b"EHLO", SmtpEvent.EHLO, check_greeting, greet_extended, "EHLO your-host-name"),
-    Command(b"HELO", SmtpEvent.EHLO, check_greeting, greet_plainly, "HELO your-host-name"),
-    Command(b"MAIL", SmtpEvent.MAIL, check_mail, begin, "MAIL FROM:<sender> [parameters]"),
-    Command(b"RCPT", SmtpEvent.RCPT, check_rcpt, add_recipient, "RCPT TO:<recipient>"),
-    Command(b"DATA", SmtpEvent.DATA, check_data, take_message, "DATA"),
-    Command(b"RSET", SmtpEvent.RSET, check_nothing, reset, "RSET"),
-    Command(b"VRFY", SmtpEvent.ASIDE, check_something, verify, "VRFY name"),
-    Command(b"NOOP", SmtpEvent.ASIDE, check_anything, do_nothing, "NOOP"),
-    Command(b"HELP", SmtpEvent.ASIDE, check_anything, explain, "HELP"),
-    Command(b"QUIT", SmtpEvent.QUIT, check_nothing, leave, "QUIT"),
+CORE: tuple[SmtpCommand, ...] = (
+    SmtpCommand(b"EHLO", SmtpEvent.EHLO, check_greeting, greet_extended, "EHLO your-host-name"),
+    SmtpCommand(b"HELO", SmtpEvent.EHLO, check_greeting, greet_plainly, "HELO your-host-name"),
+    SmtpCommand(b"MAIL", SmtpEvent.MAIL, check_mail, begin, "MAIL FROM:<sender> [parameters]"),
+    SmtpCommand(b"RCPT", SmtpEvent.RCPT, check_rcpt, add_recipient, "RCPT TO:<recipient>"),
+    SmtpCommand(b"DATA", SmtpEvent.DATA, check_data, take_message, "DATA"),
+    SmtpCommand(b"RSET", SmtpEvent.RSET, check_nothing, reset, "RSET"),
+    SmtpCommand(b"VRFY", SmtpEvent.ASIDE, check_something, verify, "VRFY name"),
+    SmtpCommand(b"NOOP", SmtpEvent.ASIDE, check_anything, do_nothing, "NOOP"),
+    SmtpCommand(b"HELP", SmtpEvent.ASIDE, check_anything, explain, "HELP"),
+    SmtpCommand(b"QUIT", SmtpEvent.QUIT, check_nothing, leave, "QUIT"),
 )

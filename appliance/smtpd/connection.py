@@ -36,7 +36,7 @@ class ForeignClient(PeerError):
     """The client speaks another protocol."""
 
 
-class Connection:
+class SmtpConnection:
     """One client's octets both ways."""
 
     __slots__ = ("_buffer", "_replies", "_replies_octets", "stream")

@@ -48,7 +48,7 @@ class SmtpSession(TransactionSession, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class SmtpCommand:
     """One verb. `check(session, argument)` gives a refusal or whatever `proceed(session, it)` wants.
 
     `octets_follow`: how many octets the client sends after the command without waiting (BDAT); None when that cannot be
@@ -85,7 +85,7 @@ def never(session: SmtpSession) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Extension:
+class SmtpExtension:
     """One ESMTP extension in one file: the file exports EXTENSION, the table lists it.
 
     `keyword(session)` is its line in the reply to EHLO as of now, "" when it is not offered on this connection.
@@ -94,7 +94,7 @@ class Extension:
     name: str
     rfc: str
     keyword: Callable[[SmtpSession], str] = never
-    commands: tuple[Command, ...] = ()
+    commands: tuple[SmtpCommand, ...] = ()
     mail_parameters: tuple[Parameter, ...] = ()
     recipient_parameters: tuple[RecipientParameter, ...] = ()
 
@@ -104,9 +104,9 @@ class CommandTables:
 
     __slots__ = ("commands", "extensions", "mail_parameters", "recipient_parameters")
 
-    def __init__(self, core: Iterable[Command], extensions: Iterable[Extension]) -> None:
+    def __init__(self, core: Iterable[SmtpCommand], extensions: Iterable[SmtpExtension]) -> None:
         self.extensions = tuple(extensions)
-        self.commands: dict[bytes, Command] = {}
+        self.commands: dict[bytes, SmtpCommand] = {}
         self.mail_parameters: dict[bytes, Parameter] = {}
         self.recipient_parameters: dict[bytes, RecipientParameter] = {}
         for command in (*core, *(command for extension in self.extensions for command in extension.commands)):

@@ -28,8 +28,8 @@ from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 from appliance.store.incoming import StagedBody
 
-from .connection import Connection
-from .options import Options
+from .connection import SmtpConnection
+from .options import SmtpOptions
 
 VERDICTS_S = 60.0
 """A client waits ten minutes for the reply to the final dot (RFC 5321 §4.5.3.2.6); some give up after one or two and send again."""
@@ -52,8 +52,8 @@ class TransactionSession(Protocol):
     clock: Clock
     intake: Intake
     directory: Directory
-    options: Options
-    connection: Connection
+    options: SmtpOptions
+    connection: SmtpConnection
     identity: Identity | None
     protocol: str
     peer: str

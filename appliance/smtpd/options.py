@@ -6,7 +6,7 @@ from appliance.mail.limits import MESSAGE_OCTETS, RECIPIENTS, SMTP_COMMAND_S, SM
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SmtpOptions:
     """`host_name` is the name in greetings and Received.
 
     `forged_own_sender` is "refuse", "mark" or "accept": what happens when a client that did not authenticate uses one of our

@@ -8,12 +8,12 @@ from appliance.network.stream import Stream
 from .commands import CORE
 from .extension import CommandTables
 from .extensions.table import EXTENSIONS
-from .options import Options as Options
-from .session import Session
+from .options import SmtpOptions as SmtpOptions
 from .session import SmtpContext as SmtpContext
+from .session import SmtpServerSession
 
 
-class Service:
+class SmtpService:
     """SMTP on all its ports; a stream's `protocol` says which one it is."""
 
     def __init__(self, context: SmtpContext) -> None:
@@ -22,4 +22,4 @@ class Service:
 
     async def handle(self, stream: Stream) -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""
-        await Session(self._context, self._tables, stream).run()
+        await SmtpServerSession(self._context, self._tables, stream).run()

@@ -26,15 +26,15 @@ from appliance.protocol.foreign import is_header_field, words_for
 from appliance.protocol.framing import Overlong
 from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.grammar import CommandLine, parse_command
-from appliance.protocol.smtp.server import SmtpEvent, SmtpServerState, State
+from appliance.protocol.smtp.server import SmtpEvent, SmtpServerState, SmtpState
 from appliance.status.board import Board
 from appliance.status.events import MessageRefused
 
-from .connection import BrokenLine, Connection, ForeignClient
-from .extension import Command, CommandTables
+from .connection import BrokenLine, ForeignClient, SmtpConnection
+from .extension import CommandTables, SmtpCommand
 from .inspection import Inspector
 from .inspectors import INSPECTORS
-from .options import Options
+from .options import SmtpOptions
 from .own_names import OwnNames, no_addresses
 from .rights import NO_REMOTE_ADDRESSES, RemoteAddresses, judge_sending
 from .transaction import MailTransaction
@@ -69,14 +69,14 @@ class SmtpContext:
     mechanisms: Mechanisms
     board: Board
     clock: Clock
-    options: Options
+    options: SmtpOptions
     relay_check: RemoteAddresses = NO_REMOTE_ADDRESSES
     sending: SendQuota | None = None
     own_addresses: Callable[[], Iterable[str]] = no_addresses
     inspectors: tuple[Inspector, ...] = INSPECTORS
 
 
-class Session:
+class SmtpServerSession:
     """The state of one client's session; `extension.SmtpSession` is what commands and extensions may use of it."""
 
     __slots__ = (
@@ -110,7 +110,7 @@ class Session:
         self.mechanisms = context.mechanisms
         self.options = context.options
         self.relay_check = context.relay_check
-        self.connection = Connection(stream)
+        self.connection = SmtpConnection(stream)
         self.state = SmtpServerState()
         self.protocol: str = stream.protocol
         self.peer = stream.peer_host
@@ -158,7 +158,7 @@ class Session:
         except Overlong:
             self.answer(LONG_LINE)
             return
-        if self.state.state is State.GREETED and is_header_field(line):  # before EHLO: an HTTP request with a method nobody knows
+        if self.state.state is SmtpState.GREETED and is_header_field(line):  # before EHLO: an HTTP request with a method nobody knows
             raise ForeignClient(words_for("HTTP"))
         try:
             received = parse_command(line)
@@ -176,7 +176,7 @@ class Session:
         if reply is not None:
             self.answer(reply, counts=reply.permanent and not (command.event is SmtpEvent.RCPT and self.identity is not None))
 
-    async def _carry_out(self, command: Command, received: CommandLine) -> Reply | None:
+    async def _carry_out(self, command: SmtpCommand, received: CommandLine) -> Reply | None:
         refusal = self.state.check(command.event)
         checked = refusal if refusal is not None else command.check(self, received.argument)
         if isinstance(checked, Reply):

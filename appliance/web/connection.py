@@ -58,7 +58,7 @@ class Patience:
     send_s: float = SEND_S
 
 
-class Connection:
+class HttpConnection:
     """One client's requests, one after another."""
 
     def __init__(self, stream: Stream, respond: Respond, patience: Patience) -> None:

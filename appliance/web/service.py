@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from appliance.network.stream import Stream
 
 from .access_log import AccessLog
-from .connection import Connection
+from .connection import HttpConnection
 from .context import WebContext
 from .rendering import Pages
 from .routes import SiteSection
@@ -13,7 +13,7 @@ from .sections import sections_of
 from .site import Site
 
 
-class Service:
+class WebService:
     """All HTTP connections of the server. `more`: sections that others add."""
 
     def __init__(self, context: WebContext, more: Sequence[SiteSection] = ()) -> None:
@@ -23,4 +23,4 @@ class Service:
 
     async def handle(self, stream: Stream) -> None:
         """One connection to its end; TLS of the https listener is already on. Raises PeerError."""
-        await Connection(stream, self.site.respond, self._context.options.patience).run()
+        await HttpConnection(stream, self.site.respond, self._context.options.patience).run()

@@ -8,10 +8,6 @@ from tests.architecture.test_layers import files, name_of, tree_of
 LONGEST_LINES = 60
 NINE_OF_TEN_LINES = 18
 MOST_PARAMETERS = 7
-SHARED_CLASS_NAMES: set[str] = {
-    "State", "Service", "Session", "Connection", "Options", "Extension", "Command",
-}  # fmt: skip
-"""Class names that each server has one of."""
 
 
 def functions() -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -50,5 +46,5 @@ def test_a_class_name_means_one_thing() -> None:
         for node in tree_of(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 where[node.name].append(name_of(path))
-    twice = {name: places for name, places in where.items() if len(places) > 1 and name not in SHARED_CLASS_NAMES}
+    twice = {name: places for name, places in where.items() if len(places) > 1}
     assert not twice, f"used for several classes: {twice}"

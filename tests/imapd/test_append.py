@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from appliance.imapd.service import Options
+from appliance.imapd.service import ImapOptions
 from appliance.mail.errors import PeerError, StoreError, Trouble
 from appliance.network.stream import Stream
 from tests.support.services import PASSWORD, Components, some_components
@@ -100,7 +100,7 @@ async def test_all_or_none_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 async def test_a_large_message_passes_in_little_memory(tmp_path: Path) -> None:
     """The message is never held in memory: 24 MB pass while Python's own memory grows by less than 4 MB."""
-    async with some_components(tmp_path, imap=Options(message_octets=2**26)) as components:
+    async with some_components(tmp_path, imap=ImapOptions(message_octets=2**26)) as components:
         one, other = trio.socket.socketpair()  # with back-pressure, which streams in memory lack
         components.nursery.start_soon(serve, components, Stream(trio.SocketStream(one), "imap"))
         client = Client(trio.SocketStream(other))

@@ -16,17 +16,17 @@ from appliance.imapd.commands.table import CORE
 from appliance.imapd.completion import Completion, ok
 from appliance.imapd.contract import (
     AppendData,
-    Command,
+    CommandSession,
     Enabling,
-    Extension,
     FetchModifier,
+    ImapCommand,
+    ImapExtension,
+    ImapState,
     ListReturn,
     SearchReturn,
     SearchReturnData,
     SelectParameter,
-    Session,
     SortKey,
-    State,
     StatusItem,
     StoreModifier,
 )
@@ -35,7 +35,7 @@ from appliance.imapd.matching import Matches
 from appliance.imapd.plans import FetchPlan, StorePlan
 from appliance.imapd.registry import KINDS, Registry
 from appliance.imapd.row_items import plain
-from appliance.imapd.service import Options, Service
+from appliance.imapd.service import ImapOptions, ImapService
 from appliance.mail.query import Identified
 from appliance.protocol.imap.search import SearchKey
 from appliance.protocol.imap.sequence import encode_set
@@ -54,7 +54,7 @@ def number(tokens: Tokens) -> int:
     return tokens.number()
 
 
-async def after_select(session: Session, parameters: Mapping[bytes, Any]) -> None:
+async def after_select(session: CommandSession, parameters: Mapping[bytes, Any]) -> None:
     if b"XGREET" in parameters:
         await session.send(b"* OK [XGREETED] %d messages, greeted by %d.\r\n" % (len(session.selected.view), parameters[b"XGREET"]))  # type: ignore[union-attr]
 
@@ -87,11 +87,11 @@ def note(plan: StorePlan, value: int) -> None:
     plan.complete.append(lambda selected, result, uid: ok(b"Noted.", b"XNOTED %d" % value))
 
 
-async def begin(session: Session) -> None:
+async def begin(session: CommandSession) -> None:
     await session.send(b"* OK [XBEGUN] From now on.\r\n")
 
 
-async def apply(session: Session, value: int) -> None:
+async def apply(session: CommandSession, value: int) -> None:
     session.queue(b"* OK Before the mailbox is opened.\r\n")
 
 
@@ -101,20 +101,20 @@ async def twice_the_octets(appending: Any, incoming: Any) -> None:
     await incoming.write(octets + octets)
 
 
-async def xlist(session: Session, info: Any, value: None) -> None:
+async def xlist(session: CommandSession, info: Any, value: None) -> None:
     session.queue(b"* XLIST %d\r\n" % info.messages)
 
 
-async def run(session: Session, arguments: None, uid: bool) -> Completion:
+async def run(session: CommandSession, arguments: None, uid: bool) -> Completion:
     return ok(b"Done.", b"XDONE")
 
 
 XUID = plain(b"XUID", Want.FLAGS, b"XUID %d", "uid")
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="X-ALL",
     rfc="RFC 0",
     capability=lambda session: (b"X-ALL",),
-    commands=(Command(b"XCOMMAND", State.SIGNED_IN, nothing, run, rfc="RFC 0"),),
+    commands=(ImapCommand(b"XCOMMAND", ImapState.SIGNED_IN, nothing, run, rfc="RFC 0"),),
     enable=(
         Enabling(
             b"X-ALL",
@@ -155,19 +155,19 @@ EXTENSION = Extension(
 
 def with_extension(components: Components) -> None:
     family = components.family
-    components.services["imap"] = Service(
+    components.services["imap"] = ImapService(
         store=components.store,
         login=family.login,
         mechanisms=components.mechanisms,
         clock=family.clock,
-        options=Options(),
+        options=ImapOptions(),
         extensions=(*EXTENSIONS, EXTENSION),
     )
 
 
 def test_it_contributes_to_every_hook() -> None:
     """A new hook needs a line above."""
-    assert all(getattr(EXTENSION, name) for name in Extension.__slots__)  # type: ignore[attr-defined]
+    assert all(getattr(EXTENSION, name) for name in ImapExtension.__slots__)  # type: ignore[attr-defined]
     assert all(getattr(EXTENSION.enable[0], name) for name in Enabling.__slots__ if name not in ("utf8", "uid_only"))  # type: ignore[attr-defined]
 
 
@@ -237,14 +237,14 @@ async def test_a_value_that_is_missing_is_bad(tmp_path: Path, command: bytes) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_duplicate_of_any_kind_is_found(kind: str) -> None:
-    twice = Extension("Y", "RFC 0", lambda session: (), **{kind: getattr(EXTENSION, kind)})
+    twice = ImapExtension("Y", "RFC 0", lambda session: (), **{kind: getattr(EXTENSION, kind)})
     with pytest.raises(ValueError, match="contributed twice"):
         Registry((CORE, *EXTENSIONS, EXTENSION, twice))
 
 
 def test_an_implication_of_nothing_is_found() -> None:
     with pytest.raises(ValueError, match="X-NONE"):
-        Registry((CORE, Extension("Y", "RFC 0", lambda session: (), enable=(Enabling(b"Y", implies=(b"X-NONE",)),))))
+        Registry((CORE, ImapExtension("Y", "RFC 0", lambda session: (), enable=(Enabling(b"Y", implies=(b"X-NONE",)),))))
 
 
 def test_every_response_code_is_in_a_table() -> None:

@@ -9,11 +9,11 @@ import appliance.imapd.commands as commands
 import appliance.imapd.extensions as extensions
 from appliance.imapd.commands.basic import noop, nothing
 from appliance.imapd.commands.table import CORE
-from appliance.imapd.contract import Command, Extension, State
+from appliance.imapd.contract import ImapCommand, ImapExtension, ImapState
 from appliance.imapd.extensions.table import EXTENSIONS
 from appliance.imapd.registry import Registry
 
-NOOP = Command(b"NOOP", State.ANY, nothing, noop)
+NOOP = ImapCommand(b"NOOP", ImapState.ANY, nothing, noop)
 
 
 def test_the_tables_have_no_duplicates() -> None:
@@ -26,7 +26,7 @@ def test_the_tables_have_no_duplicates() -> None:
 
 def test_a_duplicate_is_found() -> None:
     with pytest.raises(ValueError, match="NOOP"):
-        Registry((CORE, Extension("X", "RFC 0", lambda session: (), commands=(NOOP,))))
+        Registry((CORE, ImapExtension("X", "RFC 0", lambda session: (), commands=(NOOP,))))
 
 
 @pytest.mark.parametrize(("package", "table"), [(commands, CORE.commands), (extensions, EXTENSIONS)])
@@ -40,7 +40,9 @@ def test_every_file_is_listed(package: object, table: tuple[object, ...]) -> Non
 
 
 def test_the_first_code_of_create_is_sent() -> None:
-    one, two = (Extension(name.decode(), "RFC 0", lambda session: (), created_code=lambda info, name=name: name) for name in (b"A", b"B"))
+    one, two = (
+        ImapExtension(name.decode(), "RFC 0", lambda session: (), created_code=lambda info, name=name: name) for name in (b"A", b"B")
+    )
     info: Any = None
     assert Registry((CORE, one, two)).created_code(info) == b"A"
     assert Registry((CORE,)).created_code(info) == b""

@@ -10,10 +10,10 @@ import trio
 from trio.testing import MockClock
 
 from appliance.imapd.commands.table import CORE
-from appliance.imapd.contract import State
+from appliance.imapd.contract import ImapState
 from appliance.imapd.extensions.table import EXTENSIONS
 from appliance.imapd.registry import Registry
-from appliance.imapd.service import Options
+from appliance.imapd.service import ImapOptions
 from appliance.imapd.session import TRANSITIONS, SessionEvent
 from appliance.mail.flags import INBOX
 from tests.support.services import PASSWORD, some_components
@@ -22,7 +22,7 @@ from .client import PATIENCE_S, greeted, signed_in
 from .tls import make
 
 MESSAGE = b"Subject: hello\r\nFrom: a@example.org\r\n\r\nGood day.\r\n"
-STATES = (State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED, State.LOGOUT)
+STATES = (ImapState.NOT_AUTHENTICATED, ImapState.AUTHENTICATED, ImapState.SELECTED, ImapState.LOGOUT)
 
 
 def test_the_transition_table_is_complete() -> None:
@@ -31,10 +31,10 @@ def test_the_transition_table_is_complete() -> None:
         for event in SessionEvent:
             after = TRANSITIONS.get((state, event))
             assert after is None or after in STATES
-        if state is not State.LOGOUT:
-            assert TRANSITIONS[state, SessionEvent.ENDED] is State.LOGOUT
-    assert not any(before is State.LOGOUT for before, _ in TRANSITIONS)
-    reached = {State.NOT_AUTHENTICATED}
+        if state is not ImapState.LOGOUT:
+            assert TRANSITIONS[state, SessionEvent.ENDED] is ImapState.LOGOUT
+    assert not any(before is ImapState.LOGOUT for before, _ in TRANSITIONS)
+    reached = {ImapState.NOT_AUTHENTICATED}
     for _ in STATES:
         reached |= {after for (before, _), after in TRANSITIONS.items() if before in reached}
     assert reached == set(STATES)
@@ -44,11 +44,11 @@ REGISTRY = Registry((CORE, *EXTENSIONS))
 
 
 @pytest.mark.parametrize("state", STATES[:3])
-async def test_every_command_is_refused_where_it_is_not_allowed(state: State, tmp_path: Path) -> None:
+async def test_every_command_is_refused_where_it_is_not_allowed(state: ImapState, tmp_path: Path) -> None:
     """State x command: BAD and nothing done outside a command's states, for its plain and its UID form."""
-    async with some_components(tmp_path, imap=Options(errors=10**9)) as components:
-        mailbox = b"INBOX" if state is State.SELECTED else b""
-        client = await greeted(components) if state is State.NOT_AUTHENTICATED else await signed_in(components, mailbox)
+    async with some_components(tmp_path, imap=ImapOptions(errors=10**9)) as components:
+        mailbox = b"INBOX" if state is ImapState.SELECTED else b""
+        client = await greeted(components) if state is ImapState.NOT_AUTHENTICATED else await signed_in(components, mailbox)
         for name, command in REGISTRY.commands.items():
             if state not in command.states:
                 for text in (name, name + b" x y", b"UID " + name if command.uid_form else name):
@@ -71,7 +71,7 @@ async def test_a_long_id_before_signing_in_is_refused_and_the_session_goes_on(tm
 
 
 async def test_bad_commands_in_a_row_end_the_session(tmp_path: Path) -> None:
-    async with some_components(tmp_path, imap=Options(errors=5)) as components:
+    async with some_components(tmp_path, imap=ImapOptions(errors=5)) as components:
         client = await greeted(components)
         for _ in range(4):
             assert (await client.command(b"NONSENSE"))[1].startswith(b"BAD")
@@ -84,7 +84,7 @@ async def test_bad_commands_in_a_row_end_the_session(tmp_path: Path) -> None:
 
 
 async def test_failed_logins_in_a_row_end_the_session(tmp_path: Path) -> None:
-    async with some_components(tmp_path, imap=Options(login_failures=2)) as components:
+    async with some_components(tmp_path, imap=ImapOptions(login_failures=2)) as components:
         client = await greeted(components)
         assert (await client.command(b"LOGIN fred@example.org wrong1"))[1].startswith(b"NO [AUTHENTICATIONFAILED]")
         await client.send(b"x LOGIN fred@example.org wrong2\r\n")
@@ -93,7 +93,7 @@ async def test_failed_logins_in_a_row_end_the_session(tmp_path: Path) -> None:
 
 
 async def test_a_client_that_does_not_sign_in_is_disconnected(tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with some_components(tmp_path, imap=Options(before_login_s=60)) as components:
+    async with some_components(tmp_path, imap=ImapOptions(before_login_s=60)) as components:
         client = await greeted(components)
         await client.command(b"NOOP")
         for octet in b"x LOGIN fred ":  # a trickle does not prolong it
@@ -108,7 +108,7 @@ async def test_a_client_that_does_not_sign_in_is_disconnected(tmp_path: Path, au
 
 @pytest.mark.parametrize("idle", [False, True])
 async def test_autologout(idle: bool, tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with some_components(tmp_path, imap=Options(idle_s=PATIENCE_S / 2)) as components:
+    async with some_components(tmp_path, imap=ImapOptions(idle_s=PATIENCE_S / 2)) as components:
         client = await signed_in(components, b"INBOX")
         if idle:
             await client.send(b"x IDLE\r\n")
@@ -228,7 +228,7 @@ WORDS = [
 async def test_hostile_octets_get_responses_and_nothing_else(seed: int, tmp_path: Path) -> None:
     """Random and half-valid octets: well-formed responses, no exception, and the next client is served."""
     chance = random.Random(seed)
-    async with some_components(tmp_path, imap=Options(errors=10**9)) as components:
+    async with some_components(tmp_path, imap=ImapOptions(errors=10**9)) as components:
         await components.deliver(MESSAGE)
         client = await (signed_in(components, INBOX.encode()) if seed % 3 else greeted(components))
         for _ in range(60):

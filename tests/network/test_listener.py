@@ -12,7 +12,7 @@ import trio
 
 from appliance.mail.errors import PeerGone, PillarboxError, SetupError
 from appliance.network import listener as listener_file
-from appliance.network.listener import Listeners, Options
+from appliance.network.listener import ListenerOptions, Listeners
 from appliance.network.sockets import Endpoint
 from appliance.network.stream import Draining, Stream
 from appliance.network.tls import ServerTls
@@ -37,7 +37,7 @@ class Rig:
         self,
         handler: Callable[[Stream], Awaitable[None]],
         *protocols: str,
-        options: Options | None = None,
+        options: ListenerOptions | None = None,
         made: TestCertificates | None = None,
         host: str = LOOPBACK,
         handed: Any = (),
@@ -180,7 +180,7 @@ async def test_implicit_tls(made: TestCertificates) -> None:
 
 async def test_a_client_that_never_starts_its_handshake_is_closed(made: TestCertificates) -> None:
     """No client is to be in time here, so the deadline may be short on a machine of any speed."""
-    rig = Rig(greet, "imaps", made=made, options=Options(handshake_s=0.2))
+    rig = Rig(greet, "imaps", made=made, options=ListenerOptions(handshake_s=0.2))
     async with rig.running():
         silent = await rig.connect("imaps")
         assert await silent.receive_some() == b""
@@ -194,7 +194,7 @@ async def test_a_client_that_never_starts_its_handshake_is_closed(made: TestCert
     ("protocol", "words"), [("smtp", b"421 "), ("submission", b"421 "), ("imap", b"* BYE "), ("pop3", b"-ERR "), ("imaps", b"")]
 )
 async def test_too_many_of_one_address_are_refused_with_a_reply(protocol: str, words: bytes, made: TestCertificates) -> None:
-    rig = Rig(greet, protocol, made=made, options=Options(connections_per_source=3))
+    rig = Rig(greet, protocol, made=made, options=ListenerOptions(connections_per_source=3))
     async with rig.running():
         kept = [await rig.connect(protocol) for _ in range(3)]
         await until(lambda: rig.listeners.sessions == 3)
@@ -219,7 +219,7 @@ async def test_forty_at_once_from_one_address_are_served() -> None:
 
 
 async def test_a_source_that_comes_too_often_waits() -> None:
-    options = Options(sources_per_s=0.01, source_burst=3, spare_loopback=False)
+    options = ListenerOptions(sources_per_s=0.01, source_burst=3, spare_loopback=False)
     async with Rig(greet, options=options).running() as rig:
         replies = []
         for _ in range(5):
@@ -231,7 +231,7 @@ async def test_a_source_that_comes_too_often_waits() -> None:
 
 
 async def test_a_full_server_sheds_idle_clients_and_keeps_authenticated_ones() -> None:
-    async with Rig(greet, options=Options(connections=3, shed_idle_s=1000.0)).running() as rig:
+    async with Rig(greet, options=ListenerOptions(connections=3, shed_idle_s=1000.0)).running() as rig:
         account, slow, quick = [await rig.connect(source=f"127.0.0.{n}") for n in (1, 2, 3)]
         for client in (account, slow, quick):
             await line(client)
@@ -268,7 +268,7 @@ async def test_trickled_octets_do_not_keep_a_session() -> None:
         except Draining:
             await stream.send(b"421 closing\r\n")
 
-    async with Rig(lines, options=Options(connections=2, shed_idle_s=1000.0)).running() as rig:
+    async with Rig(lines, options=ListenerOptions(connections=2, shed_idle_s=1000.0)).running() as rig:
         slow = [await rig.connect(source=f"127.0.1.{n}") for n in (1, 2)]
         for client in slow:
             await line(client)
@@ -338,7 +338,7 @@ async def test_a_broken_socket_is_announced_and_opened_again(monkeypatch: pytest
         return await real(self)
 
     monkeypatch.setattr(type(trio.socket.socket()), "accept", accept)
-    async with Rig(greet, options=Options(reopen_s=(0.05, 1.0))).running() as rig:
+    async with Rig(greet, options=ListenerOptions(reopen_s=(0.05, 1.0))).running() as rig:
         port = rig.listeners.port("smtp")
         await until(lambda: len(rig.events_of(ListenerUp)) == 2)
         assert rig.listeners.port("smtp") == port
@@ -354,7 +354,7 @@ async def test_draining_signals_waits_and_cancels() -> None:
             await trio.sleep_forever()
         await greet(stream)
 
-    rig = Rig(stubborn, "smtp", "pop3", options=Options(drain_s=2))
+    rig = Rig(stubborn, "smtp", "pop3", options=ListenerOptions(drain_s=2))
     async with rig.running():
         polite, stuck = await rig.connect("smtp"), await rig.connect("pop3")
         await line(polite), await line(stuck)

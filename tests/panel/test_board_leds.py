@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from appliance.panel.board_leds import BoardLed, default_leds, trigger_of
 from appliance.panel.led_config import LedConfig, open_leds, parse_leds
-from appliance.panel.led_display import LedDisplay, Options
+from appliance.panel.led_display import LedDisplay, LedOptions
 from appliance.panel.rules import ALL, shown_by
 from tests.support.clock import HandClock
 
@@ -106,7 +106,7 @@ async def test_the_power_led_is_the_kernel_s_until_something_needs_the_user(tmp_
     display = LedDisplay(
         pictures,  # type: ignore[arg-type]
         lambda: open_leds(parse_leds((), tmp_path), said.append, root=tmp_path),
-        Options(),
+        LedOptions(),
         clock=HandClock(),
         log=said.append,
     )
@@ -137,7 +137,7 @@ async def test_given_back_however_the_task_ends(how: str, tmp_path: Path, autoju
     display = LedDisplay(
         Pictures(picture("starting")),  # type: ignore[arg-type]
         lambda: open_leds(parse_leds((), tmp_path), said.append, root=tmp_path),
-        Options(),
+        LedOptions(),
         clock=HandClock(),
         log=said.append,
     )
@@ -157,7 +157,7 @@ async def test_given_back_however_the_task_ends(how: str, tmp_path: Path, autoju
 async def test_a_led_that_vanishes_is_logged_once(tmp_path: Path, autojump_clock: MockClock) -> None:
     place, said = made(tmp_path), []
     connected = open_leds(parse_leds(("board:ACT",), tmp_path), said.append, root=tmp_path)
-    display = LedDisplay(Pictures(picture("starting")), lambda: connected, Options(), clock=HandClock(), log=said.append)  # type: ignore[arg-type]
+    display = LedDisplay(Pictures(picture("starting")), lambda: connected, LedOptions(), clock=HandClock(), log=said.append)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         await nursery.start(display.run)
         for file in list(place.iterdir()):

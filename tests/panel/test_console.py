@@ -14,7 +14,7 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from appliance.control import requests as controls
 from appliance.panel.console import REOPEN_S, ConsoleSession, once, run, terminal_options
-from appliance.panel.ports import AccessGuard, Options
+from appliance.panel.ports import AccessGuard, ConsoleOptions
 from appliance.panel.terminal import FULL_OCTETS
 from appliance.status import events as e
 from appliance.status.board import Board
@@ -30,7 +30,7 @@ OCTETS_PER_S_AT_9600 = 960
 class Far:
     """A terminal at the other end of the stream."""
 
-    def __init__(self, board: Board, options: Options, access: AccessGuard) -> None:
+    def __init__(self, board: Board, options: ConsoleOptions, access: AccessGuard) -> None:
         self.board, self.server, self.screen = board, ServerAnswers(), Vt100Screen()
         self.near, self.wire = memory_stream_pair()
         self.session = ConsoleSession(self.near, board, self.server, options, access)
@@ -51,8 +51,8 @@ class Far:
 
 
 @asynccontextmanager
-async def console_session(options: Options | None = None, access: AccessGuard | None = None) -> AsyncIterator[Far]:
-    far = Far(busy_board(), options or Options(), access or locked())
+async def console_session(options: ConsoleOptions | None = None, access: AccessGuard | None = None) -> AsyncIterator[Far]:
+    far = Far(busy_board(), options or ConsoleOptions(), access or locked())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far.session.run)
         yield far
@@ -216,7 +216,7 @@ async def test_dcd_redraws_the_screen_and_locks_it(autojump_clock: MockClock) ->
     screen = Vt100Screen()
     async with trio.open_nursery() as nursery:
         server = ServerAnswers()
-        attendance = ConsoleSession(port, busy_board(), server, Options(), locked())
+        attendance = ConsoleSession(port, busy_board(), server, ConsoleOptions(), locked())
         nursery.start_soon(attendance.run)
         for octets in (b"2", b"r", b"open sesame\r"):
             await wire.send_all(octets)
@@ -237,7 +237,7 @@ async def test_dcd_redraws_the_screen_and_locks_it(autojump_clock: MockClock) ->
 
 
 async def test_plain_lines_for_a_terminal_without_commands(autojump_clock: MockClock) -> None:
-    async with console_session(Options(plain=True), UNLOCKED) as far:
+    async with console_session(ConsoleOptions(plain=True), UNLOCKED) as far:
 
         async def heard() -> str:
             got = b""
@@ -277,7 +277,7 @@ async def test_the_port_is_opened_again_and_again(autojump_clock: MockClock) -> 
         return near
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: run(opener, busy_board(), ServerAnswers(), Options(), UNLOCKED, log=said.append))
+        nursery.start_soon(lambda: run(opener, busy_board(), ServerAnswers(), ConsoleOptions(), UNLOCKED, log=said.append))
         await trio.sleep(20)
         await wires[0].send_all(b"2")
         await wires[0].aclose()  # unplugged
@@ -299,7 +299,7 @@ async def test_wrong_passwords_are_remembered_across_connections(autojump_clock:
     for wait in (False, True):
         near, wire = memory_stream_pair()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(ConsoleSession(near, busy_board(), ServerAnswers(), Options(), access).run)
+            nursery.start_soon(ConsoleSession(near, busy_board(), ServerAnswers(), ConsoleOptions(), access).run)
             screen = Vt100Screen()
             for octets in (b"2", b"r") if wait else (b"2", b"r", b"wrong\r"):
                 await wire.send_all(octets)
@@ -356,12 +356,14 @@ def test_line_noise_never_ends_it_and_changes_nothing(chunks: list[bytes]) -> No
 
 
 def test_a_terminal_is_known_by_its_environment() -> None:
-    assert terminal_options(Options(), {"TERM": "xterm-256color", "LANG": "de_DE.UTF-8"}).utf8
-    assert not terminal_options(Options(), {"TERM": "vt100", "LC_ALL": "C", "LANG": "de_DE.UTF-8"}).utf8
-    assert terminal_options(Options(), {"TERM": "dumb"}).plain and terminal_options(Options(), {}).plain
-    assert not terminal_options(Options(), {"TERM": "linux"}).plain and terminal_options(Options(), {"TERM": "linux"}).can_quit
+    assert terminal_options(ConsoleOptions(), {"TERM": "xterm-256color", "LANG": "de_DE.UTF-8"}).utf8
+    assert not terminal_options(ConsoleOptions(), {"TERM": "vt100", "LC_ALL": "C", "LANG": "de_DE.UTF-8"}).utf8
+    assert terminal_options(ConsoleOptions(), {"TERM": "dumb"}).plain and terminal_options(ConsoleOptions(), {}).plain
+    assert (
+        not terminal_options(ConsoleOptions(), {"TERM": "linux"}).plain and terminal_options(ConsoleOptions(), {"TERM": "linux"}).can_quit
+    )
     for size, plain in (((80, 24), False), ((132, 50), False), ((0, 0), False), ((79, 24), True), ((80, 23), True)):
-        assert terminal_options(Options(), {"TERM": "linux"}, size).plain is plain
+        assert terminal_options(ConsoleOptions(), {"TERM": "linux"}, size).plain is plain
 
 
 def test_one_picture_for_a_pipe() -> None:
@@ -371,7 +373,7 @@ def test_one_picture_for_a_pipe() -> None:
 
 async def test_the_clock_ticks_without_events(autojump_clock: MockClock) -> None:
     clock = HandClock()
-    far = Far(busy_board(clock), Options(can_quit=True), locked())
+    far = Far(busy_board(clock), ConsoleOptions(can_quit=True), locked())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far.session.run)
         await far.reads()

@@ -8,7 +8,7 @@ import trio
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from appliance.panel.led_config import open_leds, parse_led
-from appliance.panel.led_display import LedDisplay, Options
+from appliance.panel.led_display import LedDisplay, LedOptions
 from appliance.runtime.clock import RealClock
 from appliance.status.board import Board
 from appliance.status.events import ServerState
@@ -23,7 +23,7 @@ async def cost_of(leds: int, phase: str) -> float:
     board = Board(RealClock())
     board.publish(ServerState(phase))
     connected = open_leds([parse_led(f"pwm:{pin}") for pin in range(4, 4 + leds)], print, factory=MockFactory(pin_class=MockPWMPin))
-    display = LedDisplay(board, lambda: connected, Options(), clock=RealClock(), log=print)
+    display = LedDisplay(board, lambda: connected, LedOptions(), clock=RealClock(), log=print)
     async with trio.open_nursery() as nursery:
         await nursery.start(display.run)
         await trio.sleep(0.5)

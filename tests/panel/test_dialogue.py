@@ -13,7 +13,7 @@ from appliance.control import requests as controls
 from appliance.control.requests import Request, Response
 from appliance.panel.dialogue import FETCH_S, TYPED, Dialogue
 from appliance.panel.keys import NOISE
-from appliance.panel.ports import AccessGuard, Options
+from appliance.panel.ports import AccessGuard, ConsoleOptions
 from appliance.panel.terminal import FULL_OCTETS, Vt100
 from appliance.status import events as e
 from tests.support.console import ADMIN, UNLOCKED, AdminOf, ServerAnswers, busy_board, locked
@@ -25,7 +25,7 @@ class Session:
 
     def __init__(self, access: AccessGuard, server: ServerAnswers) -> None:
         self.board, self.server, self.access = busy_board(), server, access
-        self.dialogue = Dialogue(self.board, server, Options(), access, touched=lambda: None)
+        self.dialogue = Dialogue(self.board, server, ConsoleOptions(), access, touched=lambda: None)
 
     async def keys(self, *keys: str) -> str:
         for key in keys:

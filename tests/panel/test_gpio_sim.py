@@ -25,7 +25,7 @@ from gpiozero.pins.local import LocalPiFactory
 from appliance.panel.button import HOLD_S, Actions, run
 from appliance.panel.gpio import POLL_S, Coloured, Dimmed, PinButton, Switched, factory_or_default
 from appliance.panel.led_config import open_leds, parse_led
-from appliance.panel.led_display import LOOK_S, LedDisplay, Options
+from appliance.panel.led_display import LOOK_S, LedDisplay, LedOptions
 from appliance.panel.leds import duty_of
 from appliance.panel.patterns import ORANGE, PATTERNS, WHITE
 from appliance.status.board import Board
@@ -243,7 +243,7 @@ async def test_the_leds_show_the_state_of_the_server(chip: Chip, factory: Any) -
     said: list[str] = []
     board = Board(HandClock())
     configs = [parse_led(words) for words in ("led:5 inverted", "pwm:6")]
-    display = LedDisplay(board, lambda: open_leds(configs, said.append, factory=factory), Options(), clock=HandClock(), log=said.append)
+    display = LedDisplay(board, lambda: open_leds(configs, said.append, factory=factory), LedOptions(), clock=HandClock(), log=said.append)
     async with trio.open_nursery() as nursery:
         await nursery.start(display.run)
         for meaning, event in (

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from appliance.panel.led_config import open_leds, parse_led
-from appliance.panel.led_display import LOOK_AGAIN_S, LedDisplay, Options, is_night, parse_night
+from appliance.panel.led_display import LOOK_AGAIN_S, LedDisplay, LedOptions, is_night, parse_night
 from appliance.panel.leds import ConnectedLed
 from appliance.panel.patterns import PATTERNS, Colour
 from appliance.panel.rules import ALL
@@ -19,7 +19,7 @@ from .pictures import Pictures, calm, picture
 from .pins import read, runs_of, virtual_pins
 
 MESSAGE = MessageAccepted("smtp", "192.0.2.1", "a@other.example", 1, 900, 0.1, "l1")
-NIGHT = Options(night=(0, 360))
+NIGHT = LedOptions(night=(0, 360))
 """HandClock begins at midnight."""
 STEADY = [pattern.meaning for pattern in PATTERNS if pattern.meaning != "arrived"]
 
@@ -44,9 +44,9 @@ class RecordedLed:
         self.closed += 1
 
 
-def display_of(board: Any, leds: list[ConnectedLed], options: Options | None = None, said: list[str] | None = None) -> LedDisplay:
+def display_of(board: Any, leds: list[ConnectedLed], options: LedOptions | None = None, said: list[str] | None = None) -> LedDisplay:
     lines = said if said is not None else []
-    return LedDisplay(board, lambda: leds, options or Options(), clock=HandClock(), log=lines.append)
+    return LedDisplay(board, lambda: leds, options or LedOptions(), clock=HandClock(), log=lines.append)
 
 
 async def play(nursery: trio.Nursery, *args: Any, **named: Any) -> LedDisplay:
@@ -55,11 +55,11 @@ async def play(nursery: trio.Nursery, *args: Any, **named: Any) -> LedDisplay:
     return made
 
 
-@pytest.mark.parametrize("options", [Options(), NIGHT], ids=["day", "night"])
+@pytest.mark.parametrize("options", [LedOptions(), NIGHT], ids=["day", "night"])
 @pytest.mark.parametrize("kind", ["led", "pwm", "rgb"])
 @pytest.mark.parametrize("meaning", STEADY)
 async def test_the_pins_show_the_meaning(
-    meaning: str, kind: str, options: Options, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    meaning: str, kind: str, options: LedOptions, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factory = virtual_pins(monkeypatch, pwm=kind != "led")
     said: list[str] = []
@@ -239,7 +239,7 @@ async def test_a_task_started_again_opens_its_leds_again(autojump_clock: MockClo
         opened.append(RecordedLed())
         return [ConnectedLed("g", opened[-1], ALL)]
 
-    made = LedDisplay(Pictures(calm()), open_leds, Options(), clock=HandClock(), log=print)  # type: ignore[arg-type]
+    made = LedDisplay(Pictures(calm()), open_leds, LedOptions(), clock=HandClock(), log=print)  # type: ignore[arg-type]
     for _ in range(2):
         async with trio.open_nursery() as nursery:
             await nursery.start(made.run)

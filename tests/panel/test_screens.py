@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from appliance.panel.dialogue import Dialogue
-from appliance.panel.ports import Options
+from appliance.panel.ports import ConsoleOptions
 from appliance.panel.screens import NAMES, health, overview
 from appliance.panel.screens_lists import ListGroup, ListItem, list_body, queue_groups
 from appliance.panel.screens_text import BODY, HEIGHT, VT100, WIDTH, fit, size_of, sized, wrap
@@ -37,7 +37,7 @@ def compare(name: str, text: str) -> None:
 
 async def screen_after(board: Board, *keys: str) -> tuple[str, int]:
     """The terminal's screen after keys, and the octets of its last picture from nothing."""
-    dialogue = Dialogue(board, ServerAnswers(), Options(), locked(), touched=lambda: None)
+    dialogue = Dialogue(board, ServerAnswers(), ConsoleOptions(), locked(), touched=lambda: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(dialogue.work)
         for key in keys:
@@ -54,7 +54,7 @@ async def screen_after(board: Board, *keys: str) -> tuple[str, int]:
 
 async def on_a_terminal(columns: int, rows: int, board: Board, answers: ServerAnswers, *keys: str) -> list[str]:
     """The lines of a larger terminal after keys."""
-    dialogue = Dialogue(board, answers, Options(), locked(), touched=lambda: None)
+    dialogue = Dialogue(board, answers, ConsoleOptions(), locked(), touched=lambda: None)
     dialogue.screen = size_of(columns, rows)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(dialogue.work)

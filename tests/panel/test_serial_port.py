@@ -21,7 +21,7 @@ from serial import Serial
 
 from appliance.control import requests as controls
 from appliance.panel import console
-from appliance.panel.ports import AccessGuard, Options
+from appliance.panel.ports import AccessGuard, ConsoleOptions
 from appliance.panel.serial_port import SerialPort, open_serial
 from appliance.status import events as e
 from appliance.status.board import Board
@@ -82,7 +82,7 @@ class ServedConsole:
             await self.moved.wait()
 
     async def run(self) -> None:
-        await console.run(self.opener, self.board, self.server, Options(octets_per_s=self.speed / 10), self.access, log=self.log)
+        await console.run(self.opener, self.board, self.server, ConsoleOptions(octets_per_s=self.speed / 10), self.access, log=self.log)
 
 
 async def reads(far: Serial, screen: Vt100Screen, text: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from appliance.panel.button import Actions
-from appliance.panel.led_display import Options
+from appliance.panel.led_display import LedOptions
 from appliance.panel.simulate import CONFIRM, KEYS, SimulatorOptions, in_rows, render, run
 from appliance.runtime.clock import RealClock
 from appliance.status.board import Board
@@ -39,7 +39,7 @@ class Server:
     ) -> Any:
         actions = Actions(self.act, self.close, self.act)
         simulator = SimulatorOptions(leds, confirm_shutdown, fd_in, fd_out)
-        return partial(run, self.board, actions, Options(), simulator, clock=RealClock(), log=self.said.append)
+        return partial(run, self.board, actions, LedOptions(), simulator, clock=RealClock(), log=self.said.append)
 
 
 @pytest.fixture

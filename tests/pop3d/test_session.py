@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import SEEN
 from appliance.pop3d.maildrop import AHEAD_ROWS, Maildrop
-from appliance.pop3d.service import Options
+from appliance.pop3d.service import Pop3Options
 from appliance.protocol.pop3.server import Pop3ServerState
 from appliance.store.mailbox import Mailbox
 from appliance.store.values import Want
@@ -116,7 +116,7 @@ async def test_retrieved_is_seen_and_listed_is_not(tmp_path: Path) -> None:
     for mark_seen in (True, False):
         place = tmp_path / str(mark_seen)
         place.mkdir()
-        async with some_components(place, pop3=Options(mark_seen=mark_seen)) as components:
+        async with some_components(place, pop3=Pop3Options(mark_seen=mark_seen)) as components:
             for _ in range(4):
                 await components.deliver(SMALL)
             async with PopClient(components.connect("pop3")) as client:
@@ -205,7 +205,7 @@ async def test_a_store_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_autologout(tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with some_components(tmp_path, pop3=Options(idle_s=600, before_login_s=60)) as components:
+    async with some_components(tmp_path, pop3=Pop3Options(idle_s=600, before_login_s=60)) as components:
         await components.deliver(SMALL)
         async with PopClient(components.connect("pop3"), patience_s=10_000) as slow:
             await slow.line()

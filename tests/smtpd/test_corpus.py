@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.smtpd.service import Options
+from appliance.smtpd.service import SmtpOptions
 from tests.support.corpus import crlf, need_corpus
 from tests.support.services import some_components
 from tests.support.smtp import conversation
@@ -43,7 +43,7 @@ async def test_chasquids_sessions(tmp_path: Path) -> None:
 
 async def test_chasquids_addresses(tmp_path: Path) -> None:
     folder = need_corpus() / "smtp" / "fuzz-chasquid"
-    async with some_components(tmp_path, smtp=Options(errors=10_000)) as components:
+    async with some_components(tmp_path, smtp=SmtpOptions(errors=10_000)) as components:
         commands = b"EHLO x\r\n"
         count = 0
         for path in sorted(folder.rglob("*")):

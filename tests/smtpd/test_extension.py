@@ -5,7 +5,7 @@ import pytest
 from appliance.mail.errors import SetupError
 from appliance.protocol.smtp.server import SmtpEvent
 from appliance.smtpd.commands import CORE
-from appliance.smtpd.extension import CommandTables, Extension, Parameter, RecipientParameter
+from appliance.smtpd.extension import CommandTables, Parameter, RecipientParameter, SmtpExtension
 from appliance.smtpd.extensions.table import EXTENSIONS
 from appliance.smtpd.session import UNWANTED
 
@@ -20,15 +20,17 @@ def test_every_event_of_a_client_has_a_command() -> None:
 
 
 def test_words_are_declared_once() -> None:
-    twice = Extension("twice", "RFC 0", commands=(CORE[0],))
+    twice = SmtpExtension("twice", "RFC 0", commands=(CORE[0],))
     with pytest.raises(SetupError, match="EHLO"):
         CommandTables(CORE, [twice])
     CommandTables((), [twice])
-    parameters = [Extension(name, "RFC 0", mail_parameters=(Parameter(b"SIZE", lambda session, envelope, value: None),)) for name in "ab"]
+    parameters = [
+        SmtpExtension(name, "RFC 0", mail_parameters=(Parameter(b"SIZE", lambda session, envelope, value: None),)) for name in "ab"
+    ]
     with pytest.raises(SetupError, match="SIZE"):
         CommandTables((), parameters)
     of_recipients = [
-        Extension(name, "RFC 0", recipient_parameters=(RecipientParameter(b"ORCPT", lambda session, envelope, recipient, value: None),))
+        SmtpExtension(name, "RFC 0", recipient_parameters=(RecipientParameter(b"ORCPT", lambda session, envelope, recipient, value: None),))
         for name in "ab"
     ]
     with pytest.raises(SetupError, match="ORCPT"):

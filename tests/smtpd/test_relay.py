@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.smtpd.service import Options
+from appliance.smtpd.service import SmtpOptions
 from tests.support.services import Components, some_components
 from tests.support.smtp import Client
 
@@ -55,7 +55,7 @@ FORMS = (
 
 @pytest.fixture
 async def components(tmp_path: Path) -> AsyncIterator[Components]:
-    async with some_components(tmp_path, smtp=Options(errors=1_000_000)) as components:
+    async with some_components(tmp_path, smtp=SmtpOptions(errors=1_000_000)) as components:
         yield components
 
 
@@ -93,7 +93,7 @@ async def test_plain_recipients_of_ours_are_taken(components: Components) -> Non
 async def named(tmp_path: Path) -> AsyncIterator[Components]:
     """Its host name is no mail domain; two addresses on its interfaces, and the connection's own end."""
     async with some_components(
-        tmp_path, smtp=Options(host_name="Mail.Example.Org", errors=1_000_000), own_addresses=lambda: ["192.0.2.25", "2001:db8::25"]
+        tmp_path, smtp=SmtpOptions(host_name="Mail.Example.Org", errors=1_000_000), own_addresses=lambda: ["192.0.2.25", "2001:db8::25"]
     ) as components:
         yield components
 

@@ -13,7 +13,7 @@ from appliance.mail.reply import Reply
 from appliance.protocol.smtp.grammar import Path as ForwardPath
 from appliance.protocol.smtp.grammar import parse_forward_path
 from appliance.smtpd.rights import LEADS_NOWHERE, NO_RELAY, NO_SUCH_DOMAIN, NOBODY, ROUTED_ADDRESS, judge_recipient
-from appliance.smtpd.service import Options
+from appliance.smtpd.service import SmtpOptions
 from tests.support.routes import BOUNCE, FRED, SET_A_RELAY, STRANGER, SomeRemoteAddresses
 from tests.support.services import Components, some_components
 
@@ -93,7 +93,7 @@ async def test_a_forwarded_message_that_comes_back_is_refused(components: Compon
 
 
 async def test_too_many_outside(tmp_path: Path) -> None:
-    async with some_components(tmp_path, relay_check=SomeRemoteAddresses(), smtp=Options(recipients=100)) as components:
+    async with some_components(tmp_path, relay_check=SomeRemoteAddresses(), smtp=SmtpOptions(recipients=100)) as components:
         for number in range(60):
             await components.family.accounts.add_alias("big@example.org", f"n{number}@x.example")
             await components.family.accounts.add_alias("bigger@example.org", f"m{number}@x.example")

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.limits import HEADER_OCTETS, HOPS, SMTP_COMMAND_S, SMTP_DATA_BLOCK_S, SMTP_MESSAGE_S, TEXT_LINE_OCTETS
-from appliance.smtpd.service import Options
+from appliance.smtpd.service import SmtpOptions
 from appliance.status.events import MessageAccepted, MessageRefused
 from tests.support.services import Components, some_components
 from tests.support.smtp import Client
@@ -149,7 +149,7 @@ async def test_return_path_inside_a_message_stays_below_ours(components: Compone
 
 
 async def test_messages_over_the_limit(tmp_path: Path) -> None:
-    async with some_components(tmp_path, smtp=Options(message_octets=100_000)) as components:
+    async with some_components(tmp_path, smtp=SmtpOptions(message_octets=100_000)) as components:
         client = await a_client(components)
         assert (await client.ask(f"MAIL FROM:<{STRANGER}> SIZE=100001")).status == "5.3.4"
         for message, code in ((b"x" * 998 + b"\r\n") * 100, 250), ((b"x" * 998 + b"\r\n") * 150, 552):
@@ -188,7 +188,7 @@ async def test_hops_headers_and_lines(components: Components) -> None:
 
 
 async def test_recipients(tmp_path: Path) -> None:
-    async with some_components(tmp_path, smtp=Options(recipients=100)) as components:
+    async with some_components(tmp_path, smtp=SmtpOptions(recipients=100)) as components:
         client = await a_client(components)
         await client.ask(f"MAIL FROM:<{STRANGER}>")
         replies = [await client.ask(f"RCPT TO:<fred+{n}@example.org>") for n in range(101)]
@@ -310,7 +310,7 @@ async def test_draining(components: Components) -> None:
 
 
 async def test_clients_that_send_before_the_greeting(tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with some_components(tmp_path, smtp=Options(greet_pause_s=2)) as components:
+    async with some_components(tmp_path, smtp=SmtpOptions(greet_pause_s=2)) as components:
         client = Client(components.connect("smtp"))
         await client.send("EHLO spam.example")
         assert (await client.reply()).code == 554
@@ -414,7 +414,7 @@ CLAIMS = (
 
 @pytest.mark.parametrize("setting", ["refuse", "mark", "accept"])
 async def test_unauthenticated_clients_with_our_addresses(tmp_path: Path, setting: str) -> None:
-    async with some_components(tmp_path, smtp=Options(forged_own_sender=setting)) as components:
+    async with some_components(tmp_path, smtp=SmtpOptions(forged_own_sender=setting)) as components:
         client = await a_client(components)
         for envelope, header, outcome in (claim[1:] for claim in CLAIMS if claim[0] == setting):
             reply = await client.ask(f"MAIL FROM:<{envelope}>")
@@ -496,7 +496,7 @@ HEADERS = (
 
 @pytest.mark.parametrize("setting", ["refuse", "accept"])
 async def test_allowed_authors(tmp_path: Path, setting: str) -> None:
-    async with some_components(tmp_path, smtp=Options(others_as_sender=setting)) as components:
+    async with some_components(tmp_path, smtp=SmtpOptions(others_as_sender=setting)) as components:
         await components.family.accounts.add_alias("all@example.org", FRED)
         client = await signed_in(components)
         kept = 0
@@ -510,7 +510,7 @@ async def test_allowed_authors(tmp_path: Path, setting: str) -> None:
 
 
 async def test_signing_in_on_25_where_a_setting_allows_it(tmp_path: Path) -> None:
-    async with some_components(tmp_path, smtp=Options(sign_in_on_25=True)) as components:
+    async with some_components(tmp_path, smtp=SmtpOptions(sign_in_on_25=True)) as components:
         client = Client(components.connect("smtp"))
         assert any(line.startswith("AUTH ") for line in (await client.greet()).lines)
         assert (await client.ask(PLAIN)).code == 235

@@ -59,7 +59,7 @@ async def test_thread_rows_hash_what_references_uses(tmp_path: Path, monkeypatch
         place = Placement(await store.inbox_of(ANN), b"", (), 7)
         for header in (
             b"Subject: Re: a",
-            b"Message-ID: <\"b\"@x>\r\nReferences: <a@x> yes <yes> <c@x>\r\nIn-Reply-To: <d@x>",
+            b'Message-ID: <"b"@x>\r\nReferences: <a@x> yes <yes> <c@x>\r\nIn-Reply-To: <d@x>',
             b"In-Reply-To: <d@x> <e@x>",
             b"Subject: [fwd: a]",
         ):

@@ -7,19 +7,19 @@ import trio
 
 from appliance.control.client import RemoteControl
 from appliance.panel.console import on_terminal
-from appliance.panel.ports import Options
+from appliance.panel.ports import ConsoleOptions
 from appliance.panel.remote_board import RemoteBoard
 
 from .console import ServerAnswers, busy_board, locked
 
 
 async def made() -> None:
-    await on_terminal(busy_board(), ServerAnswers(), Options(), locked())
+    await on_terminal(busy_board(), ServerAnswers(), ConsoleOptions(), locked())
 
 
 async def real(data: Path) -> None:
     controls = RemoteControl(data)
-    await on_terminal(await RemoteBoard.open(controls), controls, Options(), locked())
+    await on_terminal(await RemoteBoard.open(controls), controls, ConsoleOptions(), locked())
 
 
 if __name__ == "__main__":

@@ -81,25 +81,27 @@ async def _serve(service: Any, stream: Stream) -> None:
 
 
 def _imap(components: Components, options: Any) -> Any:
-    from appliance.imapd.service import Options, Service
+    from appliance.imapd.service import ImapOptions, ImapService
 
-    return Service(
+    return ImapService(
         store=components.store, login=components.family.login, mechanisms=components.mechanisms, clock=components.family.clock,
-        options=options or Options(host="mail.example.org"),
+        options=options or ImapOptions(host="mail.example.org"),
     )  # fmt: skip
 
 
 def _pop3(components: Components, options: Any) -> Any:
-    from appliance.pop3d.service import Options, Service
+    from appliance.pop3d.service import Pop3Options, Pop3Service
 
-    return Service(store=components.store, login=components.family.login, mechanisms=components.mechanisms, options=options or Options())
+    return Pop3Service(
+        store=components.store, login=components.family.login, mechanisms=components.mechanisms, options=options or Pop3Options()
+    )
 
 
 def _smtp(components: Components, options: Any) -> Any:
     from appliance.delivery.intake import Intake
     from appliance.smtpd.inspectors import INSPECTORS
     from appliance.smtpd.rights import NO_REMOTE_ADDRESSES
-    from appliance.smtpd.service import Options, Service, SmtpContext
+    from appliance.smtpd.service import SmtpContext, SmtpOptions, SmtpService
 
     board: Any = components.family.board
     context = SmtpContext(
@@ -108,13 +110,13 @@ def _smtp(components: Components, options: Any) -> Any:
         mechanisms=components.mechanisms,
         board=board,
         clock=components.family.clock,
-        options=options or Options(host_name="mail.example.org"),
+        options=options or SmtpOptions(host_name="mail.example.org"),
         relay_check=components.options.get("relay_check", NO_REMOTE_ADDRESSES),
         sending=components.options.get("sending"),
         own_addresses=components.options.get("own_addresses", lambda: ()),
         inspectors=(*INSPECTORS, *components.options.get("inspectors", ())),
     )
-    return Service(context)
+    return SmtpService(context)
 
 
 _SERVICES = {"imap": _imap, "pop3": _pop3, "smtp": _smtp}

@@ -66,7 +66,7 @@ def test_no_fault_shows_a_password() -> None:
 
 def test_passwords_are_taken_out_and_nothing_else_changes() -> None:
     text = (
-        "# Ours\r\n[box]\r\nwifi_name = \"a # b\"\r\n"
+        '# Ours\r\n[box]\r\nwifi_name = "a # b"\r\n'
         "wifi_password = 'p # \"q\" = x'  # keep quiet\r\nwifi_country='DE'\r\n"
         "[[relay]]\r\n  name = 'one'\r\n  host = 'smtp.one.example'\r\n  user = 'ada'\r\n  password='secret one'\r\n"
         "[[relay]]\r\n  name = 'two'\r\n  host = 'smtp.two.example'\r\n  user = 'ada'\r\n  password = \"(used)\"\r\n"

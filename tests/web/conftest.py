@@ -15,7 +15,7 @@ from appliance.status.board import Board
 from appliance.web.access import Names
 from appliance.web.context import WebContext, WebOptions
 from appliance.web.message import HttpFields, HttpRequest, HttpResponse
-from appliance.web.service import Service
+from appliance.web.service import WebService
 from tests.support.accounts import Family, a_family
 
 PASSWORD = "Correct-Horse-7"
@@ -94,7 +94,7 @@ def field_of(response: HttpResponse, name: str) -> str:
 class Web:
     family: Family
     context: WebContext
-    service: Service
+    service: WebService
 
     def browser(self, **words: Any) -> Browser:
         return Browser(self.service.site, **words)
@@ -131,6 +131,6 @@ def make_web(family: Family) -> Callable[..., Web]:
             say=lambda text: None,
             options=WebOptions(**options),
         )
-        return Web(family, context, Service(context))
+        return Web(family, context, WebService(context))
 
     return make

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from appliance.mail.errors import PeerError
 from appliance.network.stream import Stream
-from appliance.web.connection import UNREAD_OCTETS, Connection, Patience
+from appliance.web.connection import UNREAD_OCTETS, HttpConnection, Patience
 from appliance.web.message import HttpRefusal, HttpRequest, HttpResponse
 from tests.support.streams import ClientStream, stream_pair
 
@@ -35,7 +35,7 @@ async def connected(respond: Respond = echo) -> AsyncIterator[tuple[ClientStream
 
     async def serve() -> None:
         try:
-            await Connection(server, respond, Patience()).run()
+            await HttpConnection(server, respond, Patience()).run()
         except PeerError:
             pass
         finally:
@@ -154,11 +154,22 @@ async def test_a_body_beyond_the_limit_is_refused_before_and_while_it_comes(auto
         said = await everything(client, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001)
         assert said.startswith(b"HTTP/1.1 413 ")
     async with connected() as (client, _):
-        said = await everything(client, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1f4\r\n" + b"x" * 500 + b"\r\n" + b"1f5\r\n" + b"x" * 501 + b"\r\n0\r\n\r\n")  # noqa: E501
+        said = await everything(
+            client,
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"1f4\r\n"
+            + b"x" * 500
+            + b"\r\n"
+            + b"1f5\r\n"
+            + b"x" * 501
+            + b"\r\n0\r\n\r\n",
+        )
         assert said.startswith(b"HTTP/1.1 413 ")
     async with connected() as (client, _):
         large = UNREAD_OCTETS + 70_000
-        said = await everything(client, b"POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % large + b"x" * large + b"GET /2 HTTP/1.1\r\n\r\n")  # noqa: E501
+        said = await everything(
+            client, b"POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % large + b"x" * large + b"GET /2 HTTP/1.1\r\n\r\n"
+        )
         assert said.count(b"HTTP/1.1") == 1 and b"connection: close" in said, "what follows an unread body is never a request"
 
 
@@ -280,5 +291,5 @@ async def test_a_fault_of_a_handler_is_a_500_and_the_listeners_to_log() -> None:
     server, client = stream_pair("https")
     await client.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     with pytest.raises(ZeroDivisionError):
-        await Connection(server, broken, Patience()).run()
+        await HttpConnection(server, broken, Patience()).run()
     assert (await client.receive_some(1000)).startswith(b"HTTP/1.1 500 ")

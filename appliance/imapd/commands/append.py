@@ -14,17 +14,17 @@ from appliance.store.values import Placement
 
 from ..appending import Appending, Declined
 from ..completion import Completion, ok
-from ..contract import Command, State
+from ..contract import ImapCommand, ImapState
 from ..errors import answer_of
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.values import MailboxInfo
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
-async def append(session: "Session", source: "Message | Tokens", uid: bool) -> Completion:
+async def append(session: "CommandSession", source: "Message | Tokens", uid: bool) -> Completion:
     stream = session.stream
     stream.uninterrupted = True  # a server that shuts down still accepts the message being sent
     try:
@@ -42,7 +42,7 @@ async def append(session: "Session", source: "Message | Tokens", uid: bool) -> C
         stream.uninterrupted = False
 
 
-async def _commit(session: "Session", appending: Appending, target: "MailboxInfo") -> Completion:
+async def _commit(session: "CommandSession", appending: Appending, target: "MailboxInfo") -> Completion:
     """Raises StoreError."""
     pairs = [(one.body, Placement(target.id, b"", one.flags, one.internal_at)) for one in appending.messages]
     store = session.store
@@ -51,4 +51,4 @@ async def _commit(session: "Session", appending: Appending, target: "MailboxInfo
     return ok(b"APPEND completed.", b"APPENDUID %d %s" % (filed[0].uid_validity, uids))
 
 
-COMMANDS = (Command(b"APPEND", State.SIGNED_IN, lambda tokens: tokens.fork(), append, rfc="RFC 9051 §6.3.12", streamed=1),)
+COMMANDS = (ImapCommand(b"APPEND", ImapState.SIGNED_IN, lambda tokens: tokens.fork(), append, rfc="RFC 9051 §6.3.12", streamed=1),)

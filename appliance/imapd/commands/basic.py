@@ -6,29 +6,29 @@ Octets received in plain text after STARTTLS are never read as commands: the ses
 from typing import TYPE_CHECKING
 
 from ..completion import Completion, bad, no, ok
-from ..contract import Command, State
+from ..contract import ImapCommand, ImapState
 from ..errors import SessionOver
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
 def nothing(tokens: "Tokens") -> None:
     """The command has no arguments."""
 
 
-async def capability(session: "Session", arguments: None, uid: bool) -> Completion:
+async def capability(session: "CommandSession", arguments: None, uid: bool) -> Completion:
     session.queue(b"* CAPABILITY ", session.registry.capability(session), b"\r\n")
     return ok(b"CAPABILITY completed.")
 
 
-async def noop(session: "Session", arguments: None, uid: bool) -> Completion:
+async def noop(session: "CommandSession", arguments: None, uid: bool) -> Completion:
     return ok(b"NOOP completed.")
 
 
-async def logout(session: "Session", arguments: None, uid: bool) -> Completion:
+async def logout(session: "CommandSession", arguments: None, uid: bool) -> Completion:
     session.deselect()
     session.queue(b"* BYE Goodbye.\r\n")
     session.log_out()
@@ -38,7 +38,7 @@ async def logout(session: "Session", arguments: None, uid: bool) -> Completion:
 # --- STARTTLS --------------------------------------------------------------------------------
 
 
-async def starttls(session: "Session", arguments: None, uid: bool) -> Completion:
+async def starttls(session: "CommandSession", arguments: None, uid: bool) -> Completion:
     """The tagged OK is sent in plain text and TLS starts; what the client said before is forgotten (RFC 9051 §6.2.1)."""
     stream = session.stream
     if stream.secure:
@@ -53,8 +53,8 @@ async def starttls(session: "Session", arguments: None, uid: bool) -> Completion
 
 
 COMMANDS = (
-    Command(b"CAPABILITY", State.ANY, nothing, capability, rfc="RFC 9051 §6.1.1"),
-    Command(b"NOOP", State.ANY, nothing, noop, rfc="RFC 9051 §6.1.2"),
-    Command(b"LOGOUT", State.ANY, nothing, logout, rfc="RFC 9051 §6.1.3"),
-    Command(b"STARTTLS", State.NOT_AUTHENTICATED, nothing, starttls, rfc="RFC 9051 §6.2.1"),
+    ImapCommand(b"CAPABILITY", ImapState.ANY, nothing, capability, rfc="RFC 9051 §6.1.1"),
+    ImapCommand(b"NOOP", ImapState.ANY, nothing, noop, rfc="RFC 9051 §6.1.2"),
+    ImapCommand(b"LOGOUT", ImapState.ANY, nothing, logout, rfc="RFC 9051 §6.1.3"),
+    ImapCommand(b"STARTTLS", ImapState.NOT_AUTHENTICATED, nothing, starttls, rfc="RFC 9051 §6.2.1"),
 )

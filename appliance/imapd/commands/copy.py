@@ -12,7 +12,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.protocol.imap.sequence import encode_set
 
 from ..completion import Completion, no, ok
-from ..contract import Command, State
+from ..contract import ImapCommand, ImapState
 from ..errors import answer_of
 from ..progress import in_progress
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.values import Copied
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 GONE = no(b"Some of the messages have been expunged by another session, nothing was copied.", b"EXPUNGEISSUED")
 
@@ -33,7 +33,7 @@ def parse_copy(tokens: "Tokens") -> tuple[bytes, str]:
     return messages, tokens.mailbox()
 
 
-async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Completion:
+async def run(session: "CommandSession", arguments: tuple[bytes, str], uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     messages, target = arguments
@@ -60,4 +60,4 @@ def copy_uid(copied: "Copied") -> bytes:
     return b"COPYUID %d %b %b" % (copied.uid_validity, encode_set(copied.sources), encode_set(copied.copies))
 
 
-COMMANDS = (Command(b"COPY", State.SELECTED, parse_copy, run, uid_form=True, rfc="RFC 9051 §6.4.7"),)
+COMMANDS = (ImapCommand(b"COPY", ImapState.SELECTED, parse_copy, run, uid_form=True, rfc="RFC 9051 §6.4.7"),)

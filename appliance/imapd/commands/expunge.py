@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from appliance.mail.errors import MisuseError
 
 from ..completion import Completion, no, ok
-from ..contract import Command, State
+from ..contract import ImapCommand, ImapState
 from ..progress import in_progress
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
 def parse_expunge(tokens: "Tokens") -> bytes | None:
@@ -20,7 +20,7 @@ def parse_expunge(tokens: "Tokens") -> bytes | None:
     return tokens.sequence_set() if tokens.accept(b" ") else None
 
 
-async def run(session: "Session", messages: bytes | None, uid: bool) -> Completion:
+async def run(session: "CommandSession", messages: bytes | None, uid: bool) -> Completion:
     """Expunge messages with \\Deleted, of the set only when one is given; HIGHESTMODSEQ in the completion with CONDSTORE."""
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
@@ -36,4 +36,4 @@ async def run(session: "Session", messages: bytes | None, uid: bool) -> Completi
     return ok(b"Expunged.", session.updates.expunge_code(selected.modseq) if gone else b"")
 
 
-COMMANDS = (Command(b"EXPUNGE", State.SELECTED, parse_expunge, run, uid_form=True, numbered=False, rfc="RFC 9051 §6.4.3, §6.4.9"),)
+COMMANDS = (ImapCommand(b"EXPUNGE", ImapState.SELECTED, parse_expunge, run, uid_form=True, numbered=False, rfc="RFC 9051 §6.4.3, §6.4.9"),)

@@ -25,7 +25,7 @@ from appliance.store.values import Mode, Want
 from ..batches import Batch, is_ahead, keep_open, open_messages, read, read_ahead, spans
 from ..body_items import BodyItem, Refusal
 from ..completion import Completion, no, ok
-from ..contract import Command, SequenceNumbers, State
+from ..contract import ImapCommand, ImapState, SequenceNumbers
 from ..errors import SessionOver
 from ..plans import FetchPlan
 from ..row_items import UID, lines
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from appliance.store.values import Row
 
     from ..body_items import AtOnce
-    from ..contract import Session, Tables
+    from ..contract import CommandSession, Tables
     from ..selected import Selected
 
 Span = list[tuple[int, int]]
@@ -76,7 +76,7 @@ class Compiled:
     at_once: "list[AtOnce] | None"
 
 
-def compiled(session: "Session", selected: "Selected", tokens: "Tokens", uid: bool) -> tuple[Compiled, bytes]:
+def compiled(session: "CommandSession", selected: "Selected", tokens: "Tokens", uid: bool) -> tuple[Compiled, bytes]:
     """The compiled plan of a FETCH, and its set of messages as written. Raises MisuseError."""
     words = tokens.copy()
     words.space()
@@ -88,7 +88,7 @@ def compiled(session: "Session", selected: "Selected", tokens: "Tokens", uid: bo
     return last, messages
 
 
-async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
+async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     what, messages = compiled(session, selected, tokens, uid)
@@ -113,7 +113,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
 # --- pipelined commands ---------------------------------------------------------------------------
 
 
-def _following(session: "Session", selected: "Selected", what: Compiled) -> "list[Ranges]":
+def _following(session: "CommandSession", selected: "Selected", what: Compiled) -> "list[Ranges]":
     """The messages of the FETCHes pipelined behind this one, as far as they ask for the same of a few messages each.
 
     None where a FETCH changes what it sends (\\Seen), or selects by more than its set.
@@ -136,7 +136,7 @@ def _following(session: "Session", selected: "Selected", what: Compiled) -> "lis
     return found
 
 
-async def _send_pipelined(session: "Session", selected: "Selected", what: Compiled, commands: "list[Ranges]") -> "Ranges":
+async def _send_pipelined(session: "CommandSession", selected: "Selected", what: Compiled, commands: "list[Ranges]") -> "Ranges":
     """Answer a group of pipelined FETCHes from one reading, one after the other, as far as all they ask for is in memory.
 
     Returns the messages of the one that runs now: the last, or the first that must be read by itself. Nothing of it is sent yet.
@@ -182,7 +182,7 @@ def _whole_line(what: Compiled, head: bytes, message: "StoredMessage | None") ->
 # --- one command ------------------------------------------------------------------------------------
 
 
-async def _send_messages(session: "Session", selected: "Selected", what: Compiled, places: "Ranges") -> Completion:
+async def _send_messages(session: "CommandSession", selected: "Selected", what: Compiled, places: "Ranges") -> Completion:
     missing, refusal = 0, Refusal.NONE
     plan, want = what.plan, what.want
     rows = FLAG_BATCH_ROWS if want == Want.FLAGS else BATCH_ROWS
@@ -216,7 +216,7 @@ def _kept(batch: Batch, plan: FetchPlan) -> Batch:
     return replace(batch, numbers=[number for number, _ in kept], rows=[row for _, row in kept])
 
 
-async def _read_messages(session: "Session", selected: "Selected", what: Compiled, span: Span, batch: Batch) -> tuple[int, Refusal]:
+async def _read_messages(session: "CommandSession", selected: "Selected", what: Compiled, span: Span, batch: Batch) -> tuple[int, Refusal]:
     """Send the rows of one batch with their messages. Returns how many messages were gone, and why a part could not be sent."""
     plan, wanted = what.plan, len(batch.rows)
     seen: Seen = {}
@@ -253,7 +253,7 @@ async def _read_messages(session: "Session", selected: "Selected", what: Compile
     return gone, refusal
 
 
-async def _send_message(session: "Session", plan: FetchPlan, head: bytes, message: "StoredMessage") -> Refusal:
+async def _send_message(session: "CommandSession", plan: FetchPlan, head: bytes, message: "StoredMessage") -> Refusal:
     """One response: `head` ends in a space or an open parenthesis, each item that can be read follows.
 
     Raises StoreError while nothing of the response is sent; once it is begun it cannot be taken back, and the session ends.
@@ -280,7 +280,7 @@ async def _send_message(session: "Session", plan: FetchPlan, head: bytes, messag
     return refusal
 
 
-async def _set_seen(session: "Session", selected: "Selected", plan: FetchPlan, span: Span, batch: Batch) -> tuple[Batch, Seen]:
+async def _set_seen(session: "CommandSession", selected: "Selected", plan: FetchPlan, span: Span, batch: Batch) -> tuple[Batch, Seen]:
     """Set \\Seen on what is about to be sent. Returns the batch to send, and the new rows of messages whose flags that changed.
 
     With CONDSTORE the rows are read once more after the commit: flags, MODSEQ and keyword names are then of one read transaction.
@@ -305,5 +305,7 @@ async def _set_seen(session: "Session", selected: "Selected", plan: FetchPlan, s
 
 
 COMMANDS = (
-    Command(b"FETCH", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.5"),
+    ImapCommand(
+        b"FETCH", ImapState.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.5"
+    ),
 )

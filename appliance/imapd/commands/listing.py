@@ -16,7 +16,7 @@ from appliance.protocol.imap import encode
 from appliance.protocol.imap.mailbox_name import SEPARATOR, Patterns
 
 from ..completion import Completion, ok
-from ..contract import Command, State
+from ..contract import ImapCommand, ImapState
 from ..list_response import REVISION_2, attributes_of, list_response
 from .status import find_items, read_items, status_line
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.values import MailboxInfo
 
-    from ..contract import ListReturn, Session
+    from ..contract import CommandSession, ListReturn
 
 PATTERN_CHARACTERS = 4000
 """Of all patterns of one LIST, each with the reference: matching costs each name one step per character and 64 of these."""
@@ -126,7 +126,7 @@ def _take(request: Listing, reference: str | None, patterns: list[str | None]) -
 # --- LIST ------------------------------------------------------------------------------------
 
 
-async def list_mailboxes(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
+async def list_mailboxes(session: "CommandSession", tokens: "Tokens", uid: bool) -> Completion:
     request = read_list(tokens, session.registry.list_returns)
     items = await find_items(session, request.status)
     if not request.extended and request.patterns == [""]:
@@ -159,7 +159,7 @@ def _unmatched_parents(entries: list[ListEntry], matching: list[ListEntry], requ
     return _parents(chosen), _parents(chosen.difference(entry.name for entry in matching))
 
 
-async def _entries(session: "Session", request: Listing) -> list[ListEntry]:
+async def _entries(session: "CommandSession", request: Listing) -> list[ListEntry]:
     """The names LIST can return: mailboxes, their superior names, and subscribed names without a mailbox."""
     infos = await session.store.list(session.account)
     entries = [ListEntry(info.name, info, info.subscribed, info.has_children) for info in infos]
@@ -208,7 +208,7 @@ async def _matching(entries: list[ListEntry], request: Listing) -> AsyncIterator
             yield entry
 
 
-def _list_line(session: "Session", entry: ListEntry, request: Listing, below: bool) -> bytes:
+def _list_line(session: "CommandSession", entry: ListEntry, request: Listing, below: bool) -> bytes:
     if entry.info is None:
         attributes = [b"\\NonExistent" if request.extended or REVISION_2 in session.enabled else b"\\Noselect"]
         attributes.append(b"\\HasChildren" if entry.has_children else b"\\HasNoChildren")
@@ -226,7 +226,7 @@ def _list_line(session: "Session", entry: ListEntry, request: Listing, below: bo
 # --- LSUB ------------------------------------------------------------------------------------
 
 
-async def lsub(session: "Session", request: Listing, uid: bool) -> Completion:
+async def lsub(session: "CommandSession", request: Listing, uid: bool) -> Completion:
     """Subscribed names; a superior of one comes with \\Noselect when `%` stops at it (RFC 3501 §6.3.9)."""
     subscribed: set[str] = set(await session.store.subscriptions(session.account))
     pattern = Patterns(request.reference + pattern for pattern in request.patterns)
@@ -239,6 +239,6 @@ async def lsub(session: "Session", request: Listing, uid: bool) -> Completion:
 
 
 COMMANDS = (
-    Command(b"LIST", State.SIGNED_IN, lambda tokens: tokens.fork(), list_mailboxes, rfc="RFC 9051 §6.3.9"),
-    Command(b"LSUB", State.SIGNED_IN, read_lsub, lsub, rfc="RFC 3501 §6.3.9"),
+    ImapCommand(b"LIST", ImapState.SIGNED_IN, lambda tokens: tokens.fork(), list_mailboxes, rfc="RFC 9051 §6.3.9"),
+    ImapCommand(b"LSUB", ImapState.SIGNED_IN, read_lsub, lsub, rfc="RFC 3501 §6.3.9"),
 )

@@ -10,14 +10,14 @@ from appliance.mail.flags import FURTHER_USES, SPECIAL_USE
 from appliance.protocol.imap.mailbox_name import SEPARATOR, flaw
 
 from ..completion import Completion, no, ok
-from ..contract import Command, State
+from ..contract import ImapCommand, ImapState
 from ..errors import printable
 from ..list_response import REVISION_2, announce, list_response, old_name
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 USES = {attribute.upper().encode(): attribute for attribute in (*(attribute for _, attribute in SPECIAL_USE), *FURTHER_USES)}
 
@@ -46,7 +46,7 @@ def read_create(tokens: "Tokens") -> tuple[str, list[bytes]]:
     return name, uses
 
 
-async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
+async def create(session: "CommandSession", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
     """A trailing separator only announces that children will follow (RFC 9051 §6.3.4)."""
     name, uses = arguments
     if len(name) > 1 and name.endswith(SEPARATOR):
@@ -68,7 +68,7 @@ async def create(session: "Session", arguments: tuple[str, list[bytes]], uid: bo
 # --- DELETE, RENAME --------------------------------------------------------------------------
 
 
-async def delete(session: "Session", name: str, uid: bool) -> Completion:
+async def delete(session: "CommandSession", name: str, uid: bool) -> Completion:
     """A mailbox this session has selected is deselected, with [CLOSED]."""
     info = await session.store.find(session.account, name)
     await session.store.delete(session.account, name)
@@ -86,7 +86,7 @@ def read_rename(tokens: "Tokens") -> tuple[str, str]:
     return old, tokens.mailbox()
 
 
-async def rename(session: "Session", arguments: tuple[str, str], uid: bool) -> Completion:
+async def rename(session: "CommandSession", arguments: tuple[str, str], uid: bool) -> Completion:
     old, new = arguments
     refusal = _refusal(new)
     if refusal is not None:
@@ -102,7 +102,7 @@ async def rename(session: "Session", arguments: tuple[str, str], uid: bool) -> C
 # --- SUBSCRIBE -------------------------------------------------------------------------------
 
 
-async def subscribe(session: "Session", name: str, uid: bool) -> Completion:
+async def subscribe(session: "CommandSession", name: str, uid: bool) -> Completion:
     """The name need not exist (RFC 9051 §6.3.7)."""
     refusal = _refusal(name)
     if refusal is not None:
@@ -111,15 +111,15 @@ async def subscribe(session: "Session", name: str, uid: bool) -> Completion:
     return ok(b"SUBSCRIBE completed.")
 
 
-async def unsubscribe(session: "Session", name: str, uid: bool) -> Completion:
+async def unsubscribe(session: "CommandSession", name: str, uid: bool) -> Completion:
     await session.store.subscribe(session.account, name, False)
     return ok(b"UNSUBSCRIBE completed.")
 
 
 COMMANDS = (
-    Command(b"CREATE", State.SIGNED_IN, read_create, create, rfc="RFC 9051 §6.3.4"),
-    Command(b"DELETE", State.SIGNED_IN, read_name, delete, rfc="RFC 9051 §6.3.5"),
-    Command(b"RENAME", State.SIGNED_IN, read_rename, rename, rfc="RFC 9051 §6.3.6"),
-    Command(b"SUBSCRIBE", State.SIGNED_IN, read_name, subscribe, rfc="RFC 9051 §6.3.7"),
-    Command(b"UNSUBSCRIBE", State.SIGNED_IN, read_name, unsubscribe, rfc="RFC 9051 §6.3.8"),
+    ImapCommand(b"CREATE", ImapState.SIGNED_IN, read_create, create, rfc="RFC 9051 §6.3.4"),
+    ImapCommand(b"DELETE", ImapState.SIGNED_IN, read_name, delete, rfc="RFC 9051 §6.3.5"),
+    ImapCommand(b"RENAME", ImapState.SIGNED_IN, read_rename, rename, rfc="RFC 9051 §6.3.6"),
+    ImapCommand(b"SUBSCRIBE", ImapState.SIGNED_IN, read_name, subscribe, rfc="RFC 9051 §6.3.7"),
+    ImapCommand(b"UNSUBSCRIBE", ImapState.SIGNED_IN, read_name, unsubscribe, rfc="RFC 9051 §6.3.8"),
 )

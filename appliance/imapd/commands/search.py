@@ -15,7 +15,7 @@ from appliance.protocol.imap.search import BadCharset, Search, parse_search
 from appliance.protocol.imap.sequence import encode_set
 
 from ..completion import Completion, no, ok
-from ..contract import Answered, Command, SearchReturn, SequenceNumbers, State
+from ..contract import Answered, ImapCommand, ImapState, SearchReturn, SequenceNumbers
 from ..matching import Matches, matching
 from ..progress import in_progress
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.sort import SortCriterion
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
     from ..selected import Selected
 
 Options = tuple[tuple[SearchReturn, Any], ...]
@@ -32,7 +32,7 @@ NUMBERS = 8000
 """Numbers of a plain response that are encoded and sent at once: 2 ms."""
 
 
-async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
+async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> Completion:
     tables = session.registry
     try:
         utf8 = b"UTF8=ACCEPT" in session.enabled
@@ -58,7 +58,9 @@ class Arranged:
     criteria: "tuple[SortCriterion, ...]" = ()
 
 
-async def answer(session: "Session", search: Search, options: Options | None, uid: bool, arranged: Arranged | None = None) -> Completion:
+async def answer(
+    session: "CommandSession", search: Search, options: Options | None, uid: bool, arranged: Arranged | None = None
+) -> Completion:
     """Search, arrange what was found, and send it: as ESEARCH, or without `options` as a plain response."""
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
@@ -74,7 +76,7 @@ async def answer(session: "Session", search: Search, options: Options | None, ui
     return await finish(session, found.missing, uid)
 
 
-async def answer_mailbox(session: "Session", selected: "Selected", search: Search, options: Options, correlators: bytes) -> None:
+async def answer_mailbox(session: "CommandSession", selected: "Selected", search: Search, options: Options, correlators: bytes) -> None:
     """Search one of several mailboxes, and send what was found there, if anything was, with UIDs (RFC 7377 §2.1)."""
     found, reported = await _found(selected, search, options, None)
     if found.uids and any(not option.saves for option, _ in options):
@@ -98,11 +100,11 @@ async def _found(selected: "Selected", search: Search, options: Options, arrange
     return found, reported
 
 
-def _data(session: "Session", search: Search, found: Matches, reported: Sequence[int]) -> list[tuple[bytes, bytes]]:
+def _data(session: "CommandSession", search: Search, found: Matches, reported: Sequence[int]) -> list[tuple[bytes, bytes]]:
     return [(one.name, one.encode(found, reported)) for one in session.registry.search_data.values() if one.key in search.keys]
 
 
-def check_options(session: "Session", options: Options, keys: frozenset[bytes]) -> None:
+def check_options(session: "CommandSession", options: Options, keys: frozenset[bytes]) -> None:
     names = {option.name for option, _ in options}
     for option, _ in options:
         option.check(session)
@@ -112,7 +114,7 @@ def check_options(session: "Session", options: Options, keys: frozenset[bytes]) 
             raise MisuseError(f"A search returns {option.name.decode()} or {option.excludes.decode()}, not both.")
 
 
-async def enable_for(session: "Session", search: Search) -> None:
+async def enable_for(session: "CommandSession", search: Search) -> None:
     """Enable what the search's keys imply."""
     for key in sorted(search.keys):
         enables = session.registry.search_keys[key].enables
@@ -120,7 +122,7 @@ async def enable_for(session: "Session", search: Search) -> None:
             await session.enable(enables)
 
 
-async def finish(session: "Session", missing: int, uid: bool) -> Completion:
+async def finish(session: "CommandSession", missing: int, uid: bool) -> Completion:
     """The completion of a search, of which `missing` messages were expunged meanwhile."""
     selected = session.selected
     assert selected is not None  # noqa: S101 as above
@@ -130,7 +132,7 @@ async def finish(session: "Session", missing: int, uid: bool) -> Completion:
     return ok(b"Searched.", b"EXPUNGEISSUED") if missing or selected.view.gone else ok(b"Searched.")
 
 
-async def _send_plain(session: "Session", word: bytes, numbers: Sequence[int], data: list[tuple[bytes, bytes]]) -> None:
+async def _send_plain(session: "CommandSession", word: bytes, numbers: Sequence[int], data: list[tuple[bytes, bytes]]) -> None:
     await session.send(b"* " + word)
     for start in range(0, len(numbers), NUMBERS):
         # a third of the time of formatting each
@@ -139,7 +141,7 @@ async def _send_plain(session: "Session", word: bytes, numbers: Sequence[int], d
 
 
 async def _esearch(
-    session: "Session", answered: Answered, options: Options, data: list[tuple[bytes, bytes]], correlators: bytes = b""
+    session: "CommandSession", answered: Answered, options: Options, data: list[tuple[bytes, bytes]], correlators: bytes = b""
 ) -> bytes:
     """`* ESEARCH (TAG "x") UID MIN 1 MAX 9 ALL 1:9 COUNT 9 MODSEQ 12` (RFC 4731 §3.1, RFC 7162 §3.1.10)."""
     numbers = answered.found.uids if answered.uid else answered.found.numbers
@@ -175,5 +177,7 @@ SEARCH_RETURNS: tuple[SearchReturn, ...] = (
 """RFC 4731 §3.1, RFC 5182 §2; IMAP4rev2 has them as well (RFC 9051 §6.4.4)."""
 
 COMMANDS = (
-    Command(b"SEARCH", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.4"),
+    ImapCommand(
+        b"SEARCH", ImapState.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.4"
+    ),
 )

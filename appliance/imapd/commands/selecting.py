@@ -7,7 +7,7 @@ from appliance.protocol.imap.mailbox_name import NotAName
 from appliance.protocol.imap.modifiers import parse_modifiers
 
 from ..completion import Completion, ok
-from ..contract import Command, State
+from ..contract import ImapCommand, ImapState
 from ..list_response import REVISION_2, announce
 from ..selected import Selected
 from .basic import noop, nothing
@@ -16,7 +16,7 @@ from .mailboxes import read_name
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
     Arguments = tuple[str | NotAName, Tokens]
 
@@ -30,7 +30,7 @@ def read_select(tokens: "Tokens") -> "Arguments":
     return name, tokens.fork()
 
 
-async def open_mailbox(session: "Session", arguments: "Arguments", read_only: bool) -> None:
+async def open_mailbox(session: "CommandSession", arguments: "Arguments", read_only: bool) -> None:
     """The mailbox selected before is closed first, also when the new one cannot be opened (RFC 9051 §6.3.2)."""
     name, rest = arguments
     parameters = parse_modifiers(rest, session.registry.select_parameters)
@@ -60,17 +60,17 @@ async def open_mailbox(session: "Session", arguments: "Arguments", read_only: bo
         raise
 
 
-async def select(session: "Session", arguments: "Arguments", uid: bool) -> Completion:
+async def select(session: "CommandSession", arguments: "Arguments", uid: bool) -> Completion:
     await open_mailbox(session, arguments, read_only=False)
     return ok(b"SELECT completed.", b"READ-WRITE")
 
 
-async def examine(session: "Session", arguments: "Arguments", uid: bool) -> Completion:
+async def examine(session: "CommandSession", arguments: "Arguments", uid: bool) -> Completion:
     await open_mailbox(session, arguments, read_only=True)
     return ok(b"EXAMINE completed.", b"READ-ONLY")
 
 
-async def close(session: "Session", arguments: None, uid: bool) -> Completion:
+async def close(session: "CommandSession", arguments: None, uid: bool) -> Completion:
     """Messages with \\Deleted are expunged without untagged responses, unless the mailbox is read-only (RFC 9051 §6.4.1)."""
     selected = session.selected
     if selected is not None and not selected.read_only:
@@ -80,8 +80,8 @@ async def close(session: "Session", arguments: None, uid: bool) -> Completion:
 
 
 COMMANDS = (
-    Command(b"SELECT", State.SIGNED_IN, read_select, select, rfc="RFC 9051 §6.3.2"),
-    Command(b"EXAMINE", State.SIGNED_IN, read_select, examine, rfc="RFC 9051 §6.3.3"),
-    Command(b"CLOSE", State.SELECTED, nothing, close, rfc="RFC 9051 §6.4.1"),
-    Command(b"CHECK", State.SELECTED, nothing, noop, rfc="RFC 3501 §6.4.1"),
+    ImapCommand(b"SELECT", ImapState.SIGNED_IN, read_select, select, rfc="RFC 9051 §6.3.2"),
+    ImapCommand(b"EXAMINE", ImapState.SIGNED_IN, read_select, examine, rfc="RFC 9051 §6.3.3"),
+    ImapCommand(b"CLOSE", ImapState.SELECTED, nothing, close, rfc="RFC 9051 §6.4.1"),
+    ImapCommand(b"CHECK", ImapState.SELECTED, nothing, noop, rfc="RFC 3501 §6.4.1"),
 )

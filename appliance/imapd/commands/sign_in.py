@@ -10,13 +10,13 @@ from appliance.auth.identity import Identity
 from appliance.mail.limits import LOGIN_NAME_OCTETS, PASSWORD_OCTETS
 
 from ..completion import Completion, bad, no, ok
-from ..contract import Command, State
+from ..contract import ImapCommand, ImapState
 from ..errors import NOT_NOW, SessionOver
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def read_login(tokens: "Tokens") -> tuple[bytes, bytes]:
     return name, tokens.astring()
 
 
-async def login(session: "Session", arguments: tuple[bytes, bytes], uid: bool) -> Completion:
+async def login(session: "CommandSession", arguments: tuple[bytes, bytes], uid: bool) -> Completion:
     if not session.mechanisms.plaintext_allowed(session.stream.secure):
         return no(b"Turn TLS on first: a password is not taken in plain text.", b"PRIVACYREQUIRED")
     name, password = arguments
@@ -51,7 +51,7 @@ async def login(session: "Session", arguments: tuple[bytes, bytes], uid: bool) -
     return failed(session) if identity is None else succeeded(session, identity)
 
 
-def succeeded(session: "Session", identity: Identity) -> Completion:
+def succeeded(session: "CommandSession", identity: Identity) -> Completion:
     """The completion carries the capabilities after sign-in (RFC 9051 §6.2.3)."""
     if not session.login.is_current(identity):  # the account or password was changed or removed meanwhile
         return failed(session)
@@ -59,7 +59,7 @@ def succeeded(session: "Session", identity: Identity) -> Completion:
     return ok(b"Signed in.", b"CAPABILITY " + session.registry.capability(session))
 
 
-def failed(session: "Session") -> Completion:
+def failed(session: "CommandSession") -> Completion:
     session.login_failures += 1
     if session.login_failures >= session.options.login_failures:
         raise SessionOver(b"AUTHENTICATIONFAILED", b"Too many attempts.")
@@ -92,7 +92,7 @@ FAILURES: dict[SaslFailure, Completion] = {
 class ImapChannel:
     """Each challenge is `+` and base64, each response a line (RFC 9051 §6.2.2)."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: "CommandSession") -> None:
         self._session = session
 
     async def ask(self, challenge: bytes) -> bytes:
@@ -103,7 +103,7 @@ class ImapChannel:
         return await self._session.stream.attend(work)
 
 
-async def authenticate(session: "Session", arguments: tuple[str, bytes | None], uid: bool) -> Completion:
+async def authenticate(session: "CommandSession", arguments: tuple[str, bytes | None], uid: bool) -> Completion:
     """RFC 9051 §6.2.2, with the initial response of RFC 4959; the exchange is that of `auth.exchange`."""
     mechanism, initial = arguments
     reader = session.connection.reader
@@ -118,6 +118,6 @@ async def authenticate(session: "Session", arguments: tuple[str, bytes | None], 
 
 
 COMMANDS = (
-    Command(b"AUTHENTICATE", State.NOT_AUTHENTICATED, read_authenticate, authenticate, rfc="RFC 9051 §6.2.2"),
-    Command(b"LOGIN", State.NOT_AUTHENTICATED, read_login, login, rfc="RFC 9051 §6.2.3"),
+    ImapCommand(b"AUTHENTICATE", ImapState.NOT_AUTHENTICATED, read_authenticate, authenticate, rfc="RFC 9051 §6.2.2"),
+    ImapCommand(b"LOGIN", ImapState.NOT_AUTHENTICATED, read_login, login, rfc="RFC 9051 §6.2.3"),
 )

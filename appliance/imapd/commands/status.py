@@ -7,14 +7,14 @@ from appliance.mail.errors import MisuseError
 from appliance.protocol.imap import encode
 
 from ..completion import Completion, no, ok
-from ..contract import Command, State, StatusItem
+from ..contract import ImapCommand, ImapState, StatusItem
 from .mailboxes import read_name
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.values import MailboxInfo
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 STATUS_ITEMS: tuple[StatusItem, ...] = (
     StatusItem(b"MESSAGES", lambda session, info: info.messages),
@@ -40,7 +40,7 @@ def read_status(tokens: "Tokens") -> tuple[str, list[bytes]]:
     return name, read_items(tokens)
 
 
-async def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]:
+async def find_items(session: "CommandSession", names: list[bytes]) -> list[StatusItem]:
     """The items of these names; requesting one may enable its extension. Raises MisuseError."""
     found = []
     for name in names:
@@ -54,7 +54,7 @@ async def find_items(session: "Session", names: list[bytes]) -> list[StatusItem]
     return found
 
 
-async def status_line(session: "Session", info: "MailboxInfo", items: list[StatusItem]) -> bytes:
+async def status_line(session: "CommandSession", info: "MailboxInfo", items: list[StatusItem]) -> bytes:
     values = encode.listed([item.name + b" " + await _encoded(item.value(session, info)) for item in items])
     return b"* STATUS " + encode.mailbox(info.name, session.utf8) + b" " + values + b"\r\n"
 
@@ -65,7 +65,7 @@ async def _encoded(value: int | bytes | Awaitable[int]) -> bytes:
     return b"%d" % (value if isinstance(value, int) else await value)
 
 
-async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
+async def status(session: "CommandSession", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
     name, names = arguments
     items = await find_items(session, names)
     info = await session.store.find(session.account, name)
@@ -75,4 +75,4 @@ async def status(session: "Session", arguments: tuple[str, list[bytes]], uid: bo
     return ok(b"STATUS completed.")
 
 
-COMMANDS = (Command(b"STATUS", State.SIGNED_IN, read_status, status, rfc="RFC 9051 §6.3.11"),)
+COMMANDS = (ImapCommand(b"STATUS", ImapState.SIGNED_IN, read_status, status, rfc="RFC 9051 §6.3.11"),)

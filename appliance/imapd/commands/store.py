@@ -12,7 +12,7 @@ from appliance.protocol.imap.modifiers import parse_modifiers
 from appliance.store.values import Mode
 
 from ..completion import Completion, no, ok
-from ..contract import Command, SequenceNumbers, State
+from ..contract import ImapCommand, ImapState, SequenceNumbers
 from ..flag_texts import checked
 from ..plans import StorePlan
 from ..progress import in_progress
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session, StoreModifier
+    from ..contract import CommandSession, StoreModifier
 
 MODES: dict[bytes, Mode] = {b"FLAGS": Mode.REPLACE, b"+FLAGS": Mode.ADD, b"-FLAGS": Mode.REMOVE}
 GONE = b"Some of the messages have been deleted by another session."
@@ -52,7 +52,7 @@ def parse_store(tokens: "Tokens", modifiers: "Mapping[bytes, StoreModifier]") ->
     return plan
 
 
-async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
+async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     plan = parse_store(tokens, session.registry.store_modifiers)
@@ -74,5 +74,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
 
 
 COMMANDS = (
-    Command(b"STORE", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.6"),
+    ImapCommand(
+        b"STORE", ImapState.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 9051 §6.4.6"
+    ),
 )

@@ -3,7 +3,7 @@
 from appliance.protocol.imap.search import KEYS
 
 from ..body_items import BODY_ITEMS
-from ..contract import Extension
+from ..contract import ImapExtension
 from ..errors import CODES
 from ..row_items import ROW_ITEMS
 from .append import COMMANDS as APPEND
@@ -27,7 +27,7 @@ RESPONSE_CODES = (
 )  # fmt: skip
 """RFC 9051 §7.1, RFC 5530 §3, RFC 6154 §3; those of errors are in `errors.CODES`."""
 
-CORE = Extension(
+CORE = ImapExtension(
     name="IMAP4rev1",
     rfc="RFC 3501, RFC 9051",
     capability=lambda session: (b"IMAP4rev1",),

@@ -1,8 +1,8 @@
 """APPENDLIMIT: the largest message APPEND accepts (RFC 7889); the same for every mailbox."""
 
-from ..contract import Extension, StatusItem
+from ..contract import ImapExtension, StatusItem
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="APPENDLIMIT",
     rfc="RFC 7889",
     capability=lambda session: (b"APPENDLIMIT=%d" % session.options.message_octets,),

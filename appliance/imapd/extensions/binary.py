@@ -13,7 +13,7 @@ from appliance.mail.partmap import UNKNOWN, Span, binary_spans
 from appliance.protocol.imap.fetch import Attribute, label
 
 from ..body_items import BodyItem, Prepared, Refusal, nil, only_parts
-from ..contract import Extension
+from ..contract import ImapExtension
 from ..sections import KEPT_OCTETS, SectionChunks, cut
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ async def zero(session: "ImapClient") -> None:
     await session.send(b"0")
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="BINARY",
     rfc="RFC 3516",
     capability=lambda session: (b"BINARY",),

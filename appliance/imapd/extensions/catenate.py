@@ -15,14 +15,14 @@ from appliance.protocol.imap.tokens import Tokens
 
 from ..appending import Declined
 from ..completion import no
-from ..contract import AppendData, Extension
+from ..contract import AppendData, ImapExtension
 from ..sections import SectionChunks, SelectedFields, cut, locate
 
 if TYPE_CHECKING:
     from appliance.store.body_readers import StoredMessage
     from appliance.store.incoming import Incoming
 
-    from ..contract import Appended, Session, Writable
+    from ..contract import Appended, CommandSession, Writable
 
 URL_OCTETS = 2000
 PARTS = 1000
@@ -77,7 +77,7 @@ def bad_url(url: bytes) -> Declined:
     return Declined(no(b"There is no such message or part, nothing was stored.", b'BADURL "%b"' % shown))
 
 
-async def _copy(session: "Session", url: bytes, target: "Writable") -> None:
+async def _copy(session: "CommandSession", url: bytes, target: "Writable") -> None:
     """Copy what a URL names. Raises Declined for what is not there, StoreError where the target refuses."""
     found = _URL.fullmatch(url)
     if found is None or (found["mailbox"] is None and session.selected is None):
@@ -118,7 +118,7 @@ def _section(written: bytes | None) -> Section:
     return section
 
 
-async def _message(session: "Session", found: "re.Match[bytes]") -> "StoredMessage":
+async def _message(session: "CommandSession", found: "re.Match[bytes]") -> "StoredMessage":
     """The message, opened. Raises StoreError, UnicodeDecodeError."""
     if found["mailbox"] is None:
         assert session.selected is not None  # noqa: S101 checked
@@ -136,7 +136,7 @@ async def _message(session: "Session", found: "re.Match[bytes]") -> "StoredMessa
         mailbox.close()
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="CATENATE",
     rfc="RFC 4469",
     capability=lambda session: (b"CATENATE",),

@@ -1,5 +1,5 @@
 """CHILDREN: \\HasChildren and \\HasNoChildren in LIST (RFC 3348); LIST always sends them."""
 
-from ..contract import Extension
+from ..contract import ImapExtension
 
-EXTENSION = Extension(name="CHILDREN", rfc="RFC 3348", capability=lambda session: (b"CHILDREN",))
+EXTENSION = ImapExtension(name="CHILDREN", rfc="RFC 3348", capability=lambda session: (b"CHILDREN",))

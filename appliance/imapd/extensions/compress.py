@@ -7,13 +7,13 @@ For those signed in only: it costs memory.
 from typing import TYPE_CHECKING
 
 from ..completion import Completion, no, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 from ..errors import SessionOver
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
 def parse_compress(tokens: "Tokens") -> bytes:
@@ -22,7 +22,7 @@ def parse_compress(tokens: "Tokens") -> bytes:
     return tokens.keyword()
 
 
-async def compress(session: "Session", algorithm: bytes, uid: bool) -> Completion:
+async def compress(session: "CommandSession", algorithm: bytes, uid: bool) -> Completion:
     connection = session.connection
     if algorithm != b"DEFLATE":
         return no(b"The only algorithm is DEFLATE.", b"CANNOT")
@@ -34,10 +34,10 @@ async def compress(session: "Session", algorithm: bytes, uid: bool) -> Completio
     return ok(b"DEFLATE active.")
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="COMPRESS=DEFLATE",
     rfc="RFC 4978",
-    capability=lambda session: (b"COMPRESS=DEFLATE",) if session.state in State.SIGNED_IN else (),
-    commands=(Command(b"COMPRESS", State.SIGNED_IN, parse_compress, compress, rfc="RFC 4978 §3"),),
+    capability=lambda session: (b"COMPRESS=DEFLATE",) if session.state in ImapState.SIGNED_IN else (),
+    commands=(ImapCommand(b"COMPRESS", ImapState.SIGNED_IN, parse_compress, compress, rfc="RFC 4978 §3"),),
     response_codes=(b"COMPRESSIONACTIVE",),
 )

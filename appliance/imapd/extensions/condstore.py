@@ -14,7 +14,7 @@ from appliance.store.values import Want
 
 from ..client import FlagItem
 from ..completion import Completion, no, ok
-from ..contract import Enabling, Extension, FetchModifier, SearchReturnData, SelectParameter, StatusItem, StoreModifier
+from ..contract import Enabling, FetchModifier, ImapExtension, SearchReturnData, SelectParameter, StatusItem, StoreModifier
 from ..row_items import plain
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from appliance.store.values import FlagsResult
 
     from ..client import ImapClient
-    from ..contract import Session
+    from ..contract import CommandSession
     from ..matching import Matches
     from ..plans import FetchPlan, StorePlan
     from ..selected import Selected
@@ -42,14 +42,14 @@ MODSEQ = plain(b"MODSEQ", Want.FLAGS, b"MODSEQ (%d)", "modseq", enables=WORD)
 # --- enabling ---------------------------------------------------------------------------------
 
 
-async def begin(session: "Session") -> None:
+async def begin(session: "CommandSession") -> None:
     """Report the latest change the client knows, from which on MODSEQs are sent (RFC 7162 §3.1)."""
     if session.selected is not None:
         await session.selected.commit_seen()
         await session.send(b"* OK [HIGHESTMODSEQ %d] The latest change sent.\r\n" % max(session.selected.modseq, 1))
 
 
-async def after_select(session: "Session", parameters: "Mapping[bytes, Any]") -> None:
+async def after_select(session: "CommandSession", parameters: "Mapping[bytes, Any]") -> None:
     """SELECT and EXAMINE send HIGHESTMODSEQ whether or not CONDSTORE is enabled (RFC 7162 §3.1.2.1)."""
     if session.selected is not None:
         await session.send(b"* OK [HIGHESTMODSEQ %d] The latest change.\r\n" % max(session.selected.modseq, 1))
@@ -117,7 +117,7 @@ def highest(found: "Matches", reported: "Sequence[int]") -> bytes:
     return b"%d" % max([found.modseqs[at] for at in reported]) if found.modseqs else b""
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="CONDSTORE",
     rfc="RFC 7162",
     capability=lambda session: (WORD,),

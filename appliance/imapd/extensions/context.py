@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from appliance.mail.errors import MisuseError
 
 from ..completion import Completion, ok
-from ..contract import Answered, Command, Extension, SearchReturn, SequenceNumbers, State
+from ..contract import Answered, ImapCommand, ImapExtension, ImapState, SearchReturn, SequenceNumbers
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 CONTEXTS = 8
 """Of one session: each is searched again for whatever changes."""
@@ -23,7 +23,7 @@ MEMBERS = 50_000
 """Messages in the results of a session's contexts together: 200 kB."""
 
 
-def check(session: "Session") -> None:
+def check(session: "CommandSession") -> None:
     """A tag that names a context already may not name another (RFC 5267 §4.3)."""
     if session.selected is None:
         raise MisuseError("Select the mailbox whose search is to be kept up to date.")
@@ -31,7 +31,7 @@ def check(session: "Session") -> None:
         raise MisuseError("The tag is that of a search that is kept up to date.")
 
 
-async def follow(session: "Session", answered: Answered) -> bytes:
+async def follow(session: "CommandSession", answered: Answered) -> bytes:
     """Keep the result up to date; sends nothing itself but a refusal."""
     from ..search_context import SearchContext
 
@@ -59,18 +59,18 @@ def read_tags(tokens: "Tokens") -> list[bytes]:
     return tags
 
 
-async def cancel(session: "Session", tags: list[bytes], uid: bool) -> Completion:
+async def cancel(session: "CommandSession", tags: list[bytes], uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     selected.contexts = [context for context in selected.contexts if context.tag not in tags]
     return ok(b"No further updates.")
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="CONTEXT",
     rfc="RFC 5267",
     capability=lambda session: (b"CONTEXT=SEARCH", b"CONTEXT=SORT"),
-    commands=(Command(b"CANCELUPDATE", State.SELECTED, read_tags, cancel, SequenceNumbers.MAY_MOVE, rfc="RFC 5267 §4.3.5"),),
+    commands=(ImapCommand(b"CANCELUPDATE", ImapState.SELECTED, read_tags, cancel, SequenceNumbers.MAY_MOVE, rfc="RFC 5267 §4.3.5"),),
     search_returns=(
         SearchReturn(b"CONTEXT", reports=False),
         SearchReturn(b"UPDATE", reports=False, data=follow, check=check),

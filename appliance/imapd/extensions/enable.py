@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from ..completion import Completion, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
 def read_enable(tokens: "Tokens") -> list[bytes]:
@@ -19,7 +19,7 @@ def read_enable(tokens: "Tokens") -> list[bytes]:
     return names
 
 
-async def enable(session: "Session", names: list[bytes], uid: bool) -> Completion:
+async def enable(session: "CommandSession", names: list[bytes], uid: bool) -> Completion:
     """Unknown words are ignored; ENABLED names what is newly enabled (RFC 5161 §3.2)."""
     newly = [word for word in dict.fromkeys(names) if word in session.registry.enable and word not in session.enabled]
     session.queue(b" ".join((b"* ENABLED", *newly)) + b"\r\n")
@@ -28,9 +28,9 @@ async def enable(session: "Session", names: list[bytes], uid: bool) -> Completio
     return ok(b"ENABLE completed.")
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="ENABLE",
     rfc="RFC 5161",
     capability=lambda session: (b"ENABLE",),
-    commands=(Command(b"ENABLE", State.SIGNED_IN, read_enable, enable, rfc="RFC 9051 §6.3.1"),),
+    commands=(ImapCommand(b"ENABLE", ImapState.SIGNED_IN, read_enable, enable, rfc="RFC 9051 §6.3.1"),),
 )

@@ -3,9 +3,9 @@
 The options are implemented with SEARCH, where IMAP4rev2 has them as well (RFC 9051 §6.4.4).
 """
 
-from ..contract import Extension
+from ..contract import ImapExtension
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="ESEARCH",
     rfc="RFC 4731, RFC 5182",
     capability=lambda session: (b"ESEARCH", b"SEARCHRES"),

@@ -20,12 +20,12 @@ from appliance.protocol.imap.sequence import places_of_uids, ranges_of
 from appliance.store.values import MISSING, Want
 
 from ..batches import ENVELOPE, read, spans
-from ..contract import Answered, Extension, SearchReturn, SortKey
+from ..contract import Answered, ImapExtension, SearchReturn, SortKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..contract import Session
+    from ..contract import CommandSession
     from ..matching import Matches
     from ..selected import Selected
 
@@ -95,7 +95,7 @@ def _score(envelope: bytes, keys: list[FieldResembles]) -> int:
     return (total // len(keys) if keys else BODY_ONLY) * (100 - RECENT) // 100
 
 
-async def relevancy(session: "Session", answered: Answered) -> bytes:
+async def relevancy(session: "CommandSession", answered: Answered) -> bytes:
     found = await scores(answered.selected, answered.found) if answered.found.uids else ()
     return b"RELEVANCY (" + b" ".join([b"%d" % max(score, 1) for score in found]) + b")"
 
@@ -104,7 +104,7 @@ async def most_relevant_first(selected: "Selected", found: "Matches") -> "array[
     return array("q", [score if score == MISSING else -score for score in await scores(selected, found)])
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="SEARCH=FUZZY",
     rfc="RFC 6203",
     capability=lambda session: (b"SEARCH=FUZZY",),

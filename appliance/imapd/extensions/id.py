@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from appliance.mail.errors import MisuseError
 
 from ..completion import Completion, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 FIELDS = 30
 """RFC 2971 §3.3."""
@@ -26,14 +26,14 @@ def read_id(tokens: "Tokens") -> None:
         raise MisuseError("ID takes up to thirty pairs of a field and a value.")
 
 
-async def identify(session: "Session", arguments: None, uid: bool) -> Completion:
+async def identify(session: "CommandSession", arguments: None, uid: bool) -> Completion:
     session.queue(b'* ID ("name" "Pillarbox")\r\n')
     return ok(b"ID completed.")
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="ID",
     rfc="RFC 2971",
     capability=lambda session: (b"ID",),
-    commands=(Command(b"ID", State.ANY, read_id, identify, rfc="RFC 2971 §3.1"),),
+    commands=(ImapCommand(b"ID", ImapState.ANY, read_id, identify, rfc="RFC 2971 §3.1"),),
 )

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from ..commands.basic import nothing
 from ..completion import Completion, bad, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 from ..watch import watched
 
 if TYPE_CHECKING:
-    from ..contract import Background, Session
+    from ..contract import Background, CommandSession
     from ..selected import Selected
 
 
 class SelectedChanges:
     """Background of the selected mailbox."""
 
-    def __init__(self, session: "Session", selected: "Selected") -> None:
+    def __init__(self, session: "CommandSession", selected: "Selected") -> None:
         self._session = session
         self._selected = selected
 
@@ -33,7 +33,7 @@ class SelectedChanges:
         """The mailbox is the session's."""
 
 
-async def idle(session: "Session", arguments: None, uid: bool) -> Completion:
+async def idle(session: "CommandSession", arguments: None, uid: bool) -> Completion:
     session.queue(b"+ Idling.\r\n")
     reader = session.connection.reader
     reader.begin_exchange()
@@ -44,7 +44,7 @@ async def idle(session: "Session", arguments: None, uid: bool) -> Completion:
     return ok(b"IDLE completed.") if line.upper() == b"DONE" else bad(b"IDLE ends with DONE.")
 
 
-async def _until_done(session: "Session") -> bytes:
+async def _until_done(session: "CommandSession") -> bytes:
     """The client's next line, while changes are sent."""
     await session.flush()
     changes: Background | None = session.background
@@ -55,9 +55,9 @@ async def _until_done(session: "Session") -> bytes:
     return await watched(session, changes, lambda: session.connection.line(session.options.idle_s))
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="IDLE",
     rfc="RFC 2177",
     capability=lambda session: (b"IDLE",),
-    commands=(Command(b"IDLE", State.SIGNED_IN, nothing, idle, rfc="RFC 9051 §6.3.13"),),
+    commands=(ImapCommand(b"IDLE", ImapState.SIGNED_IN, nothing, idle, rfc="RFC 9051 §6.3.13"),),
 )

@@ -1,5 +1,5 @@
 """INPROGRESS: a command that takes long says so every ten seconds (RFC 9585). Implemented by `progress`."""
 
-from ..contract import Extension
+from ..contract import ImapExtension
 
-EXTENSION = Extension(name="INPROGRESS", rfc="RFC 9585", capability=lambda session: (b"INPROGRESS",), response_codes=(b"INPROGRESS",))
+EXTENSION = ImapExtension(name="INPROGRESS", rfc="RFC 9585", capability=lambda session: (b"INPROGRESS",), response_codes=(b"INPROGRESS",))

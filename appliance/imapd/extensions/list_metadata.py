@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from ..contract import Extension, ListReturn
+from ..contract import ImapExtension, ListReturn
 from .metadata import Wanted, metadata_response, parse_entries, selected_values
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.values import MailboxInfo
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
 def parse(tokens: "Tokens") -> tuple[str, ...]:
@@ -18,12 +18,12 @@ def parse(tokens: "Tokens") -> tuple[str, ...]:
     return parse_entries(tokens)
 
 
-async def send(session: "Session", info: "MailboxInfo", entries: tuple[str, ...]) -> None:
+async def send(session: "CommandSession", info: "MailboxInfo", entries: tuple[str, ...]) -> None:
     values = await session.store.metadata(session.account, info.name)
     await session.send(metadata_response(session, info.name, selected_values(values, Wanted(info.name, entries))))
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="LIST-METADATA",
     rfc="RFC 9590",
     capability=lambda session: (b"LIST-METADATA",),

@@ -3,6 +3,6 @@
 Implemented by `protocol.imap.server`; LITERAL-, which allows less, is not announced.
 """
 
-from ..contract import Extension
+from ..contract import ImapExtension
 
-EXTENSION = Extension(name="LITERAL+", rfc="RFC 7888", capability=lambda session: (b"LITERAL+",))
+EXTENSION = ImapExtension(name="LITERAL+", rfc="RFC 7888", capability=lambda session: (b"LITERAL+",))

@@ -13,7 +13,7 @@ from appliance.protocol.imap import encode
 
 from ..commands.mailboxes import read_name
 from ..completion import Completion, no, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 from ..errors import answer_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 ENTRY_OCTETS = 250
 ENTRIES_OF_ONE = 200
@@ -114,7 +114,7 @@ def _parse_change(tokens: "Tokens") -> "tuple[str, bytes | None]":
 # --- responses -------------------------------------------------------------------------------
 
 
-def metadata_response(session: "Session", name: str, values: "Iterable[tuple[str, bytes | None]]") -> bytes:
+def metadata_response(session: "CommandSession", name: str, values: "Iterable[tuple[str, bytes | None]]") -> bytes:
     """`* METADATA mailbox (entry value ...)` (RFC 5464 §4.4.1)."""
     pairs = encode.listed(encode.string(entry.encode()) + b" " + _value(value) for entry, value in values)
     return b"* METADATA " + (encode.mailbox(name, session.utf8) if name else b'""') + b" " + pairs + b"\r\n"
@@ -141,7 +141,7 @@ def selected_values(values: "Mapping[str, bytes]", wanted: Wanted) -> "list[tupl
 # --- commands --------------------------------------------------------------------------------
 
 
-async def get_metadata(session: "Session", wanted: Wanted, uid: bool) -> Completion:
+async def get_metadata(session: "CommandSession", wanted: Wanted, uid: bool) -> Completion:
     """Values above MAXSIZE are left out, and the longest is named (RFC 5464 §4.2.1)."""
     values = await session.store.metadata(session.account, wanted.name)
     found = selected_values(values, wanted)
@@ -153,7 +153,7 @@ async def get_metadata(session: "Session", wanted: Wanted, uid: bool) -> Complet
     return ok(b"GETMETADATA completed.", b"METADATA LONGENTRIES %d" % max(long) if long else b"")
 
 
-async def set_metadata(session: "Session", arguments: "tuple[str, Mapping[str, bytes | None]]", uid: bool) -> Completion:
+async def set_metadata(session: "CommandSession", arguments: "tuple[str, Mapping[str, bytes | None]]", uid: bool) -> Completion:
     """All entries are set or none is (RFC 5464 §4.3)."""
     name, changes = arguments
     if not name and any(entry.startswith("/shared/") for entry in changes):
@@ -169,13 +169,13 @@ async def set_metadata(session: "Session", arguments: "tuple[str, Mapping[str, b
     return ok(b"SETMETADATA completed.")
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="METADATA",
     rfc="RFC 5464",
     capability=lambda session: (b"METADATA",),
     commands=(
-        Command(b"GETMETADATA", State.SIGNED_IN, parse_get, get_metadata, rfc="RFC 5464 §4.2"),
-        Command(b"SETMETADATA", State.SIGNED_IN, parse_set, set_metadata, rfc="RFC 5464 §4.3"),
+        ImapCommand(b"GETMETADATA", ImapState.SIGNED_IN, parse_get, get_metadata, rfc="RFC 5464 §4.2"),
+        ImapCommand(b"SETMETADATA", ImapState.SIGNED_IN, parse_set, set_metadata, rfc="RFC 5464 §4.3"),
     ),
     response_codes=(b"METADATA",),
 )

@@ -11,15 +11,15 @@ from appliance.mail.errors import StoreError
 
 from ..commands.copy import by_number, copy_uid, parse_copy
 from ..completion import Completion, no, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 from ..errors import answer_of
 from ..progress import in_progress
 
 if TYPE_CHECKING:
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
-async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Completion:
+async def run(session: "CommandSession", arguments: tuple[bytes, str], uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     if selected.read_only:
@@ -41,9 +41,9 @@ async def run(session: "Session", arguments: tuple[bytes, str], uid: bool) -> Co
     return ok(b"Moved.", session.updates.expunge_code(selected.modseq))
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="MOVE",
     rfc="RFC 6851",
     capability=lambda session: (b"MOVE",),
-    commands=(Command(b"MOVE", State.SELECTED, parse_copy, run, uid_form=True, rfc="RFC 6851 §3.1"),),
+    commands=(ImapCommand(b"MOVE", ImapState.SELECTED, parse_copy, run, uid_form=True, rfc="RFC 6851 §3.1"),),
 )

@@ -1,5 +1,5 @@
 """MULTIAPPEND: several messages in one APPEND, all or none (RFC 3502). Implemented with APPEND."""
 
-from ..contract import Extension
+from ..contract import ImapExtension
 
-EXTENSION = Extension(name="MULTIAPPEND", rfc="RFC 3502", capability=lambda session: (b"MULTIAPPEND",))
+EXTENSION = ImapExtension(name="MULTIAPPEND", rfc="RFC 3502", capability=lambda session: (b"MULTIAPPEND",))

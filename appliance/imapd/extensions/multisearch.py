@@ -16,13 +16,13 @@ from appliance.protocol.imap.search import BadCharset, Search, parse_search
 
 from ..commands.search import Options, answer_mailbox, bad_charset, check_options, enable_for
 from ..completion import Completion, bad, ok
-from ..contract import Command, Extension, SequenceNumbers, State
+from ..contract import ImapCommand, ImapExtension, ImapState, SequenceNumbers
 from ..selected import Selected
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 SELECTED = MailboxFilter(b"SELECTED")
 
@@ -51,7 +51,7 @@ def read_sources(tokens: "Tokens") -> Sources:
     return Sources(filters)
 
 
-async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
+async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> Completion:
     sources = read_sources(tokens)
     if sources.selected and session.selected is None:
         return bad(b"Select a mailbox first, or say IN which to search.")
@@ -73,7 +73,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     return ok(b"Searched.")
 
 
-async def _names(session: "Session", sources: Sources) -> list[str]:
+async def _names(session: "CommandSession", sources: Sources) -> list[str]:
     """The mailboxes, each once; the selected one first."""
     names = [session.selected.mailbox.info.name] if sources.selected and session.selected is not None else []
     if sources.selected_only:
@@ -86,7 +86,7 @@ async def _names(session: "Session", sources: Sources) -> list[str]:
     return names
 
 
-async def _search(session: "Session", search: Search, options: Options, name: str) -> None:
+async def _search(session: "CommandSession", search: Search, options: Options, name: str) -> None:
     here = session.selected
     if here is not None and here.mailbox.info.name == name:
         await _answer(session, here, search, options)
@@ -105,17 +105,17 @@ async def _search(session: "Session", search: Search, options: Options, name: st
         mailbox.close()
 
 
-async def _answer(session: "Session", selected: Selected, search: Search, options: Options) -> None:
+async def _answer(session: "CommandSession", selected: Selected, search: Search, options: Options) -> None:
     info = selected.mailbox.info
     correlators = b" MAILBOX " + encode.mailbox(info.name, session.utf8) + b" UIDVALIDITY %d" % info.uid_validity
     await answer_mailbox(session, selected, search, options, correlators)
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="MULTISEARCH",
     rfc="RFC 7377",
     capability=lambda session: (b"MULTISEARCH",),
     commands=(
-        Command(b"ESEARCH", State.SIGNED_IN, lambda tokens: tokens.fork(), run, SequenceNumbers.MAY_MOVE, rfc="RFC 7377 §2"),
+        ImapCommand(b"ESEARCH", ImapState.SIGNED_IN, lambda tokens: tokens.fork(), run, SequenceNumbers.MAY_MOVE, rfc="RFC 7377 §2"),
     ),
 )

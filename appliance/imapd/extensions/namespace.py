@@ -4,20 +4,20 @@ from typing import TYPE_CHECKING
 
 from ..commands.basic import nothing
 from ..completion import Completion, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 
 if TYPE_CHECKING:
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
-async def namespace(session: "Session", arguments: None, uid: bool) -> Completion:
+async def namespace(session: "CommandSession", arguments: None, uid: bool) -> Completion:
     session.queue(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
     return ok(b"NAMESPACE completed.")
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="NAMESPACE",
     rfc="RFC 2342",
     capability=lambda session: (b"NAMESPACE",),
-    commands=(Command(b"NAMESPACE", State.SIGNED_IN, nothing, namespace, rfc="RFC 9051 §6.3.10"),),
+    commands=(ImapCommand(b"NAMESPACE", ImapState.SIGNED_IN, nothing, namespace, rfc="RFC 9051 §6.3.10"),),
 )

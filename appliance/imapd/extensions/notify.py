@@ -22,7 +22,7 @@ from appliance.protocol.imap.tokens import Tokens
 from ..commands import fetch
 from ..commands.status import find_items, status_line
 from ..completion import Completion, no, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 from ..list_response import attributes_of, list_response, old_name
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from appliance.store.values import MailboxInfo
 
-    from ..contract import Session, StatusItem
+    from ..contract import CommandSession, StatusItem
     from ..selected import Selected
 
 GROUPS = 50
@@ -164,7 +164,7 @@ def _check(events: frozenset[bytes]) -> None:
 class Notifications:
     """One session's notifications: `contract.Background`."""
 
-    def __init__(self, session: "Session", groups: "Sequence[EventGroup]") -> None:
+    def __init__(self, session: "CommandSession", groups: "Sequence[EventGroup]") -> None:
         self._session = session
         self._groups = groups
         self._watch = session.store.watches.add(session.account)
@@ -270,7 +270,7 @@ class Notifications:
 # --- the command -----------------------------------------------------------------------------
 
 
-async def notify(session: "Session", tokens: Tokens, uid: bool) -> Completion:
+async def notify(session: "CommandSession", tokens: Tokens, uid: bool) -> Completion:
     """A refused NOTIFY leaves the one before in place (RFC 5465 §3.1)."""
     try:
         request = parse_notify(tokens)
@@ -300,10 +300,10 @@ async def _begun(notifications: Notifications, status: bool) -> bool:
     return begun
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="NOTIFY",
     rfc="RFC 5465",
     capability=lambda session: (b"NOTIFY",),
-    commands=(Command(b"NOTIFY", State.SIGNED_IN, lambda tokens: tokens.fork(), notify, rfc="RFC 5465 §3"),),
+    commands=(ImapCommand(b"NOTIFY", ImapState.SIGNED_IN, lambda tokens: tokens.fork(), notify, rfc="RFC 5465 §3"),),
     response_codes=(b"BADEVENT", OVERFLOW),
 )

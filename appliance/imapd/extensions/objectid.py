@@ -10,7 +10,7 @@ from appliance.mail.query import MessageIs, Or, Query, ThreadIs
 from appliance.protocol.imap.search import SearchKey, SearchTokens
 from appliance.store.values import Want
 
-from ..contract import Extension, StatusItem
+from ..contract import ImapExtension, StatusItem
 from ..row_items import plain
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from appliance.store.values import MailboxInfo
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 NUMBER_MOST = 2**63 - 1
 
@@ -29,7 +29,7 @@ def mailbox_id(info: "MailboxInfo") -> bytes:
     return b"(F%d)" % info.id
 
 
-async def after_select(session: "Session", parameters: "Mapping[bytes, Any]") -> None:
+async def after_select(session: "CommandSession", parameters: "Mapping[bytes, Any]") -> None:
     """RFC 8474 §4.2."""
     if session.selected is not None:
         await session.send(b"* OK [MAILBOXID ", mailbox_id(session.selected.mailbox.info), b"] The mailbox's id.\r\n")
@@ -49,7 +49,7 @@ def reads(prefix: bytes, query: "Callable[[int], Query]") -> "Callable[[SearchTo
     return read
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="OBJECTID",
     rfc="RFC 8474",
     capability=lambda session: (b"OBJECTID",),

@@ -6,7 +6,7 @@ from appliance.mail.errors import MisuseError
 from appliance.protocol.imap.partial import PartialRange, parse_partial
 from appliance.protocol.imap.sequence import encode_set
 
-from ..contract import Extension, FetchModifier, SearchReturn
+from ..contract import FetchModifier, ImapExtension, SearchReturn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def page(plan: "FetchPlan", partial: PartialRange) -> None:
     plan.narrow.insert(0, narrow)
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="PARTIAL",
     rfc="RFC 9394",
     capability=lambda session: (b"PARTIAL",),

@@ -7,7 +7,7 @@ from appliance.protocol.imap.envelope import string
 from appliance.store.values import Want
 
 from ..batches import PREVIEW
-from ..contract import Extension
+from ..contract import ImapExtension
 from ..row_items import RowItem
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def previews(selected: "Selected", rows: "Sequence[Row]") -> "Iterable[bytes]":
     return [string(text.encode()) for text in map(itemgetter(PREVIEW), rows)]
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="PREVIEW",
     rfc="RFC 8970",
     capability=lambda session: (b"PREVIEW",),

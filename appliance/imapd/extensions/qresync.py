@@ -15,7 +15,7 @@ from appliance.mail.errors import MisuseError
 from appliance.protocol.imap.resync import KnownUids, last_match, parse_resync
 from appliance.protocol.imap.sequence import contains, encode_ranges, encode_set, normal, parse_set, ranges_of
 
-from ..contract import Enabling, Extension, FetchModifier, SelectParameter
+from ..contract import Enabling, FetchModifier, ImapExtension, SelectParameter
 from ..errors import CommandRefused
 from .condstore import WORD as CONDSTORE
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.sequence import Ranges
 
     from ..client import ImapClient
-    from ..contract import Session
+    from ..contract import CommandSession
     from ..plans import FetchPlan
     from ..selected import Selected
 
@@ -64,7 +64,7 @@ async def send_earlier(client: "ImapClient", selected: "Selected", since: Since,
 # --- SELECT (QRESYNC ...) ---------------------------------------------------------------------
 
 
-async def expect_enabled(session: "Session", known: KnownUids) -> None:
+async def expect_enabled(session: "CommandSession", known: KnownUids) -> None:
     """RFC 7162 §3.2.5: BAD unless the client enabled it."""
     if WORD not in session.enabled:
         raise MisuseError("ENABLE QRESYNC comes before SELECT (QRESYNC ...)")
@@ -72,7 +72,7 @@ async def expect_enabled(session: "Session", known: KnownUids) -> None:
         raise CommandRefused(b"UIDREQUIRED", "UIDONLY is enabled: what is known is named by UID alone")
 
 
-async def after_select(session: "Session", parameters: "Mapping[bytes, Any]") -> None:
+async def after_select(session: "CommandSession", parameters: "Mapping[bytes, Any]") -> None:
     """Send what changed; nothing when UIDVALIDITY is another, since the client then knows nothing (RFC 7162 §3.2.5)."""
     known: KnownUids | None = parameters.get(WORD)
     selected = session.selected
@@ -110,7 +110,7 @@ def vanished(plan: "FetchPlan", value: None) -> None:
     plan.narrow.insert(0, narrow)
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="QRESYNC",
     rfc="RFC 7162",
     capability=lambda session: (WORD,),

@@ -12,19 +12,19 @@ from appliance.store.values import Placement, Want
 
 from ..appending import Appending, Declined
 from ..completion import Completion, no, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 from ..errors import answer_of
 
 if TYPE_CHECKING:
     from appliance.mail.ids import Uid
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 GONE = no(b"There is no such message, nothing was stored.", b"NONEXISTENT")
 
 
-async def replace(session: "Session", source: "Message | Tokens", uid: bool) -> Completion:
+async def replace(session: "CommandSession", source: "Message | Tokens", uid: bool) -> Completion:
     stream = session.stream
     stream.uninterrupted = True
     try:
@@ -40,7 +40,7 @@ async def replace(session: "Session", source: "Message | Tokens", uid: bool) -> 
         stream.uninterrupted = False
 
 
-async def _replace(session: "Session", appending: Appending, uid: bool) -> Completion:
+async def _replace(session: "CommandSession", appending: Appending, uid: bool) -> Completion:
     """Refused before the message is requested where that is possible (RFC 8508 §3.2)."""
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
@@ -64,7 +64,7 @@ async def _replace(session: "Session", appending: Appending, uid: bool) -> Compl
     return ok(b"REPLACE completed.", session.updates.expunge_code(selected.modseq))
 
 
-def _old_message(session: "Session", tokens: "Tokens", uid: bool) -> "Uid":
+def _old_message(session: "CommandSession", tokens: "Tokens", uid: bool) -> "Uid":
     """`SP number`: of one message. Raises MisuseError for what is no number in use, Declined for a UID of no message."""
     assert session.selected is not None  # noqa: S101 as above
     tokens.space()
@@ -77,9 +77,11 @@ def _old_message(session: "Session", tokens: "Tokens", uid: bool) -> "Uid":
     return uids[0]
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="REPLACE",
     rfc="RFC 8508",
     capability=lambda session: (b"REPLACE",),
-    commands=(Command(b"REPLACE", State.SELECTED, lambda tokens: tokens.fork(), replace, uid_form=True, rfc="RFC 8508 §3", streamed=2),),
+    commands=(
+        ImapCommand(b"REPLACE", ImapState.SELECTED, lambda tokens: tokens.fork(), replace, uid_form=True, rfc="RFC 8508 §3", streamed=2),
+    ),
 )

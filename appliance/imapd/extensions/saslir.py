@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING
 
 from appliance.auth.connection_info import ConnectionInfo
 
-from ..contract import Extension, State
+from ..contract import ImapExtension, ImapState
 
 if TYPE_CHECKING:
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
-def capability(session: "Session") -> tuple[bytes, ...]:
+def capability(session: "CommandSession") -> tuple[bytes, ...]:
     """How to sign in over this connection in its present state; nothing once signed in (RFC 9051 §6.1.1, §6.2)."""
-    if session.state is not State.NOT_AUTHENTICATED:
+    if session.state is not ImapState.NOT_AUTHENTICATED:
         return ()
     stream = session.stream
     words = [b"SASL-IR"]
@@ -24,4 +24,4 @@ def capability(session: "Session") -> tuple[bytes, ...]:
     return tuple(words)
 
 
-EXTENSION = Extension(name="SASL-IR", rfc="RFC 4959", capability=capability)
+EXTENSION = ImapExtension(name="SASL-IR", rfc="RFC 4959", capability=capability)

@@ -13,7 +13,7 @@ from appliance.protocol.imap.search import SearchKey, SearchTokens
 from appliance.store.values import Want
 
 from ..batches import SAVED_AT
-from ..contract import Extension
+from ..contract import ImapExtension
 from ..row_items import RowItem
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def on(words: SearchTokens) -> Query:
     return Dated(DateKind.SAVED, first=day, end=day + 1)
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="SAVEDATE",
     rfc="RFC 8514",
     capability=lambda session: (b"SAVEDATE",),

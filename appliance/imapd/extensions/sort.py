@@ -14,7 +14,7 @@ from appliance.protocol.imap.sort import parse_criteria
 from appliance.store.values import Column
 
 from ..commands.search import Arranged, answer, bad_charset
-from ..contract import Command, Extension, SequenceNumbers, SortKey, State
+from ..contract import ImapCommand, ImapExtension, ImapState, SequenceNumbers, SortKey
 from ..sorting import numbers_of, ordered, ranks_of
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
     from ..completion import Completion
-    from ..contract import Session
+    from ..contract import CommandSession
     from ..matching import Matches
     from ..selected import Selected
 
 
-async def run(session: "Session", tokens: "Tokens", uid: bool) -> "Completion":
+async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> "Completion":
     tables = session.registry
     options = parse_return_options(tokens, tables.search_returns)
     tokens.space()
@@ -66,12 +66,14 @@ def mailbox_of(field: str) -> "Callable[[bytes], str]":
     return text_of
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="SORT",
     rfc="RFC 5256, RFC 5267",
     capability=lambda session: (b"SORT", b"ESORT"),
     commands=(
-        Command(b"SORT", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 5256 §3"),
+        ImapCommand(
+            b"SORT", ImapState.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 5256 §3"
+        ),
     ),
     sort_keys=(
         SortKey(b"ARRIVAL", numbers_of(Column.ARRIVAL)),

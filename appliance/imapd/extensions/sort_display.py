@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from appliance.mail.collation import casemap
 from appliance.mail.encoding import decode_words
 
-from ..contract import Extension, SortKey
+from ..contract import ImapExtension, SortKey
 from ..sorting import ranks_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def display_of(field: str) -> "Callable[[bytes], str]":
     return text_of
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="SORT=DISPLAY",
     rfc="RFC 5957",
     capability=lambda session: (b"SORT=DISPLAY",),

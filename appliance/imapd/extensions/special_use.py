@@ -3,6 +3,6 @@
 LIST always sends the attributes; CREATE takes `(USE (\\Sent))`.
 """
 
-from ..contract import Extension
+from ..contract import ImapExtension
 
-EXTENSION = Extension(name="SPECIAL-USE", rfc="RFC 6154", capability=lambda session: (b"SPECIAL-USE", b"CREATE-SPECIAL-USE"))
+EXTENSION = ImapExtension(name="SPECIAL-USE", rfc="RFC 6154", capability=lambda session: (b"SPECIAL-USE", b"CREATE-SPECIAL-USE"))

@@ -1,8 +1,8 @@
 """STATUS=SIZE: the size of a mailbox in octets (RFC 8438)."""
 
-from ..contract import Extension, StatusItem
+from ..contract import ImapExtension, StatusItem
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="STATUS=SIZE",
     rfc="RFC 8438",
     capability=lambda session: (b"STATUS=SIZE",),

@@ -1,6 +1,6 @@
 """The ordered list of IMAP extensions: one line for each file; CAPABILITY follows this order."""
 
-from ..contract import Extension
+from ..contract import ImapExtension
 from .appendlimit import EXTENSION as APPENDLIMIT
 from .binary import EXTENSION as BINARY
 from .catenate import EXTENSION as CATENATE
@@ -46,7 +46,7 @@ from .unselect import EXTENSION as UNSELECT
 from .utf8_accept import EXTENSION as UTF8_ACCEPT
 from .within import EXTENSION as WITHIN
 
-EXTENSIONS: tuple[Extension, ...] = (
+EXTENSIONS: tuple[ImapExtension, ...] = (
     IMAP4REV2,
     SASL_IR,
     LITERALPLUS,

@@ -12,7 +12,7 @@ from appliance.protocol.imap.thread import encode_threads, ordered_subject, refe
 
 from ..commands.search import bad_charset, enable_for, finish
 from ..completion import Completion, bad
-from ..contract import Command, Extension, SequenceNumbers, State
+from ..contract import ImapCommand, ImapExtension, ImapState, SequenceNumbers
 from ..matching import Matches, matching
 from ..progress import in_progress
 from ..steps import in_steps
@@ -20,13 +20,13 @@ from ..steps import in_steps
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
     from ..selected import Selected
 
 ALGORITHMS = ((b"ORDEREDSUBJECT", ordered_subject), (b"REFERENCES", references))
 
 
-async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
+async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> Completion:
     tokens.space()
     name = tokens.keyword()
     if name not in dict(ALGORITHMS):
@@ -39,7 +39,7 @@ async def run(session: "Session", tokens: "Tokens", uid: bool) -> Completion:
     return await _answer(session, name, search, uid)
 
 
-async def _answer(session: "Session", name: bytes, search: Search, uid: bool) -> Completion:
+async def _answer(session: "CommandSession", name: bytes, search: Search, uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     await enable_for(session, search)
@@ -68,12 +68,14 @@ async def _threads(selected: "Selected", name: bytes, found: Matches) -> "tuple[
     return found, tokens
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="THREAD",
     rfc="RFC 5256",
     capability=lambda session: tuple(b"THREAD=" + name for name, _ in ALGORITHMS),
     commands=(
-        Command(b"THREAD", State.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 5256 §3"),
+        ImapCommand(
+            b"THREAD", ImapState.SELECTED, lambda tokens: tokens.fork(), run, SequenceNumbers.MUST_STAY, uid_form=True, rfc="RFC 5256 §3"
+        ),
     ),
     response_codes=(b"BADCHARSET",),
 )

@@ -7,12 +7,12 @@ BATCH_MESSAGES are NO [TOOFEW] (RFC 10022 §3.1): with them a client would rebui
 from typing import TYPE_CHECKING
 
 from ..completion import Completion, no, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
 
-    from ..contract import Session
+    from ..contract import CommandSession
 
 BATCH_MESSAGES = 500
 """The smallest batch: a server has to allow this one."""
@@ -30,7 +30,7 @@ def parse_uid_batches(tokens: "Tokens") -> tuple[int, int, int]:
     return size, min(first, last), max(first, last)
 
 
-async def uid_batches(session: "Session", arguments: tuple[int, int, int], uid: bool) -> Completion:
+async def uid_batches(session: "CommandSession", arguments: tuple[int, int, int], uid: bool) -> Completion:
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     size, first, last = arguments
@@ -44,10 +44,10 @@ async def uid_batches(session: "Session", arguments: tuple[int, int, int], uid: 
     return ok(b"UIDBATCHES completed.")
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="UIDBATCHES",
     rfc="RFC 10022",
     capability=lambda session: (b"UIDBATCHES",),
-    commands=(Command(b"UIDBATCHES", State.SELECTED, parse_uid_batches, uid_batches, rfc="RFC 10022 §3.1"),),
+    commands=(ImapCommand(b"UIDBATCHES", ImapState.SELECTED, parse_uid_batches, uid_batches, rfc="RFC 10022 §3.1"),),
     response_codes=(b"TOOFEW",),
 )

@@ -6,21 +6,21 @@ and a search names no numbers; what breaks that is BAD [UIDREQUIRED]. EXISTS is 
 
 from typing import TYPE_CHECKING
 
-from ..contract import Enabling, Extension
+from ..contract import Enabling, ImapExtension
 from .qresync import encode_vanished
 
 if TYPE_CHECKING:
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
-async def begin(session: "Session") -> None:
+async def begin(session: "CommandSession") -> None:
     """For the mailbox selected now as well; the plan of its last FETCH was made for FETCH responses."""
     if session.selected is not None:
         session.selected.uid_only = True
         session.selected.compiled = None
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="UIDONLY",
     rfc="RFC 9586",
     capability=lambda session: (b"UIDONLY",),

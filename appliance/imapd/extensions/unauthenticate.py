@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from ..commands.basic import nothing
 from ..completion import Completion, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 
 if TYPE_CHECKING:
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
-async def unauthenticate(session: "Session", arguments: None, uid: bool) -> Completion:
+async def unauthenticate(session: "CommandSession", arguments: None, uid: bool) -> Completion:
     session.sign_out()
     return ok(b"Signed out.", b"CAPABILITY " + session.registry.capability(session))
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="UNAUTHENTICATE",
     rfc="RFC 8437",
-    capability=lambda session: (b"UNAUTHENTICATE",) if session.state in State.SIGNED_IN else (),
-    commands=(Command(b"UNAUTHENTICATE", State.SIGNED_IN, nothing, unauthenticate, rfc="RFC 8437 §3"),),
+    capability=lambda session: (b"UNAUTHENTICATE",) if session.state in ImapState.SIGNED_IN else (),
+    commands=(ImapCommand(b"UNAUTHENTICATE", ImapState.SIGNED_IN, nothing, unauthenticate, rfc="RFC 8437 §3"),),
 )

@@ -4,20 +4,20 @@ from typing import TYPE_CHECKING
 
 from ..commands.basic import nothing
 from ..completion import Completion, ok
-from ..contract import Command, Extension, State
+from ..contract import ImapCommand, ImapExtension, ImapState
 
 if TYPE_CHECKING:
-    from ..contract import Session
+    from ..contract import CommandSession
 
 
-async def unselect(session: "Session", arguments: None, uid: bool) -> Completion:
+async def unselect(session: "CommandSession", arguments: None, uid: bool) -> Completion:
     session.deselect()
     return ok(b"UNSELECT completed.")
 
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="UNSELECT",
     rfc="RFC 3691",
     capability=lambda session: (b"UNSELECT",),
-    commands=(Command(b"UNSELECT", State.SELECTED, nothing, unselect, rfc="RFC 9051 §6.4.2"),),
+    commands=(ImapCommand(b"UNSELECT", ImapState.SELECTED, nothing, unselect, rfc="RFC 9051 §6.4.2"),),
 )

@@ -3,9 +3,9 @@
 Messages are stored and sent octet by octet whether or not it is enabled. Once it is, SEARCH takes no CHARSET (RFC 9755 §3).
 """
 
-from ..contract import Enabling, Extension
+from ..contract import Enabling, ImapExtension
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="UTF8=ACCEPT",
     rfc="RFC 9755",
     capability=lambda session: (b"UTF8=ACCEPT",),

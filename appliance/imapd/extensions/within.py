@@ -3,9 +3,9 @@
 from appliance.mail.query import ArrivedAt
 from appliance.protocol.imap.search import SearchKey
 
-from ..contract import Extension
+from ..contract import ImapExtension
 
-EXTENSION = Extension(
+EXTENSION = ImapExtension(
     name="WITHIN",
     rfc="RFC 5032",
     capability=lambda session: (b"WITHIN",),

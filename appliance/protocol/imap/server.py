@@ -91,7 +91,7 @@ LITERALS_MOST = 2**32
 
 
 @dataclass(slots=True)
-class Command:
+class ReceivedCommand:
     """A complete command; `tokens` follow its name."""
 
     tag: bytes
@@ -149,7 +149,7 @@ class NeedMore:
     """Nothing is complete: feed more octets."""
 
 
-Event = Command | Message | Rest | Refused | Continue | Fatal | NeedMore
+Event = ReceivedCommand | Message | Rest | Refused | Continue | Fatal | NeedMore
 NEED_MORE = NeedMore()
 CONTINUE = Continue()
 TOO_MUCH = Fatal(b"TOOBIG", b"The command is too large.")
@@ -271,7 +271,7 @@ class ImapReader:
         elif self._streaming:
             event = Rest(self._tokens(line))
         else:
-            event = Command(self._tag, self._name, self._tokens(line))
+            event = ReceivedCommand(self._tag, self._name, self._tokens(line))
         self._reset()
         return event
 

@@ -15,14 +15,14 @@ NUMBER_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Pop3Command:
     """`verb` in upper case; arguments are never empty. They may be secrets, so repr omits them."""
 
     verb: bytes
     arguments: tuple[bytes, ...] = field(default=(), repr=False)
 
 
-def parse_command(line: bytes) -> Command:
+def parse_command(line: bytes) -> Pop3Command:
     """One command line, CRLF removed. Raises MisuseError."""
     verb, space, rest = line.partition(b" ")
     verb = verb.upper()
@@ -31,15 +31,15 @@ def parse_command(line: bytes) -> Command:
     if b"\0" in rest:
         raise MisuseError("A command cannot contain NUL.")
     if not space:
-        return Command(verb)
+        return Pop3Command(verb)
     if verb in WHOLE_LINE:
-        return Command(verb, (rest,) if rest else ())
+        return Pop3Command(verb, (rest,) if rest else ())
     arguments = tuple(rest.rstrip(b" ").split(b" "))
     if arguments == (b"",):
-        return Command(verb)
+        return Pop3Command(verb)
     if b"" in arguments:
         raise MisuseError("Arguments are separated by one space.")
-    return Command(verb, arguments)
+    return Pop3Command(verb, arguments)
 
 
 def parse_number(octets: bytes) -> int:

@@ -7,7 +7,7 @@
 | TRANSACTION   | STAT LIST UIDL RETR TOP DELE RSET NOOP CAPA QUIT                | UPDATE by QUIT                               |
 | UPDATE        | nothing                                                         |                                              |
 
-Octets in, events out, nothing else: `Command` and `SaslResponse` are lines to act on, `Misuse` one to answer with -ERR. Lines may be
+Octets in, events out, nothing else: `Pop3Command` and `SaslResponse` are lines to act on, `Misuse` one to answer with -ERR. Lines may be
 pipelined (RFC 2449 §6.6). A line over its limit is one Misuse, discarded as it is received; one longer than
 DISCARDED_OCTETS is `Endless`: close. A line of another protocol (an HTTP request, a TLS ClientHello) is `Foreign`: close, and
 nothing after it is executed. A bare LF ends a line too, as in other servers.
@@ -21,19 +21,19 @@ from appliance.mail.errors import MisuseError
 from appliance.mail.limits import AUTH_LINE_OCTETS, POP3_LINE_OCTETS
 
 from ..foreign import foreign_protocol, is_tls, words_for
-from .grammar import Command, parse_command
+from .grammar import Pop3Command, parse_command
 
 DISCARDED_OCTETS = 64 * 2**10
 
 
-class State(Flag):
+class Pop3State(Flag):
     AUTHORIZATION = auto()
     EXCHANGE = auto()
     TRANSACTION = auto()
     UPDATE = auto()
 
 
-_BOTH = State.AUTHORIZATION | State.TRANSACTION
+_BOTH = Pop3State.AUTHORIZATION | Pop3State.TRANSACTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +41,28 @@ class Verb:
     """A row of the table: the states a command is allowed in and how many arguments it takes."""
 
     name: bytes
-    states: State
+    states: Pop3State
     least: int
     most: int
     rfc: str
 
 
 VERBS: tuple[Verb, ...] = (
-    Verb(b"USER", State.AUTHORIZATION, 1, 1, "RFC 1939 §7"),
-    Verb(b"PASS", State.AUTHORIZATION, 1, 1, "RFC 1939 §7"),
-    Verb(b"AUTH", State.AUTHORIZATION, 0, 2, "RFC 5034 §4"),
-    Verb(b"STLS", State.AUTHORIZATION, 0, 0, "RFC 2595 §4"),
-    Verb(b"UTF8", State.AUTHORIZATION, 0, 0, "RFC 6856 §2.1"),
+    Verb(b"USER", Pop3State.AUTHORIZATION, 1, 1, "RFC 1939 §7"),
+    Verb(b"PASS", Pop3State.AUTHORIZATION, 1, 1, "RFC 1939 §7"),
+    Verb(b"AUTH", Pop3State.AUTHORIZATION, 0, 2, "RFC 5034 §4"),
+    Verb(b"STLS", Pop3State.AUTHORIZATION, 0, 0, "RFC 2595 §4"),
+    Verb(b"UTF8", Pop3State.AUTHORIZATION, 0, 0, "RFC 6856 §2.1"),
     Verb(b"CAPA", _BOTH, 0, 0, "RFC 2449 §5"),
     Verb(b"NOOP", _BOTH, 0, 0, "RFC 1939 §5"),
     Verb(b"QUIT", _BOTH, 0, 0, "RFC 1939 §4, §6"),
-    Verb(b"STAT", State.TRANSACTION, 0, 0, "RFC 1939 §5"),
-    Verb(b"LIST", State.TRANSACTION, 0, 1, "RFC 1939 §5"),
-    Verb(b"RETR", State.TRANSACTION, 1, 1, "RFC 1939 §5"),
-    Verb(b"DELE", State.TRANSACTION, 1, 1, "RFC 1939 §5"),
-    Verb(b"RSET", State.TRANSACTION, 0, 0, "RFC 1939 §5"),
-    Verb(b"TOP", State.TRANSACTION, 2, 2, "RFC 1939 §7"),
-    Verb(b"UIDL", State.TRANSACTION, 0, 1, "RFC 1939 §7"),
+    Verb(b"STAT", Pop3State.TRANSACTION, 0, 0, "RFC 1939 §5"),
+    Verb(b"LIST", Pop3State.TRANSACTION, 0, 1, "RFC 1939 §5"),
+    Verb(b"RETR", Pop3State.TRANSACTION, 1, 1, "RFC 1939 §5"),
+    Verb(b"DELE", Pop3State.TRANSACTION, 1, 1, "RFC 1939 §5"),
+    Verb(b"RSET", Pop3State.TRANSACTION, 0, 0, "RFC 1939 §5"),
+    Verb(b"TOP", Pop3State.TRANSACTION, 2, 2, "RFC 1939 §7"),
+    Verb(b"UIDL", Pop3State.TRANSACTION, 0, 1, "RFC 1939 §7"),
 )
 _TABLE = {verb.name: verb for verb in VERBS}
 
@@ -93,7 +93,7 @@ class Foreign:
     text: str
 
 
-Event = Command | SaslResponse | Misuse | Endless | Foreign
+Event = Pop3Command | SaslResponse | Misuse | Endless | Foreign
 
 
 class Pop3ServerState:
@@ -102,7 +102,7 @@ class Pop3ServerState:
     __slots__ = ("_buffer", "_discarded", "_searched", "state")
 
     def __init__(self) -> None:
-        self.state = State.AUTHORIZATION
+        self.state = Pop3State.AUTHORIZATION
         self._buffer = bytearray()
         self._searched = 0
         self._discarded = 0
@@ -118,7 +118,7 @@ class Pop3ServerState:
     @property
     def line_octets(self) -> int:
         """The longest line of this state: SASL responses and passwords are longer than commands."""
-        return POP3_LINE_OCTETS if self.state is State.TRANSACTION else AUTH_LINE_OCTETS
+        return POP3_LINE_OCTETS if self.state is Pop3State.TRANSACTION else AUTH_LINE_OCTETS
 
     def next_event(self) -> Event | None:
         """The event of the next complete line; None when more octets are needed."""
@@ -152,7 +152,7 @@ class Pop3ServerState:
         return None
 
     def _read(self, line: bytes) -> Event:
-        if self.state is State.EXCHANGE:
+        if self.state is Pop3State.EXCHANGE:
             return SaslResponse(line)
         try:
             command = parse_command(line)
@@ -162,7 +162,7 @@ class Pop3ServerState:
         if verb is None:
             return Misuse("No such command.")
         if not verb.states & self.state:
-            return Misuse("Sign in first." if self.state is State.AUTHORIZATION else "Not allowed after signing in.")
+            return Misuse("Sign in first." if self.state is Pop3State.AUTHORIZATION else "Not allowed after signing in.")
         if not verb.least <= len(command.arguments) <= verb.most:
             return Misuse("Wrong number of arguments.")
         return command

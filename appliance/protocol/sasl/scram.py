@@ -26,7 +26,7 @@ BINDINGS = ("tls-exporter", "tls-server-end-point")
 """Channel bindings taken (RFC 9266, RFC 5929 §4), each only where the connection has it."""
 
 
-class State(Enum):
+class ScramState(Enum):
     FIRST = auto()
     SECRET = auto()
     FINAL = auto()
@@ -52,7 +52,7 @@ class Scram(StepsUnused):
         self._plus_offered = plus_offered
         self._channel_binding = channel_binding
         self._make_nonce = nonce
-        self._state = State.FIRST
+        self._state = ScramState.FIRST
         self._gs2_header = b""
         self._binding_data = b""
         self._first_bare = b""
@@ -65,7 +65,7 @@ class Scram(StepsUnused):
         self._signature = b""
 
     def step(self, response: bytes | None) -> Step:
-        if self._state is State.FIRST and response is None:
+        if self._state is ScramState.FIRST and response is None:
             return Challenge(b"")
         read = _STEPS.get(self._state)
         if read is None or response is None or len(response) > MESSAGE_OCTETS:
@@ -74,19 +74,19 @@ class Scram(StepsUnused):
 
     def secret(self, secret: ScramSecret) -> Step:
         """server-first-message (RFC 5802 §7)."""
-        if self._state is not State.SECRET:
+        if self._state is not ScramState.SECRET:
             return self._fail("SCRAM secret out of turn")
         self._secret = secret
         self._nonce += self._make_nonce()
         self._server_first = b"r=%s,s=%s,i=%d" % (self._nonce, b2a_base64(secret.salt, newline=False), secret.iterations)
-        self._state = State.FINAL
+        self._state = ScramState.FINAL
         return Challenge(self._server_first)
 
     def verify(self) -> int | None:
         """Compare the proof with every key (RFC 5802 §3); which one it fits."""
-        if self._state is not State.PROOF or self._secret is None:
+        if self._state is not ScramState.PROOF or self._secret is None:
             return None
-        self._state = State.VERDICT
+        self._state = ScramState.VERDICT
         auth_message = b",".join((self._first_bare, self._server_first, self._without_proof))
         for number, (stored_key, server_key) in enumerate(self._secret.keys):
             client_key = _xor(self._proof, hmac.digest(stored_key, auth_message, "sha256"))
@@ -96,11 +96,11 @@ class Scram(StepsUnused):
 
     def verdict(self) -> Step:
         """server-final-message (RFC 5802 §7)."""
-        if self._state is not State.VERDICT:
+        if self._state is not ScramState.VERDICT:
             return self._fail("SCRAM verdict out of turn")
         if not self._signature:
             return self._refuse("invalid-proof")
-        self._state = State.OUTCOME
+        self._state = ScramState.OUTCOME
         return Challenge(b"v=" + b2a_base64(self._signature, newline=False))
 
     # --- client messages -----------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class Scram(StepsUnused):
         self._gs2_header = message[: len(message) - len(bare)]
         self._first_bare = bare
         self._nonce = nonce
-        self._state = State.SECRET
+        self._state = ScramState.SECRET
         return WantSecret(name)
 
     def _check_binding(self, flag: bytes) -> str:
@@ -163,12 +163,12 @@ class Scram(StepsUnused):
         if not hmac.compare_digest(attributes[1][2:], self._nonce):
             return self._refuse("other-error")
         self._without_proof, self._proof = without_proof, proved
-        self._state = State.PROOF
+        self._state = ScramState.PROOF
         return CheckProof()
 
     def _outcome(self, message: bytes) -> Step:
         """The client has seen the server-final-message and its response is empty (RFC 4422 §3.6)."""
-        self._state = State.OVER
+        self._state = ScramState.OVER
         return Failed("SCRAM client went on after the end") if message else Proved(self._key)
 
     def _refuse(self, word: str) -> Step:
@@ -176,14 +176,14 @@ class Scram(StepsUnused):
         return self._fail(f"SCRAM {word}")
 
     def _fail(self, reason: str) -> Step:
-        self._state = State.OVER
+        self._state = ScramState.OVER
         return Failed(reason)
 
 
-_STEPS: dict[State, Callable[[Scram, bytes], Step]] = {
-    State.FIRST: Scram._first,
-    State.FINAL: Scram._final,
-    State.OUTCOME: Scram._outcome,
+_STEPS: dict[ScramState, Callable[[Scram, bytes], Step]] = {
+    ScramState.FIRST: Scram._first,
+    ScramState.FINAL: Scram._final,
+    ScramState.OUTCOME: Scram._outcome,
 }
 
 

@@ -23,7 +23,7 @@ from enum import Enum
 from appliance.mail.reply import Reply
 
 
-class State(Enum):
+class SmtpState(Enum):
     GREETED = "greeted"
     READY = "ready"
     SENDER = "sender"
@@ -52,7 +52,7 @@ class SmtpEvent(Enum):
     CLOSE = "close"
 
 
-_G, _R, _S, _RC, _C = State.GREETED, State.READY, State.SENDER, State.RECIPIENTS, State.CHUNKS
+_G, _R, _S, _RC, _C = SmtpState.GREETED, SmtpState.READY, SmtpState.SENDER, SmtpState.RECIPIENTS, SmtpState.CHUNKS
 _WAITING = (_G, _R, _S, _RC, _C)
 
 _EHLO_FIRST = Reply(503, "5.5.1", ("Send EHLO first.",))
@@ -62,30 +62,30 @@ _ONE_MESSAGE = Reply(503, "5.5.1", ("A message has been begun already; RSET drop
 _CHUNKED = Reply(503, "5.5.1", ("The message is coming in chunks: go on with BDAT, or drop it with RSET.",))
 _NOT_NOW = Reply(503, "5.5.1", ("Not in the middle of a message; RSET drops it.",))
 
-NEXT: dict[tuple[State, SmtpEvent], State] = {
+NEXT: dict[tuple[SmtpState, SmtpEvent], SmtpState] = {
     **{(state, SmtpEvent.EHLO): _R for state in _WAITING},
     **{(state, SmtpEvent.RSET): _R for state in _WAITING if state is not _G},
     (_G, SmtpEvent.RSET): _G,
     **{(state, SmtpEvent.ASIDE): state for state in _WAITING},
-    **{(state, SmtpEvent.QUIT): State.CLOSED for state in _WAITING},
-    **{(state, SmtpEvent.CLOSE): State.CLOSED for state in State},
+    **{(state, SmtpEvent.QUIT): SmtpState.CLOSED for state in _WAITING},
+    **{(state, SmtpEvent.CLOSE): SmtpState.CLOSED for state in SmtpState},
     (_R, SmtpEvent.MAIL): _S,
     (_S, SmtpEvent.RCPT): _RC,
     (_RC, SmtpEvent.RCPT): _RC,
-    (_RC, SmtpEvent.DATA): State.TEXT,
+    (_RC, SmtpEvent.DATA): SmtpState.TEXT,
     (_RC, SmtpEvent.BDAT): _C,
     (_C, SmtpEvent.BDAT): _C,
-    (_R, SmtpEvent.AUTH): State.AUTHENTICATING,
-    (_G, SmtpEvent.STARTTLS): State.HANDSHAKE,
-    (_R, SmtpEvent.STARTTLS): State.HANDSHAKE,
-    (State.TEXT, SmtpEvent.OVER): _R,
+    (_R, SmtpEvent.AUTH): SmtpState.AUTHENTICATING,
+    (_G, SmtpEvent.STARTTLS): SmtpState.HANDSHAKE,
+    (_R, SmtpEvent.STARTTLS): SmtpState.HANDSHAKE,
+    (SmtpState.TEXT, SmtpEvent.OVER): _R,
     (_C, SmtpEvent.OVER): _R,
-    (State.AUTHENTICATING, SmtpEvent.OVER): _R,
-    (State.HANDSHAKE, SmtpEvent.OVER): _G,
+    (SmtpState.AUTHENTICATING, SmtpEvent.OVER): _R,
+    (SmtpState.HANDSHAKE, SmtpEvent.OVER): _G,
 }
 """The state after a command that was carried out."""
 
-REFUSALS: dict[tuple[State, SmtpEvent], Reply] = {
+REFUSALS: dict[tuple[SmtpState, SmtpEvent], Reply] = {
     **{(_G, event): _EHLO_FIRST for event in (SmtpEvent.MAIL, SmtpEvent.RCPT, SmtpEvent.DATA, SmtpEvent.BDAT, SmtpEvent.AUTH)},
     (_R, SmtpEvent.RCPT): _MAIL_FIRST,
     (_R, SmtpEvent.DATA): _MAIL_FIRST,
@@ -108,17 +108,17 @@ class SmtpServerState:
     __slots__ = ("state",)
 
     def __init__(self) -> None:
-        self.state = State.GREETED
+        self.state = SmtpState.GREETED
 
     def check(self, event: SmtpEvent) -> Reply | None:
         """The refusal of a command that comes at the wrong time, or None."""
         return REFUSALS.get((self.state, event))
 
-    def proceed(self, event: SmtpEvent) -> State:
+    def proceed(self, event: SmtpEvent) -> SmtpState:
         """The command was carried out, or what the state was for is over: go on."""
         self.state = NEXT[self.state, event]
         return self.state
 
     @property
     def open(self) -> bool:
-        return self.state is not State.CLOSED
+        return self.state is not SmtpState.CLOSED

@@ -17,7 +17,7 @@ from appliance.protocol.smtp.grammar import decode_xtext
 from appliance.protocol.smtp.server import SmtpEvent
 
 from ..commands import misuse
-from ..extension import Command, Extension, Parameter, SmtpSession
+from ..extension import Parameter, SmtpCommand, SmtpExtension, SmtpSession
 
 T = TypeVar("T")
 
@@ -101,10 +101,10 @@ def keyword(session: SmtpSession) -> str:
     return "AUTH " + " ".join(names) if names else ""
 
 
-EXTENSION = Extension(
+EXTENSION = SmtpExtension(
     "AUTH",
     "RFC 4954",
     keyword=keyword,
-    commands=(Command(b"AUTH", SmtpEvent.AUTH, check, proceed, "AUTH mechanism [initial-response]"),),
+    commands=(SmtpCommand(b"AUTH", SmtpEvent.AUTH, check, proceed, "AUTH mechanism [initial-response]"),),
     mail_parameters=(Parameter(b"AUTH", take_author),),
 )

@@ -16,7 +16,7 @@ from appliance.protocol.smtp.grammar import parse_chunk
 from appliance.protocol.smtp.server import SmtpEvent
 
 from ..commands import misuse
-from ..extension import Command, Extension, SmtpSession
+from ..extension import SmtpCommand, SmtpExtension, SmtpSession
 from ..store_replies import TOO_BIG
 from ..transaction import BARE, MailTransaction
 
@@ -90,9 +90,9 @@ async def _over(session: SmtpSession, reply: Reply) -> Reply | None:
     return reply
 
 
-EXTENSION = Extension(
+EXTENSION = SmtpExtension(
     "CHUNKING",
     "RFC 3030",
     keyword=lambda session: "CHUNKING",
-    commands=(Command(b"BDAT", SmtpEvent.BDAT, check, proceed, "BDAT octets [LAST]", octets_follow=octets_follow),),
+    commands=(SmtpCommand(b"BDAT", SmtpEvent.BDAT, check, proceed, "BDAT octets [LAST]", octets_follow=octets_follow),),
 )

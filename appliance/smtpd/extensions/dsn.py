@@ -11,7 +11,7 @@ from appliance.mail.reply import Reply
 from appliance.protocol.smtp.dsn import parse_envid, parse_notify, parse_orcpt, parse_ret
 
 from ..commands import misuse
-from ..extension import Extension, Parameter, RecipientParameter, SmtpSession
+from ..extension import Parameter, RecipientParameter, SmtpExtension, SmtpSession
 
 
 def take_ret(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply | None:
@@ -46,7 +46,7 @@ def take_orcpt(session: SmtpSession, envelope: Envelope, recipient: Recipient, v
     return None
 
 
-EXTENSION = Extension(
+EXTENSION = SmtpExtension(
     "DSN",
     "RFC 3461",
     keyword=lambda session: "DSN",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
-from ..extension import Extension, Parameter, SmtpSession
+from ..extension import Parameter, SmtpExtension, SmtpSession
 
 BODIES = frozenset({"7BIT", "8BITMIME", "BINARYMIME"})
 UNKNOWN_BODY = Reply(501, "5.5.4", ("BODY is 7BIT, 8BITMIME or BINARYMIME.",))
@@ -22,4 +22,4 @@ def take(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply
     return None
 
 
-EXTENSION = Extension("8BITMIME", "RFC 6152", keyword=lambda session: "8BITMIME", mail_parameters=(Parameter(b"BODY", take),))
+EXTENSION = SmtpExtension("8BITMIME", "RFC 6152", keyword=lambda session: "8BITMIME", mail_parameters=(Parameter(b"BODY", take),))

@@ -1,5 +1,5 @@
 """ENHANCEDSTATUSCODES: every reply but greetings and 3xx carries one (RFC 2034)."""
 
-from ..extension import Extension
+from ..extension import SmtpExtension
 
-EXTENSION = Extension("ENHANCEDSTATUSCODES", "RFC 2034", keyword=lambda session: "ENHANCEDSTATUSCODES")
+EXTENSION = SmtpExtension("ENHANCEDSTATUSCODES", "RFC 2034", keyword=lambda session: "ENHANCEDSTATUSCODES")

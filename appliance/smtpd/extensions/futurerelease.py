@@ -12,7 +12,7 @@ from appliance.mail.date import civil, days_of
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
-from ..extension import Extension, Parameter, SmtpSession
+from ..extension import Parameter, SmtpExtension, SmtpSession
 
 MOST_S = 366 * 86400
 """A birthday message a year ahead."""
@@ -112,7 +112,7 @@ def keyword(session: SmtpSession) -> str:
     return f"FUTURERELEASE {MOST_S} {encode_date_time(int(session.clock.wall_s()) + MOST_S)}"
 
 
-EXTENSION = Extension(
+EXTENSION = SmtpExtension(
     "FUTURERELEASE",
     "RFC 4865",
     keyword=keyword,

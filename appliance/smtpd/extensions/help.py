@@ -1,5 +1,5 @@
 """HELP is understood (RFC 5321 §4.1.1.8); the command itself is one of the core."""
 
-from ..extension import Extension
+from ..extension import SmtpExtension
 
-EXTENSION = Extension("HELP", "RFC 5321", keyword=lambda session: "HELP")
+EXTENSION = SmtpExtension("HELP", "RFC 5321", keyword=lambda session: "HELP")

@@ -1,5 +1,5 @@
 """LIMITS: announces how many recipients one message may have (RFC 9422)."""
 
-from ..extension import Extension
+from ..extension import SmtpExtension
 
-EXTENSION = Extension("LIMITS", "RFC 9422", keyword=lambda session: f"LIMITS RCPTMAX={session.options.recipients}")
+EXTENSION = SmtpExtension("LIMITS", "RFC 9422", keyword=lambda session: f"LIMITS RCPTMAX={session.options.recipients}")

@@ -1,5 +1,5 @@
 """PIPELINING: commands may come in groups (RFC 2920); `connection` answers a group with one send."""
 
-from ..extension import Extension
+from ..extension import SmtpExtension
 
-EXTENSION = Extension("PIPELINING", "RFC 2920", keyword=lambda session: "PIPELINING")
+EXTENSION = SmtpExtension("PIPELINING", "RFC 2920", keyword=lambda session: "PIPELINING")

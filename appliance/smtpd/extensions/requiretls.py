@@ -8,7 +8,7 @@ from dataclasses import replace
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
-from ..extension import Extension, Parameter, SmtpSession
+from ..extension import Parameter, SmtpExtension, SmtpSession
 
 NO_VALUE = Reply(501, "5.5.4", ("REQUIRETLS has no value.",))
 NEEDS_TLS = Reply(530, "5.7.10", ("A message that requires TLS cannot be sent without it: STARTTLS first.",))
@@ -23,7 +23,7 @@ def take(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply
     return None
 
 
-EXTENSION = Extension(
+EXTENSION = SmtpExtension(
     "REQUIRETLS",
     "RFC 8689",
     keyword=lambda session: "REQUIRETLS" if session.connection.stream.secure else "",

@@ -3,7 +3,7 @@
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
-from ..extension import Extension, Parameter, SmtpSession
+from ..extension import Parameter, SmtpExtension, SmtpSession
 from ..store_replies import TOO_BIG
 
 DIGITS = 20
@@ -21,7 +21,7 @@ def take(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply
     return None
 
 
-EXTENSION = Extension(
+EXTENSION = SmtpExtension(
     "SIZE",
     "RFC 1870",
     keyword=lambda session: f"SIZE {session.options.message_octets}",

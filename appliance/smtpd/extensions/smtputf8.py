@@ -5,7 +5,7 @@ from dataclasses import replace
 from appliance.mail.envelope import Envelope
 from appliance.mail.reply import Reply
 
-from ..extension import Extension, Parameter, SmtpSession
+from ..extension import Parameter, SmtpExtension, SmtpSession
 
 NO_VALUE = Reply(501, "5.5.4", ("SMTPUTF8 has no value.",))
 
@@ -17,4 +17,4 @@ def take(session: SmtpSession, envelope: Envelope, value: bytes | None) -> Reply
     return None
 
 
-EXTENSION = Extension("SMTPUTF8", "RFC 6531", keyword=lambda session: "SMTPUTF8", mail_parameters=(Parameter(b"SMTPUTF8", take),))
+EXTENSION = SmtpExtension("SMTPUTF8", "RFC 6531", keyword=lambda session: "SMTPUTF8", mail_parameters=(Parameter(b"SMTPUTF8", take),))

@@ -8,7 +8,7 @@ from appliance.mail.reply import Reply
 from appliance.protocol.smtp.server import SmtpEvent
 
 from ..commands import NO_ARGUMENT
-from ..extension import Command, Extension, SmtpSession
+from ..extension import SmtpCommand, SmtpExtension, SmtpSession
 
 READY = Reply(220, "2.0.0", ("Ready for TLS.",))
 ALREADY = Reply(503, "5.5.1", ("TLS is on already.",))
@@ -37,9 +37,9 @@ async def proceed(session: SmtpSession, _: None) -> Reply | None:
     return None
 
 
-EXTENSION = Extension(
+EXTENSION = SmtpExtension(
     "STARTTLS",
     "RFC 3207",
     keyword=lambda session: "STARTTLS" if session.connection.stream.can_start_tls else "",
-    commands=(Command(b"STARTTLS", SmtpEvent.STARTTLS, check, proceed, "STARTTLS"),),
+    commands=(SmtpCommand(b"STARTTLS", SmtpEvent.STARTTLS, check, proceed, "STARTTLS"),),
 )

@@ -1,6 +1,6 @@
 """The ordered list of ESMTP extensions, as EHLO names them: one line each."""
 
-from ..extension import Extension
+from ..extension import SmtpExtension
 from . import (
     auth,
     binarymime,
@@ -18,7 +18,7 @@ from . import (
     starttls,
 )
 
-EXTENSIONS: tuple[Extension, ...] = (
+EXTENSIONS: tuple[SmtpExtension, ...] = (
     pipelining.EXTENSION,
     size.EXTENSION,
     eightbitmime.EXTENSION,

@@ -43,4 +43,3 @@ class PageGroup:
         if request.session is not None:
             request.session.note(sentence)
         return redirect(place)
-

@@ -14,7 +14,7 @@ MESSAGES = (
     b'Subject: a "quoted" one (with) \\ brackets\r\nFrom: "A \\"B\\" (C)" <a@x>, d@x\r\nCc: group: e@x;, f@x\r\n',
     "Subject: Grüße\r\nFrom: Jörg <j@x>\r\nTo: z@x\r\n".encode(),
     b"Subject: NIL\r\nFrom: NIL <NIL@NIL>\r\nBcc: <>\r\n",
-    b"Date: \"x\r\nReply-To: r@x\r\nSender: s@x\r\nSubject: \r\n",
+    b'Date: "x\r\nReply-To: r@x\r\nSender: s@x\r\nSubject: \r\n',
 )
 
 

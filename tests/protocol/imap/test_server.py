@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.limits import IMAP_COMMAND_OCTETS, IMAP_LINE_OCTETS, LITERAL_DISCARD_OCTETS
-from appliance.protocol.imap.server import TRANSITIONS, Command, Continue, Fatal, ImapReader, Message, NeedMore, Phase, Refused, Rest, Step
+from appliance.protocol.imap.server import (
+    TRANSITIONS,
+    Continue,
+    Fatal,
+    ImapReader,
+    Message,
+    NeedMore,
+    Phase,
+    ReceivedCommand,
+    Refused,
+    Rest,
+    Step,
+)
 
 STREAMED = {b"APPEND": 1, b"REPLACE": 2}
 
@@ -47,7 +59,7 @@ def events(made: ImapReader, *chunks: bytes) -> list[object]:
 def shown(found: list[object]) -> list[object]:
     out: list[object] = []
     for event in found:
-        if isinstance(event, Command):
+        if isinstance(event, ReceivedCommand):
             out.append((event.tag, event.name, event.tokens._text, list(event.tokens._literals)))
         elif isinstance(event, Message):
             out.append((event.tag, event.name, event.tokens._text, event.octets, event.synchronising, event.binary))
@@ -248,5 +260,5 @@ def test_events_do_not_depend_on_the_chunks(commands: list[bytes], cuts: list[in
 def test_hostile_octets_give_events_only(data: bytes, signed_in: bool) -> None:
     made = reader(signed_in)
     found = events(made, data)
-    assert all(isinstance(event, (Command, Message, Rest, Refused, Continue, Fatal, bytes)) for event in found)
+    assert all(isinstance(event, (ReceivedCommand, Message, Rest, Refused, Continue, Fatal, bytes)) for event in found)
     assert made.pending() <= len(data)

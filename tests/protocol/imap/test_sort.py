@@ -22,7 +22,13 @@ def test_a_repeated_key_changes_nothing() -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        b"()", b"(REVERSE)", b"(REVERSE REVERSE DATE)", b"(NAME)", b"DATE", b"(DATE", b"(DATE  SUBJECT)",
+        b"()",
+        b"(REVERSE)",
+        b"(REVERSE REVERSE DATE)",
+        b"(NAME)",
+        b"DATE",
+        b"(DATE",
+        b"(DATE  SUBJECT)",
         b"(" + b"DATE " * CRITERIA + b"DATE)",
     ],
 )

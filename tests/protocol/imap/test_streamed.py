@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.protocol.imap.server import Command, Continue, ImapReader, Message
+from appliance.protocol.imap.server import Continue, ImapReader, Message, ReceivedCommand
 
 
 def first(octets: bytes) -> object:
@@ -33,4 +33,4 @@ def test_it_is_a_message(octets: bytes) -> None:
     [b"a REPLACE 4 {5+}\r\nINBOX\r\n", b"a UID SEARCH TEXT {5+}\r\nhello\r\n", b"a UID {3+}\r\nabc\r\n", b"a REPLACE {1+}\r\n4\r\n"],
 )
 def test_it_is_part_of_a_command(octets: bytes) -> None:
-    assert isinstance(first(octets), Command)
+    assert isinstance(first(octets), ReceivedCommand)

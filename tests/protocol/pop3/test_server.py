@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from appliance.mail.errors import MisuseError, Trouble
 from appliance.mail.limits import AUTH_LINE_OCTETS, POP3_LINE_OCTETS
 from appliance.pop3d.session import _HANDLERS, ERRORS
-from appliance.protocol.pop3.grammar import Command, err, ok, parse_command, parse_number
-from appliance.protocol.pop3.server import DISCARDED_OCTETS, VERBS, Endless, Foreign, Misuse, Pop3ServerState, SaslResponse, State
+from appliance.protocol.pop3.grammar import Pop3Command, err, ok, parse_command, parse_number
+from appliance.protocol.pop3.server import DISCARDED_OCTETS, VERBS, Endless, Foreign, Misuse, Pop3ServerState, Pop3State, SaslResponse
 
 
 def events(protocol: Pop3ServerState) -> list[object]:
@@ -20,18 +20,18 @@ def events(protocol: Pop3ServerState) -> list[object]:
     return out
 
 
-@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("state", list(Pop3State))
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name.decode())
-def test_every_state_and_verb(state: State, verb: object) -> None:
+def test_every_state_and_verb(state: Pop3State, verb: object) -> None:
     protocol = Pop3ServerState()
     protocol.state = state
     line = b" ".join([verb.name.lower(), *[b"1"] * verb.least])
     protocol.receive(line + b"\r\n")
     (event,) = events(protocol)
-    if state is State.EXCHANGE:
+    if state is Pop3State.EXCHANGE:
         assert event == SaslResponse(line)
     elif verb.states & state:
-        assert event == Command(verb.name, (b"1",) * verb.least)
+        assert event == Pop3Command(verb.name, (b"1",) * verb.least)
     else:
         assert isinstance(event, Misuse)
 
@@ -42,9 +42,9 @@ def test_the_tables_are_complete() -> None:
 
 
 def test_arguments() -> None:
-    assert parse_command(b"top 1 2 ") == Command(b"TOP", (b"1", b"2"))
-    assert parse_command(b"PASS  two  spaces ") == Command(b"PASS", (b" two  spaces ",))
-    assert parse_command(b"PASS ") == Command(b"PASS")
+    assert parse_command(b"top 1 2 ") == Pop3Command(b"TOP", (b"1", b"2"))
+    assert parse_command(b"PASS  two  spaces ") == Pop3Command(b"PASS", (b" two  spaces ",))
+    assert parse_command(b"PASS ") == Pop3Command(b"PASS")
     assert "secret" not in repr(parse_command(b"PASS secret"))
     for wrong in (b"", b" ", b"TOP  1", b"TOP 1  2", b"T\xc3\x96P", b"A" * 17, b"TOP\t1", b"NOOP \0"):
         with pytest.raises(MisuseError):
@@ -60,13 +60,13 @@ def test_answers() -> None:
 
 def test_long_lines_are_discarded_once() -> None:
     protocol = Pop3ServerState()
-    protocol.state = State.TRANSACTION
+    protocol.state = Pop3State.TRANSACTION
     protocol.receive(b"NOOP " + b"x" * POP3_LINE_OCTETS)
     assert events(protocol) == []
     protocol.receive(b"y" * 1000 + b"\r\nNOOP\r\n")
-    assert events(protocol) == [Misuse("The line is too long."), Command(b"NOOP")]
+    assert events(protocol) == [Misuse("The line is too long."), Pop3Command(b"NOOP")]
     protocol.receive(b"NOOP " + b"x" * POP3_LINE_OCTETS + b"\r\nNOOP\r\n")
-    assert events(protocol) == [Misuse("The line is too long."), Command(b"NOOP")]
+    assert events(protocol) == [Misuse("The line is too long."), Pop3Command(b"NOOP")]
 
 
 def test_endless_lines_are_endless() -> None:
@@ -81,14 +81,14 @@ def test_endless_lines_are_endless() -> None:
 def test_what_came_before_tls_is_forgotten() -> None:
     protocol = Pop3ServerState()
     protocol.receive(b"STLS\r\nUSER mallory\r\nPA")
-    assert protocol.next_event() == Command(b"STLS")
+    assert protocol.next_event() == Pop3Command(b"STLS")
     protocol.discard_buffer()
     protocol.receive(b"CAPA\r\n")
-    assert events(protocol) == [Command(b"CAPA")]
+    assert events(protocol) == [Pop3Command(b"CAPA")]
 
 
-@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5), st.sampled_from(list(State)))
-def test_chunks_make_no_difference(octets: bytes, places: list[int], state: State) -> None:
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5), st.sampled_from(list(Pop3State)))
+def test_chunks_make_no_difference(octets: bytes, places: list[int], state: Pop3State) -> None:
     whole, chunks = Pop3ServerState(), Pop3ServerState()
     whole.state = chunks.state = state
     whole.receive(octets)

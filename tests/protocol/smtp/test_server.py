@@ -2,15 +2,15 @@
 
 import pytest
 
-from appliance.protocol.smtp.server import NEXT, REFUSALS, SmtpEvent, SmtpServerState, State
+from appliance.protocol.smtp.server import NEXT, REFUSALS, SmtpEvent, SmtpServerState, SmtpState
 
-WAITING = {State.GREETED, State.READY, State.SENDER, State.RECIPIENTS, State.CHUNKS}
+WAITING = {SmtpState.GREETED, SmtpState.READY, SmtpState.SENDER, SmtpState.RECIPIENTS, SmtpState.CHUNKS}
 """States in which the client gives commands."""
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", SmtpState)
 @pytest.mark.parametrize("event", SmtpEvent)
-def test_every_state_with_every_event(state: State, event: SmtpEvent) -> None:
+def test_every_state_with_every_event(state: SmtpState, event: SmtpEvent) -> None:
     conversation = SmtpServerState()
     conversation.state = state
     refusal = conversation.check(event)
@@ -18,7 +18,7 @@ def test_every_state_with_every_event(state: State, event: SmtpEvent) -> None:
     if event is SmtpEvent.CLOSE:
         possible = True
     elif event is SmtpEvent.OVER:
-        possible = state in {State.TEXT, State.CHUNKS, State.AUTHENTICATING, State.HANDSHAKE}
+        possible = state in {SmtpState.TEXT, SmtpState.CHUNKS, SmtpState.AUTHENTICATING, SmtpState.HANDSHAKE}
     else:
         possible = state in WAITING
     assert (step or refusal is not None) == possible
@@ -34,7 +34,7 @@ def test_every_state_with_every_event(state: State, event: SmtpEvent) -> None:
             conversation.proceed(event)
 
 
-def walk(*events: SmtpEvent) -> State:
+def walk(*events: SmtpEvent) -> SmtpState:
     conversation = SmtpServerState()
     for event in events:
         assert conversation.check(event) is None, event
@@ -44,14 +44,14 @@ def walk(*events: SmtpEvent) -> State:
 
 def test_transitions() -> None:
     e = SmtpEvent
-    assert walk(e.EHLO, e.MAIL, e.RCPT, e.RCPT, e.DATA, e.OVER, e.MAIL) is State.SENDER
-    assert walk(e.EHLO, e.MAIL, e.RCPT, e.BDAT, e.ASIDE, e.BDAT, e.OVER) is State.READY
-    assert walk(e.EHLO, e.STARTTLS, e.OVER, e.EHLO, e.AUTH, e.OVER, e.MAIL, e.RSET) is State.READY
-    assert walk(e.STARTTLS, e.OVER) is State.GREETED
-    assert walk(e.EHLO, e.MAIL, e.RCPT, e.BDAT, e.RSET, e.QUIT) is State.CLOSED
-    assert walk(e.RSET, e.ASIDE) is State.GREETED
+    assert walk(e.EHLO, e.MAIL, e.RCPT, e.RCPT, e.DATA, e.OVER, e.MAIL) is SmtpState.SENDER
+    assert walk(e.EHLO, e.MAIL, e.RCPT, e.BDAT, e.ASIDE, e.BDAT, e.OVER) is SmtpState.READY
+    assert walk(e.EHLO, e.STARTTLS, e.OVER, e.EHLO, e.AUTH, e.OVER, e.MAIL, e.RSET) is SmtpState.READY
+    assert walk(e.STARTTLS, e.OVER) is SmtpState.GREETED
+    assert walk(e.EHLO, e.MAIL, e.RCPT, e.BDAT, e.RSET, e.QUIT) is SmtpState.CLOSED
+    assert walk(e.RSET, e.ASIDE) is SmtpState.GREETED
 
 
 def test_nothing_is_in_both_tables_and_every_state_can_be_reached() -> None:
     assert not NEXT.keys() & REFUSALS.keys()
-    assert set(NEXT.values()) == set(State)
+    assert set(NEXT.values()) == set(SmtpState)
