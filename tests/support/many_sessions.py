@@ -181,6 +181,7 @@ class Player:
     async def look(self) -> None:
         """FETCH the messages announced by EXISTS, until every message has its UID and flags."""
         what = b"(UID FLAGS MODSEQ)" if self.model.condstore else b"(UID FLAGS)"
+        asked = 0
         while 0 in self.model.uids:
             first = self.model.uids.index(0) + 1
             if self.chance.random() < 0.5 and not self.model.uid_only:
@@ -190,7 +191,9 @@ class Player:
                     await self.good(b"NOOP")
             else:
                 known = max(self.model.uids, default=0)
-                await self.good(b"UID FETCH %d:* %b" % (known + 1, what))
+                # with UIDONLY a change may have named a new message before an older one was asked for: then all are asked for
+                first, asked = 1 if asked == known + 1 else known + 1, known + 1
+                await self.good(b"UID FETCH %d:* %b" % (first, what))
 
     # --- sets --------------------------------------------------------------------------------
 
