@@ -48,16 +48,14 @@ class AccountMessage:
 def account_messages(connection: sqlite3.Connection, account: AccountId, ids: Iterable[int]) -> dict[MessageId, AccountMessage]:
     """The messages of these ids that are there: 50 rows of a list take 0.4 ms."""
     wanted = listed(list(ids))
-    found = {
-        MessageId(row[0]): AccountMessage(
-            MessageId(row[0]), MessageId(row[1]), 0, 0, BodyId(0), ModSeq(row[2]), row[3], row[4], row[5], row[6], row[7], row[8], row[9]
-        )
-        for row in connection.execute(
-            """SELECT id, thread, created_modseq, sent_at, preview, prefix, envelope, bodystructure, parts, described_by
-                FROM message_data WHERE id IN (SELECT value FROM json_each(?)) AND account = ?""",
-            (wanted, account),
-        ).fetchall()
-    }
+    found: dict[MessageId, AccountMessage] = {}
+    shared = connection.execute(
+        """SELECT id, thread, created_modseq, sent_at, preview, prefix, envelope, bodystructure, parts, described_by
+            FROM message_data WHERE id IN (SELECT value FROM json_each(?)) AND account = ?""",
+        (wanted, account),
+    )
+    for number, thread, created_modseq, *facts in shared.fetchall():
+        found[MessageId(number)] = AccountMessage(MessageId(number), MessageId(thread), 0, 0, BodyId(0), ModSeq(created_modseq), *facts)
     names: dict[int, tuple[str, ...]] = {}
     rows = connection.execute(
         """SELECT message_data, mailbox, uid, modseq, flags, internal_at, octets, body FROM message

@@ -321,9 +321,9 @@ class Mailbox:
 
         def work(transaction: Transaction) -> Copied:
             row = mailboxes.row_named(transaction, account, target)
-            if row is None or not row[4]:
+            if row is None or not row.selectable:
                 raise StoreError(Trouble.NO_MAILBOX)
-            return copy_move.copy(transaction, number, uids, MailboxId(row[0]), effects, move=move, complete=complete)
+            return copy_move.copy(transaction, number, uids, row.id, effects, move=move, complete=complete)
 
         return await self._store.database.write(work)
 

@@ -10,7 +10,7 @@ cannot be selected.
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
@@ -32,50 +32,66 @@ DELETED_MAILBOXES = 1000
 USED_UID_VALIDITIES = 1000
 """Names of an account that were deleted or renamed of which the UIDVALIDITY is kept, the newest."""
 
-COLUMNS = "id, account, name, special_use, selectable, uid_validity, uid_next, modseq, messages, unseen, deleted, octets, recent_from"
-Found = tuple[Any, ...]
-"""One mailbox row with COLUMNS."""
+
+class MailboxRow(NamedTuple):
+    """One row of `mailbox`."""
+
+    id: MailboxId
+    account: AccountId
+    name: str
+    special_use: str
+    selectable: int
+    uid_validity: UidValidity
+    uid_next: Uid
+    modseq: ModSeq
+    messages: int
+    unseen: int
+    deleted: int
+    octets: int
+    recent_from: int
+
+
+COLUMNS = ", ".join(MailboxRow._fields)
 
 
 # --- reading -------------------------------------------------------------------------------------------
 
 
-def row_named(source: sqlite3.Connection | Transaction, account: AccountId, name: str) -> Found | None:
-    row: Found | None = source.execute(
-        f"SELECT {COLUMNS} FROM mailbox WHERE account = ? AND name = ?", (account, known_as(name))
-    ).fetchone()
-    return row
+def row_named(source: sqlite3.Connection | Transaction, account: AccountId, name: str) -> MailboxRow | None:
+    row = source.execute(f"SELECT {COLUMNS} FROM mailbox WHERE account = ? AND name = ?", (account, known_as(name))).fetchone()
+    return MailboxRow._make(row) if row is not None else None
 
 
-def info_of(connection: sqlite3.Connection, row: Found, recent_from: Mapping[MailboxId, int]) -> MailboxInfo:
+def info_of(connection: sqlite3.Connection, row: MailboxRow, recent_from: Mapping[MailboxId, int]) -> MailboxInfo:
     """The row and what other tables add; `recent_from` is what is newer in memory than on storage."""
-    account, name = row[1], row[2]
+    account, name = row.account, row.name
     subscribed = _is_subscribed(connection, account, name)
     return info_from(row, subscribed, _has_children(connection, account, name), _recent(connection, row, recent_from))
 
 
-def info_from(row: Found, subscribed: bool, children: bool, recent: int) -> MailboxInfo:
+def info_from(row: MailboxRow, subscribed: bool, children: bool, recent: int) -> MailboxInfo:
     return MailboxInfo(
-        MailboxId(row[0]), AccountId(row[1]), row[2], row[3], bool(row[4]), subscribed, UidValidity(row[5]), Uid(row[6]), ModSeq(row[7]),
-        row[8], row[9], row[10], row[11], recent, children,
+        row.id, row.account, row.name, row.special_use, bool(row.selectable), subscribed, row.uid_validity, row.uid_next, row.modseq,
+        row.messages, row.unseen, row.deleted, row.octets, recent, children,
     )  # fmt: skip
 
 
-def _recent(connection: sqlite3.Connection, row: Found, recent_from: Mapping[MailboxId, int]) -> int:
+def _recent(connection: sqlite3.Connection, row: MailboxRow, recent_from: Mapping[MailboxId, int]) -> int:
     """Counted only where something is new, over the new alone."""
-    since = max(row[12], recent_from.get(row[0], 0))
-    if since >= row[6] or not row[8]:
+    since = max(row.recent_from, recent_from.get(row.id, 0))
+    if since >= row.uid_next or not row.messages:
         return 0
-    count: int = connection.execute("SELECT count(*) FROM message WHERE mailbox = ? AND uid >= ?", (row[0], since)).fetchone()[0]
+    count: int = connection.execute("SELECT count(*) FROM message WHERE mailbox = ? AND uid >= ?", (row.id, since)).fetchone()[0]
     return count
 
 
 def listed(connection: sqlite3.Connection, account: AccountId, recent_from: Mapping[MailboxId, int]) -> list[MailboxInfo]:
     """All mailboxes by name, INBOX first."""
     subscribed = {name for (name,) in connection.execute("SELECT name FROM subscription WHERE account = ?", (account,))}
-    rows = connection.execute(f"SELECT {COLUMNS} FROM mailbox WHERE account = ? ORDER BY name", (account,)).fetchall()
-    parents = {parent for row in rows for parent in superiors(row[2])}
-    infos = [info_from(row, row[2] in subscribed, row[2] in parents, _recent(connection, row, recent_from)) for row in rows]
+    found = connection.execute(f"SELECT {COLUMNS} FROM mailbox WHERE account = ? ORDER BY name", (account,)).fetchall()
+    rows = list(map(MailboxRow._make, found))
+    parents = {parent for row in rows for parent in superiors(row.name)}
+    infos = [info_from(row, row.name in subscribed, row.name in parents, _recent(connection, row, recent_from)) for row in rows]
     infos.sort(key=lambda info: info.name != INBOX)
     return infos
 
@@ -132,12 +148,12 @@ def create(transaction: Transaction, account: AccountId, name: str, special_use:
     """Makes missing superiors as well (RFC 9051 §6.3.4). Raises EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (that special use)."""
     name = proper(name)
     there = row_named(transaction, account, name)
-    if there is not None and there[4]:
+    if there is not None and there.selectable:
         raise StoreError(Trouble.EXISTS)
     if special_use:
         _check_special_use(transaction, account, special_use)
     if there is not None:
-        replace(transaction, account, there[0])
+        replace(transaction, account, there.id)
     _make_superiors(transaction, account, name)
     return make_row(transaction, account, name, special_use)
 
@@ -162,22 +178,22 @@ def _make_superiors(transaction: Transaction, account: AccountId, name: str) -> 
 # --- delete ---------------------------------------------------------------------------------------
 
 
-def deletable(transaction: Transaction, account: AccountId, name: str) -> Found:
+def deletable(transaction: Transaction, account: AccountId, name: str) -> MailboxRow:
     """The row of a mailbox that may be deleted. Raises NO_MAILBOX, NOT_ALLOWED, HAS_CHILDREN."""
     row = row_named(transaction, account, name)
     if row is None:
         raise StoreError(Trouble.NO_MAILBOX)
-    if row[2] == INBOX:
+    if row.name == INBOX:
         raise StoreError(Trouble.NOT_ALLOWED, "INBOX cannot be deleted")
-    if not row[4] and _has_children(transaction, account, row[2]):
+    if not row.selectable and _has_children(transaction, account, row.name):
         raise StoreError(Trouble.HAS_CHILDREN)
     return row
 
 
-def forget(transaction: Transaction, row: Found) -> None:
+def forget(transaction: Transaction, row: MailboxRow) -> None:
     """Drop an emptied mailbox's own rows; with children below, the name stays as one that cannot be selected (RFC 9051 §6.3.5)."""
-    number, account, name = row[0], row[1], row[2]
-    keep_uid_validity(transaction, account, name, row[5])
+    number, account, name = row.id, row.account, row.name
+    keep_uid_validity(transaction, account, name, row.uid_validity)
     drop_row(transaction, number)
     keep_deletion(transaction, account, number)
     if _has_children(transaction, account, name):
@@ -240,7 +256,7 @@ def forget_account(transaction: Transaction, account: AccountId) -> None:
 # --- rename ------------------------------------------------------------------------------------------
 
 
-def renamable(transaction: Transaction, account: AccountId, old: str, new: str) -> tuple[Found, str]:
+def renamable(transaction: Transaction, account: AccountId, old: str, new: str) -> tuple[MailboxRow, str]:
     """The row to rename and its new name, with superiors made. Raises NO_MAILBOX, EXISTS, BAD_NAME, NOT_ALLOWED, TOO_MANY."""
     row = row_named(transaction, account, old)
     if row is None:
@@ -248,14 +264,14 @@ def renamable(transaction: Transaction, account: AccountId, old: str, new: str) 
     new = proper(new)
     if row_named(transaction, account, new) is not None:
         raise StoreError(Trouble.EXISTS)
-    if row[2] != INBOX and new.startswith(row[2] + SEPARATOR):
+    if row.name != INBOX and new.startswith(row.name + SEPARATOR):
         raise StoreError(Trouble.NOT_ALLOWED, "a mailbox cannot move below itself")
     return row, new
 
 
-def rename(transaction: Transaction, row: Found, new: str) -> None:
+def rename(transaction: Transaction, row: MailboxRow, new: str) -> None:
     """Give a mailbox and all below it their new names; ids, messages and MODSEQs stay, subscriptions follow (RFC 9051 §6.3.6)."""
-    account, old = row[1], row[2]
+    account, old = row.account, row.name
     _make_superiors(transaction, account, new)
     modseq = next_modseq(transaction, account)
     family = transaction.execute(

@@ -70,15 +70,15 @@ class Outboxes:
             if transaction.execute("SELECT 1 FROM mailbox WHERE account = ?", (account,)).fetchone() is None:
                 return None
             there = mailboxes.row_named(transaction, account, NAME)
-            if there is not None and there[4]:
+            if there is not None and there.selectable:
                 transaction.execute(
                     "UPDATE mailbox SET special_use = ?, changed_modseq = ? WHERE id = ?",
-                    (OUTBOX, next_modseq(transaction, account), there[0]),
+                    (OUTBOX, next_modseq(transaction, account), there.id),
                 )
                 found = there
             else:
                 if there is not None:
-                    mailboxes.replace(transaction, account, there[0])
+                    mailboxes.replace(transaction, account, there.id)
                 found = (mailboxes.make_row(transaction, account, NAME, OUTBOX),)
                 mailboxes.subscribe(transaction, account, NAME, True)
             self.effects.mailbox_changed(transaction, account)

@@ -61,13 +61,14 @@ class Salvage:
         """
         found, number = [], 0
         while (row := await self._next(_mailbox_at, number)) is not None:
-            if row[1] == account and row[3]:
-                found.append(SalvagedFolder(MailboxId(row[0]), row[2], row[4]))
-            number = row[0] + 1
+            mailbox, owner, name, selectable, messages = row
+            if owner == account and selectable:
+                found.append(SalvagedFolder(MailboxId(mailbox), name, messages))
+            number = mailbox + 1
         if self.damaged:
             known = {folder.id for folder in found}
             rows = await self._tried(partial(_named, account=account))
-            found += [SalvagedFolder(MailboxId(row[0]), row[1], 0) for row in rows or () if row[0] not in known]
+            found += [SalvagedFolder(MailboxId(mailbox), name, 0) for mailbox, name in rows or () if mailbox not in known]
             self.damaged = rows is None
         return sorted(found, key=lambda folder: (folder.name != INBOX, folder.name))
 

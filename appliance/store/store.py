@@ -38,8 +38,8 @@ MessageChanges = list[MessageChange]
 NO_OBSERVERS = Observers()
 
 
-def _expect_movable(row: mailboxes.Found) -> None:
-    if row[3] == OUTBOX:
+def _expect_movable(row: mailboxes.MailboxRow) -> None:
+    if row.special_use == OUTBOX:
         raise StoreError(Trouble.NOT_ALLOWED, "the Outbox stays where it is")
 
 
@@ -218,7 +218,7 @@ class Store(StoreBase):
         def work(transaction: Transaction) -> None:
             row = mailboxes.deletable(transaction, account, name)
             _expect_movable(row)
-            expunge.expunge(transaction, MailboxId(row[0]), None, self.effects, marked=False)
+            expunge.expunge(transaction, row.id, None, self.effects, marked=False)
             mailboxes.forget(transaction, row)
             self.effects.mailbox_changed(transaction, account)
 
@@ -234,10 +234,10 @@ class Store(StoreBase):
         def work(transaction: Transaction) -> None:
             row, name = mailboxes.renamable(transaction, account, old, new)
             _expect_movable(row)
-            if row[2] == INBOX:
+            if row.name == INBOX:
                 target = mailboxes.create(transaction, account, name)
                 mailboxes.subscribe_alike(transaction, account, INBOX, name)
-                copy_move.copy(transaction, MailboxId(row[0]), None, target, self.effects, move=True)
+                copy_move.copy(transaction, row.id, None, target, self.effects, move=True)
             else:
                 mailboxes.rename(transaction, row, name)
             self.effects.mailbox_changed(transaction, account)
@@ -282,11 +282,11 @@ class Store(StoreBase):
 
     def _opened(self, connection: Any, account: AccountId, name: str) -> tuple[MailboxInfo, UidSnapshot, int]:
         row = mailboxes.row_named(connection, account, name)
-        if row is None or not row[4]:
+        if row is None or not row.selectable:
             raise StoreError(Trouble.NO_MAILBOX)
-        number = MailboxId(row[0])
+        number = row.id
         as_of = snapshot(connection, number, self.mailbox_cache.peek(number))
-        return mailboxes.info_of(connection, row, {number: row[6]}), as_of, row[12]
+        return mailboxes.info_of(connection, row, {number: row.uid_next}), as_of, row.recent_from
 
     # --- accounts ------------------------------------------------------------------------------------------
 
@@ -332,4 +332,4 @@ def _metadata_place(source: Any, account: AccountId, name: str) -> MailboxId:
     row = mailboxes.row_named(source, account, name)
     if row is None:
         raise StoreError(Trouble.NO_MAILBOX)
-    return MailboxId(row[0])
+    return row.id
