@@ -98,13 +98,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def build(options: Options, work: Path) -> None:
-    """All steps; `work` is /work for the programs of the tools root."""
+    """All steps; `work` is /build for the programs of the tools root."""
     progress = host.Progress()
     options.cache.mkdir(parents=True, exist_ok=True)
     options.output.mkdir(parents=True, exist_ok=True)
     progress("tools: a Debian root with the programs of the build")
     tools_root = make_tools(options.cache, options.mirror)
-    tools = open_tools(tools_root, (("work", work), ("cache", options.cache), ("source", SOURCE)), 0)
+    tools = open_tools(tools_root, (("build", work), ("cache", options.cache), ("source", SOURCE)), 0)
     chosen, epoch = fetch(tools, options, progress)
     tools = Tools(tools_root, epoch)
     for place in ("root", "initrd", "slot", "boot"):
@@ -147,7 +147,7 @@ def wanted() -> list[packages.Wanted]:
 
 
 def make_root(tools: Tools, work: Path, chosen: list[packages.Package], epoch: int, progress: host.Progress) -> None:
-    """/work/root with its bytecode, and the kernel's parts of root, initrd and slot."""
+    """/build/root with its bytecode, and the kernel's parts of root, initrd and slot."""
     place = work / "root"
     progress(f"root: unpacking {len(chosen)} packages")
     root.unpack(tools, chosen)
@@ -164,11 +164,11 @@ def make_root(tools: Tools, work: Path, chosen: list[packages.Package], epoch: i
     root.overlay_tree(SOURCE / "firmware-config/rootfs", place)
     root.finish(tools, place, epoch)
     progress("root: bytecode")
-    tools.run("python3.13", "/source/image/build/bytecode.py", "/work/root", "/" + wheels.LEAN)
+    tools.run("python3.13", "/source/image/build/bytecode.py", "/build/root", "/" + wheels.LEAN)
 
 
 def make_slot(tools: Tools, work: Path, epoch: int, progress: host.Progress) -> None:
-    """/work/slot and /work/boot, complete."""
+    """/build/slot and /build/boot, complete."""
     progress("initrd")
     (work / "initrd/etc").mkdir(parents=True, exist_ok=True)
     (work / "initrd/etc/layout").write_text(initrd_layout())

@@ -57,7 +57,7 @@ def read_fat(path: Path) -> Fat:
 
 
 def make_fat(tools: Tools, work: Path, name: str, part: layout.Partition, epoch: int) -> Path:
-    """A file system of the tree /work/NAME, as /work/NAME.fat. The same tree gives the same octets."""
+    """A file system of the tree /build/NAME, as /build/NAME.fat. The same tree gives the same octets."""
     image = work / f"{name}.fat"
     image.unlink(missing_ok=True)
     with image.open("wb") as file:
@@ -75,7 +75,7 @@ def make_fat(tools: Tools, work: Path, name: str, part: layout.Partition, epoch:
         part.label,
         "-h",
         str(part.start_octets // layout.SECTOR_OCTETS),
-        f"/work/{name}.fat",
+        f"/build/{name}.fat",
     )
     tree = work / name
     for path in (tree, *tree.rglob("*")):
@@ -87,8 +87,8 @@ def make_fat(tools: Tools, work: Path, name: str, part: layout.Partition, epoch:
         "-m",
         "-Q",
         "-i",
-        f"/work/{name}.fat",
-        *[f"/work/{name}/{entry}" for entry in entries],
+        f"/build/{name}.fat",
+        *[f"/build/{name}/{entry}" for entry in entries],
         "::/",
         env={"MTOOLS_SKIP_CHECK": "1"},
     )
@@ -96,12 +96,12 @@ def make_fat(tools: Tools, work: Path, name: str, part: layout.Partition, epoch:
 
 
 def assemble(tools: Tools, work: Path, boot: Path, slot: Path) -> tuple[Path, list[tuple[int, int]]]:
-    """/work/disk.img from its parts: its path, and the ranges of octets (start, end) that have to be written to a card."""
+    """/build/disk.img from its parts: its path, and the ranges of octets (start, end) that have to be written to a card."""
     disk = work / "disk.img"
     disk.unlink(missing_ok=True)
     with disk.open("wb") as file:
         file.truncate(layout.SLOT_B.start_octets + layout.SLOT_B.size_octets)
-    tools.run("sfdisk", "--quiet", "/work/disk.img", text=layout.partition_table())
+    tools.run("sfdisk", "--quiet", "/build/disk.img", text=layout.partition_table())
     written = [(0, TABLE_OCTETS)]
     for part, file_system in ((layout.BOOT, boot), (layout.SLOT_A, slot)):
         used = -(-read_fat(file_system).used_octets // BLOCK_OCTETS) * BLOCK_OCTETS
@@ -126,5 +126,5 @@ def _copy(source: BinaryIO, target: BinaryIO, octets: int) -> None:
 
 def compress(tools: Tools, work: Path, to: Path) -> None:
     """disk.img as .zst. The number of threads does not change the octets."""
-    tools.run("zstd", "-q", f"-{LEVEL}", "-T0", "--no-progress", "-f", "/work/disk.img", "-o", "/work/disk.img.zst")
+    tools.run("zstd", "-q", f"-{LEVEL}", "-T0", "--no-progress", "-f", "/build/disk.img", "-o", "/build/disk.img.zst")
     shutil.move(work / "disk.img.zst", to)

@@ -27,7 +27,7 @@ def libraries(tools: Tools, root: Path, programs: tuple[str, ...]) -> set[str]:
     found: set[str] = set()
     waiting = list(programs)
     while waiting:
-        printed = tools.run("aarch64-linux-gnu-readelf", "-d", *[f"/work/root/{path}" for path in waiting])
+        printed = tools.run("aarch64-linux-gnu-readelf", "-d", *[f"/build/root/{path}" for path in waiting])
         fresh = set(NEEDED.findall(printed)) - found
         for name in fresh:
             if not (root / LIBRARIES / name).exists():
@@ -38,7 +38,7 @@ def libraries(tools: Tools, root: Path, programs: tuple[str, ...]) -> set[str]:
 
 
 def make_initrd(tools: Tools, work: Path, source: Path, epoch: int) -> None:
-    """/work/slot/initrd.img from /work/root and the modules in /work/initrd. The same input gives the same octets."""
+    """/build/slot/initrd.img from /build/root and the modules in /build/initrd. The same input gives the same octets."""
     root, initrd = work / "root", work / "initrd"
     for name in ("dev", "proc", "sys", "run", "etc", "usr/bin", "usr/sbin", LIBRARIES):
         (initrd / name).mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def make_initrd(tools: Tools, work: Path, source: Path, epoch: int) -> None:
 
 
 PACK = """
-cd /work/initrd
+cd /build/initrd
 find . -exec touch -h -d "@$1" {} +
-find . -print0 | LC_ALL=C sort -z | cpio --quiet --null -o -H newc --reproducible --owner=0:0 | zstd -q -19 -T1 -f -o /work/slot/initrd.img
+find . -print0 | LC_ALL=C sort -z | cpio --quiet --null -o -H newc --reproducible --owner=0:0 | zstd -q -19 -T1 -f -o /build/slot/initrd.img
 """

@@ -66,7 +66,7 @@ def parse_depends(text: str) -> dict[str, list[str]]:
 
 
 def install_kernel(tools: Tools, work: Path, listed: ModuleList) -> str:
-    """From /work/kernel (the kernel's packages): chosen modules to /work/root and /work/initrd, image and trees to /work/slot.
+    """From /build/kernel (the kernel's packages): chosen modules to /build/root and /build/initrd, image and trees to /build/slot.
     Returns the release."""
     unpacked = work / "kernel/usr/lib/modules"
     releases = [path.name for path in unpacked.iterdir()]
@@ -74,17 +74,17 @@ def install_kernel(tools: Tools, work: Path, listed: ModuleList) -> str:
         raise BuildError(f"The packages have {len(releases)} kernels instead of one.")
     release, whole = releases[0], unpacked / releases[0]
     (work / "kernel/lib").symlink_to("usr/lib")
-    tools.run("depmod", "-b", "/work/kernel", release)
+    tools.run("depmod", "-b", "/build/kernel", release)
     depends = parse_depends((whole / "modules.dep").read_text())
     for place, patterns in (("root", listed.everywhere), ("initrd", listed.initrd)):
         chosen = with_needed({path for path in depends if matches(path.removeprefix("kernel/"), patterns)}, depends)
         _copy_modules(tools, whole, work / place / "usr/lib/modules" / release, chosen)
         if not (work / place / "lib").is_symlink():
             (work / place / "lib").symlink_to("usr/lib")
-        tools.run("depmod", "-b", f"/work/{place}", release)
+        tools.run("depmod", "-b", f"/build/{place}", release)
     slot = work / "slot"
     shutil.copyfile(whole / "vmlinuz", work / "Image")
-    tools.run("sh", "-ec", "gzip -9 -n -c /work/Image > /work/slot/vmlinuz.gz")
+    tools.run("sh", "-ec", "gzip -9 -n -c /build/Image > /build/slot/vmlinuz.gz")
     for pattern in TREES:
         for tree in sorted((whole / "dtb/broadcom").glob(pattern)):
             shutil.copyfile(tree, slot / tree.name)
@@ -106,5 +106,5 @@ def _copy_modules(tools: Tools, whole: Path, to: Path, chosen: set[str]) -> None
         "-ec",
         'find "$1" -name "*.ko.xz" -print0 | xargs -0 -r -n 40 -P 2 xz -d -q',
         "sh",
-        f"/work/{to.parents[3].name}/usr/lib/modules/{to.name}",
+        f"/build/{to.parents[3].name}/usr/lib/modules/{to.name}",
     )

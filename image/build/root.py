@@ -52,13 +52,13 @@ SPLIT_USR = ("bin", "sbin", "lib")
 
 
 def unpack(tools: Tools, packages: Iterable[Package]) -> None:
-    """Unpack the packages: the kernel's to /work/kernel, the others to /work/root, base-files (the merged /usr) first."""
+    """Unpack the packages: the kernel's to /build/kernel, the others to /build/root, base-files (the merged /usr) first."""
     ordered = sorted(packages, key=lambda one: (one.name != "base-files", one.name))
     kernel = [one.file for one in ordered if one.name.startswith("linux-")]
     root = [one.file for one in ordered if not one.name.startswith("linux-") and one.name not in BUILD_ONLY]
     script = 'to=$1; shift; mkdir -p "$to"; for file; do dpkg-deb -x "/cache/apt/archives/$file" "$to"; done'
-    tools.run("sh", "-ec", script, "sh", "/work/root", *root)
-    tools.run("sh", "-ec", script, "sh", "/work/kernel", *kernel)
+    tools.run("sh", "-ec", script, "sh", "/build/root", *root)
+    tools.run("sh", "-ec", script, "sh", "/build/kernel", *kernel)
 
 
 def keep_kernel_licences(work: Path) -> None:
@@ -119,8 +119,8 @@ def finish(tools: Tools, root: Path, epoch: int) -> None:
             (root / link).symlink_to(target)
     (root / "etc/machine-id").write_text("uninitialized\n")
     (root / "usr/lib/clock-epoch").touch()
-    tools.run("systemd-sysusers", "--root=/work/root")
-    tools.run("systemctl", "--root=/work/root", "preset-all")
+    tools.run("systemd-sysusers", "--root=/build/root")
+    tools.run("systemctl", "--root=/build/root", "preset-all")
     for unwritten in ("etc/.pwd.lock", "etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-"):
         (root / unwritten).unlink(missing_ok=True)
 
@@ -155,7 +155,7 @@ def _certificates(tools: Tools, root: Path) -> None:
         link = place / f"{path.stem}.pem"
         link.symlink_to("../../../" + str(path.relative_to(root)))
     (place / "ca-certificates.crt").write_text("".join(text if text.endswith("\n") else text + "\n" for text in bundle))
-    tools.run("openssl", "rehash", "/work/root/etc/ssl/certs")
+    tools.run("openssl", "rehash", "/build/root/etc/ssl/certs")
     prefix = root / "usr/lib/ssl"
     prefix.mkdir(parents=True, exist_ok=True)
     for name, target in (("certs", "/etc/ssl/certs"), ("cert.pem", "/etc/ssl/certs/ca-certificates.crt")):

@@ -35,12 +35,12 @@ def install_boot_files(tools: Tools, source: Path, work: Path) -> None:
         shutil.copytree(source / "firmware-config/boot" / tree, work / place, dirs_exist_ok=True, copy_function=shutil.copyfile)
     (work / "slot/overlays").mkdir(exist_ok=True)
     for overlay in sorted((source / "firmware-config/overlays").glob("*.dts")):
-        compiled = f"/work/slot/overlays/{overlay.stem}.dtbo"
+        compiled = f"/build/slot/overlays/{overlay.stem}.dtbo"
         tools.run("dtc", "-q", "-@", "-I", "dts", "-O", "dtb", "-o", compiled, f"/source/firmware-config/overlays/{overlay.name}")
 
 
 def make_root_image(tools: Tools, epoch: int) -> None:
-    """/work/slot/root.erofs from /work/root."""
+    """/build/slot/root.erofs from /build/root."""
     tools.run(
         "mkfs.erofs",
         "--quiet",
@@ -51,6 +51,6 @@ def make_root_image(tools: Tools, epoch: int) -> None:
         str(epoch),
         "-U",
         EROFS_UUID,
-        "/work/slot/root.erofs",
-        "/work/root",
+        "/build/slot/root.erofs",
+        "/build/root",
     )

@@ -35,10 +35,12 @@ PACKAGES = (
 )
 
 SUITE = "trixie"
+PLACES = ("build", "cache", "source")
+"""Folders that are mounted in the tools root."""
 
 
 class Tools:
-    """Runs programs in the tools root, where `work` is /work, `cache` is /cache and the checkout is /source."""
+    """Runs programs in the tools root, where `work` is /build, `cache` is /cache and the checkout is /source."""
 
     def __init__(self, root: Path, epoch: int) -> None:
         self._root = root
@@ -63,7 +65,7 @@ class Tools:
 
 def make_tools(cache: Path, mirror: str) -> Path:
     """The tools root in the cache, made where it is missing. An interrupted attempt is never taken for a whole one."""
-    name = hashlib.sha256("\n".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
+    name = hashlib.sha256("\n".join((SUITE, *PACKAGES, *PLACES)).encode()).hexdigest()[:12]
     root = cache / f"tools-{name}"
     if root.is_dir():
         return root
@@ -85,7 +87,7 @@ def make_tools(cache: Path, mirror: str) -> Path:
         ]
     )
     making.chmod(0o755)
-    for place in ("work", "cache", "source"):
+    for place in PLACES:
         (making / place).mkdir()
     making.rename(root)
     return root

@@ -73,7 +73,7 @@ def check_fetched(source: Path, cache: Path) -> None:
 
 
 def install_wheels(tools: Tools) -> None:
-    """Unpack the wheels and the checkout's own into /work/root, without bytecode."""
+    """Unpack the wheels and the checkout's own into /build/root, without bytecode."""
     platforms = [word for name in PLATFORMS for word in ("--platform", name)]
     tools.run(
         "python3.13",
@@ -96,14 +96,14 @@ def install_wheels(tools: Tools) -> None:
         "--implementation",
         "cp",
         "--target",
-        f"/work/root/{SITE}",
+        f"/build/root/{SITE}",
         "-r",
         "/cache/runtime.lock",
     )
 
 
 def install_server(source: Path, work: Path, epoch: int) -> None:
-    """The checkout's own wheel into /work/root, its command as /usr/bin/pillarbox, and its private prefix as a venv has it."""
+    """The checkout's own wheel into /build/root, its command as /usr/bin/pillarbox, and its private prefix as a venv has it."""
     place = work / "server"
     run(
         [
@@ -144,13 +144,13 @@ sys.exit(main())
 
 
 def compile_lgpio(tools: Tools, work: Path, headers: str) -> None:
-    """Build lgpio for the target from its source and the arm64 Python headers of the package file `headers`, into /work/root."""
-    tools.run("sh", "-ec", COMPILE_LGPIO, "sh", headers, f"/work/root/{SITE}")
+    """Build lgpio for the target from its source and the arm64 Python headers of the package file `headers`, into /build/root."""
+    tools.run("sh", "-ec", COMPILE_LGPIO, "sh", headers, f"/build/root/{SITE}")
     assert list((work / "root" / SITE).glob(f"_lgpio.{TARGET_TAG}.so"))  # noqa: S101 - the script ended well
 
 
 COMPILE_LGPIO = f"""
-rm -rf /work/lgpio; mkdir -p /work/lgpio; cd /work/lgpio
+rm -rf /build/lgpio; mkdir -p /build/lgpio; cd /build/lgpio
 tar --strip-components=1 -xzf /cache/wheels/lgpio-*.tar.gz
 dpkg-deb -x "/cache/apt/archives/$1" headers
 swig -python lgpio.i
