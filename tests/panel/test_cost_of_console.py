@@ -24,7 +24,7 @@ async def main():
     tty.setraw(main)
     before = pss_kb()
     from appliance.panel.console import run
-    from appliance.panel.ports import Options
+    from appliance.panel.ports import ConsoleOptions
     from appliance.panel.serial_port import open_serial
 
     async def read():
@@ -33,7 +33,7 @@ async def main():
             os.read(main, 65536)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run, lambda: open_serial(os.ttyname(side)), board, answers, Options(), locked())
+        nursery.start_soon(run, lambda: open_serial(os.ttyname(side)), board, answers, ConsoleOptions(), locked())
         await trio.lowlevel.wait_readable(main)
         nursery.start_soon(read)
         for key in b"123456789?1":
