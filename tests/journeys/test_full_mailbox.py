@@ -39,9 +39,7 @@ def until_tagged(imap: Imap, tag: bytes) -> bytes:
 
 def subjects(world: Neighbours, who: str) -> list[bytes]:
     with Imap(world.server.ports["imap"], f"{who}@home.example", select="INBOX") as imap:
-        if any(b"MESSAGES 0" in row for row in imap.ok(b"STATUS INBOX (MESSAGES)")):
-            return []
-        rows = imap.ok(b"FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT DELIVERED-TO)]")
+        rows = imap.ok(b"UID FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT DELIVERED-TO)]")
         return [line for row in rows for line in row.split(b"\r\n") if line.lower().startswith((b"subject", b"delivered-to"))]
 
 

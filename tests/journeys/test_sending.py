@@ -21,12 +21,7 @@ def world(tmp_path: Path) -> Iterator[Neighbours]:
 def inbox(world: Neighbours, who: str = "ada@home.example") -> list[bytes]:
     """The messages in INBOX."""
     with Imap(world.server.ports["imap"], who, select="INBOX") as imap:
-        return imap.ok(b"FETCH 1:* BODY.PEEK[]") if exists(imap) else []
-
-
-def exists(imap: Imap) -> int:
-    (line,) = [row for row in imap.ok(b"STATUS INBOX (MESSAGES)") if b"MESSAGES" in row]
-    return int(line.split(b"MESSAGES ")[1].split(b")")[0])
+        return imap.ok(b"UID FETCH 1:* BODY.PEEK[]")
 
 
 def test_direct_delivery_and_its_history(world: Neighbours) -> None:
