@@ -29,7 +29,7 @@ from appliance.store.store import Store
 
 from . import body_parts
 from .body_parts import PartFacts, part_id
-from .email_content import VALUE_OCTETS, body_value, decoded_size, extent_of, header_block
+from .email_content import VALUE_OCTETS, body_value, decoded_size, extent_of, header_block, open_message
 from .header_forms import CONVENIENT, encode_date, encode_headers, from_envelope, header_list, header_value, parse_header_property
 from .ids import encode_id, encode_state, parse_id, parse_state
 from .mailbox import MAIL
@@ -106,9 +106,7 @@ class EmailMethods:
     async def _email(self, message: AccountMessage, reading: EmailReading) -> dict[str, Any]:
         if not reading.opens_messages:
             return row_properties(message, reading.properties)
-        body = await self._store.bodies.open_body(message.body)
-        opened = StoredMessage(message.prefix, message.parts, body)
-        await opened.open()
+        opened = await open_message(self._store, message)
         found = row_properties(message, [name for name in reading.properties if name in IN_ROWS])
         return found | await opened_properties(message, opened, reading)
 

@@ -10,13 +10,22 @@ from appliance.mail.encoding import DamagedOctets, TransferDecoder, transfer_dec
 from appliance.mail.partmap import UNKNOWN, Part, find
 from appliance.mail.text import PartText
 from appliance.protocol.imap.bodystructure_fields import BodyPart
+from appliance.store.account_messages import AccountMessage
 from appliance.store.body_readers import StoredMessage
+from appliance.store.store import Store
 
 from .body_parts import charset_of
 
 CHUNK_OCTETS = 64 * 2**10
 VALUE_OCTETS = 1_000_000
 """Of all body values of one response; a larger text is cut, and says so."""
+
+
+async def open_message(store: Store, message: AccountMessage) -> StoredMessage:
+    """The message with its octets at hand. Raises StoreError."""
+    opened = StoredMessage(message.prefix, message.parts, await store.bodies.open_body(message.body))
+    await opened.open()
+    return opened
 
 
 async def octets_of(message: StoredMessage, start: int, end: int) -> AsyncIterator[bytes]:

@@ -12,10 +12,9 @@ from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
 from appliance.protocol.imap.envelope_fields import parse_envelope
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.account_messages import AccountMessage, account_messages
-from appliance.store.body_readers import StoredMessage
 from appliance.store.store import Store
 
-from .email_content import body_value
+from .email_content import body_value, open_message
 from .email_filter import compile_filter
 from .ids import parse_id
 from .mailbox import MAIL
@@ -59,9 +58,7 @@ class SnippetMethods:
     async def _preview(self, message: AccountMessage, needles: Sequence[str]) -> str | None:
         if not needles:
             return None
-        body = await self._store.bodies.open_body(message.body)
-        opened = StoredMessage(message.prefix, message.parts, body)
-        await opened.open()
+        opened = await open_message(self._store, message)
         for part in parse_bodystructure(message.bodystructure).walk():
             if part.type == "text":
                 text = (await body_value(opened, part, READ_OCTETS)).value

@@ -14,12 +14,11 @@ from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
 from appliance.protocol.imap.shown_parts import media_type
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.account_messages import AccountMessage, account_messages
-from appliance.store.body_readers import StoredMessage
 from appliance.store.store import Store
 
 from .api import JmapApi
 from .email import EmailMethods
-from .email_content import decoded, extent_of, octets_of
+from .email_content import decoded, extent_of, octets_of, open_message
 from .email_order import SORTS
 from .email_query import EmailQueryMethods
 from .email_set import EmailSetMethods
@@ -88,9 +87,7 @@ class JmapService:
         return None
 
     async def _opened(self, message: AccountMessage, section: str) -> Blob | None:
-        body = await self._store.bodies.open_body(message.body)
-        opened = StoredMessage(message.prefix, message.parts, body)
-        await opened.open()
+        opened = await open_message(self._store, message)
         if not section:
             return Blob(octets_of(opened, 0, opened.octets), opened.octets, "message/rfc822")
         for structure in parse_bodystructure(message.bodystructure).walk():

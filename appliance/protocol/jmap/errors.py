@@ -25,8 +25,8 @@ class RequestError(PillarboxError):
             self.document["limit"] = limit
 
 
-class MethodError(PillarboxError):
-    """One method call is refused; `facts` are further members of the error."""
+class _TypedError(PillarboxError):
+    """`kind` is the error's type for the client, `facts` are further members of it."""
 
     def __init__(self, kind: str, description: str = "", **facts: Any) -> None:
         super().__init__(description or kind)
@@ -34,13 +34,12 @@ class MethodError(PillarboxError):
         self.response: dict[str, Any] = {"type": kind, **({"description": description} if description else {}), **facts}
 
 
-class SetError(PillarboxError):
+class MethodError(_TypedError):
+    """One method call is refused."""
+
+
+class SetError(_TypedError):
     """One object of a /set, /copy or /import is refused."""
-
-    def __init__(self, kind: str, description: str = "", **facts: Any) -> None:
-        super().__init__(description or kind)
-        self.kind = kind
-        self.response: dict[str, Any] = {"type": kind, **({"description": description} if description else {}), **facts}
 
 
 def invalid(description: str) -> MethodError:
