@@ -268,10 +268,18 @@ class Model:
             return
         expect(may_expunge, "VANISHED where numbers must stay (RFC 7162 §3.2.10.2)")
         for uid in gone:
-            expect(uid in self.uids or 0 in self.uids, "VANISHED of an unknown message:", uid)
-            self.uids.remove(uid if uid in self.uids else 0)  # unknown ones are the newest: each 0 is one of them
+            self.uids.pop(self._place(uid))
             heard.expunged.add(uid)
             self.flags.pop(uid, None)
+
+    def _place(self, uid: int) -> int:
+        """Where a message stands that has vanished: at its UID, or at an unknown one among those its UID lies between."""
+        if uid in self.uids:
+            return self.uids.index(uid)
+        first = max((place + 1 for place, known in enumerate(self.uids) if 0 < known < uid), default=0)
+        after = min((place for place, known in enumerate(self.uids) if known > uid), default=len(self.uids))
+        expect(0 in self.uids[first:after], "VANISHED of an unknown message:", uid, self.uids)
+        return self.uids.index(0, first, after)
 
     def at_modseq(self, modseq: int) -> None:
         expect(modseq >= self.highest, "HIGHESTMODSEQ goes back:", self.highest, modseq)
