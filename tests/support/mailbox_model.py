@@ -276,6 +276,9 @@ class Model:
         """Where a message stands that has vanished: at its UID, or at an unknown one among those its UID lies between."""
         if uid in self.uids:
             return self.uids.index(uid)
+        if self.uid_only:  # nothing has a number: UIDFETCH keeps the unknown ones at the end
+            expect(0 in self.uids, "VANISHED of an unknown message:", uid, self.uids)
+            return self.uids.index(0)
         first = max((place + 1 for place, known in enumerate(self.uids) if 0 < known < uid), default=0)
         after = min((place for place, known in enumerate(self.uids) if known > uid), default=len(self.uids))
         expect(0 in self.uids[first:after], "VANISHED of an unknown message:", uid, self.uids)
