@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from appliance.mail.address import Address, ascii_domain
+from appliance.mail.description import DescriptionOf
 from appliance.mail.envelope import Recipient
 from appliance.mail.ids import BodyId
 from appliance.queue.entry import NewEntry, QueueEntry
@@ -26,7 +27,7 @@ class Enqueuer:
         self._routes = routes
         self._is_local = is_local
 
-    def add(self, transaction: Any, body: BodyId, facts: MessageFacts, group: OutboundGroup) -> None:
+    def add(self, transaction: Any, body: BodyId, facts: MessageFacts, group: OutboundGroup, describe: DescriptionOf) -> None:
         """See `PlanQueue`."""
         new_entry = NewEntry(
             message=facts.message,
@@ -40,7 +41,7 @@ class Enqueuer:
             options=facts.options,
             author=group.author,
         )
-        self._queue.add(transaction, body, new_entry, lambda recipient: self.destination(group.sender, recipient))
+        self._queue.add(transaction, body, new_entry, lambda recipient: self.destination(group.sender, recipient), describe)
 
     def destination(self, sender: Address | None, recipient: Recipient) -> str:
         """Where a recipient queues. One without a route queues for its own domain, where the attempt reports it."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from appliance.mail.address import Address
 from appliance.mail.clock import Clock
+from appliance.mail.description import Description, DescriptionOf
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import HAS_ATTACHMENT, HAS_NO_ATTACHMENT
 from appliance.mail.ids import AccountId, BodyId
@@ -39,8 +40,8 @@ class MessageFacts:
 class PlanQueue(Protocol):
     """The queue: `enqueuer.Enqueuer`."""
 
-    def add(self, transaction: Any, body: BodyId, facts: MessageFacts, group: OutboundGroup) -> object:
-        """Queue the group's recipients, inside the transaction that stores `body`."""
+    def add(self, transaction: Any, body: BodyId, facts: MessageFacts, group: OutboundGroup, describe: DescriptionOf) -> object:
+        """Queue the group's recipients, inside the transaction that stores `body`, which `describe` describes."""
         ...
 
 
@@ -66,14 +67,13 @@ class PlanExecutor:
         every mailbox is full and nothing is relayed, or without a queue where one is full."""
         if plan.groups and self._queue is None:
             raise StoreError(Trouble.NOT_ALLOWED, "no queue to relay this message")  # never dropped silently
-        sign = HAS_ATTACHMENT if has_attachment(parse_bodystructure(body.description.bodystructure)) else HAS_NO_ATTACHMENT
-        placements = await self._placements(plan, (sign,))
+        placements = await self._placements(plan, body.description)
         stored: list[BodyId] = []
         full: tuple[PlannedCopy, ...] = ()
 
         def also(transaction: Any, number: BodyId) -> None:
             stored.append(number)
-            self._enqueue(transaction, number, facts, plan.groups)
+            self._enqueue(transaction, number, facts, plan.groups, body.describe)
 
         try:
             placed = await self._store.file(body, placements, also)  # the usual commit: every mailbox has room
@@ -88,33 +88,37 @@ class PlanExecutor:
                     raise StoreError(Trouble.OVER_QUOTA)
                 full = tuple(plan.copies[which] for which in passed)
                 also(transaction, number)
-                self._enqueue(transaction, number, facts, waiting_group(plan, full))
+                self._enqueue(transaction, number, facts, waiting_group(plan, full), body.describe)
 
             placed = await self._store.file(body, placements, also_full, passed=passed)
         return Executed(stored[-1], placed, full)
 
     async def deliver_stored(self, plan: DeliveryPlan, facts: MessageFacts, body: BodyId) -> Callable[[Any], object]:
         """What carries the plan out inside the caller's commit; the stored body is used, no octet is written twice. Raises StoreError."""
-        placements = await self._placements(plan)
+        describe = await self._store.scan(body)
+        placements = await self._placements(plan, describe(b""))
 
         def execute(transaction: Any) -> None:
-            passed = self._store.file_kept(transaction, body, facts.octets, placements)
+            passed = self._store.file_stored(transaction, body, placements, describe)
             full = [plan.copies[which] for which in passed]
-            self._enqueue(transaction, body, facts, (*plan.groups, *waiting_group(plan, full)))
+            self._enqueue(transaction, body, facts, (*plan.groups, *waiting_group(plan, full)), describe)
 
         return execute
 
-    async def _placements(self, plan: DeliveryPlan, keywords: tuple[str, ...] = ()) -> list[Placement]:
-        """`keywords` are set beside the flags of the plan."""
+    async def _placements(self, plan: DeliveryPlan, description: Description) -> list[Placement]:
+        """Beside the flags of the plan, delivery says whether there is an attachment (RFC 9979)."""
+        sign = HAS_ATTACHMENT if has_attachment(parse_bodystructure(description.bodystructure)) else HAS_NO_ATTACHMENT
         at = int(self._clock.wall_s())
-        return [Placement(await self._mailbox(one), one.prefix, (*one.flags, *keywords), at) for one in plan.copies]
+        return [Placement(await self._mailbox(one), one.prefix, (*one.flags, sign), at) for one in plan.copies]
 
     async def _mailbox(self, copy: PlannedCopy) -> Any:
         if copy.mailbox == "INBOX":
             return await self._store.inbox_of(copy.account)
         return (await self._store.find(copy.account, copy.mailbox)).id
 
-    def _enqueue(self, transaction: Any, body: BodyId, facts: MessageFacts, groups: Sequence[OutboundGroup]) -> None:
+    def _enqueue(
+        self, transaction: Any, body: BodyId, facts: MessageFacts, groups: Sequence[OutboundGroup], describe: DescriptionOf
+    ) -> None:
         for group in groups:
             assert self._queue is not None  # noqa: S101 - checked before
-            self._queue.add(transaction, body, facts, group)
+            self._queue.add(transaction, body, facts, group, describe)

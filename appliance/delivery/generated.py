@@ -138,7 +138,8 @@ class DsnGenerator:
                 to = [*outside, *(address for address in full if address is not None)]
                 recipients = tuple(Recipient(address, outside=(address,), options=RecipientOptions(notify=NEVER)) for address in to)
                 if recipients and self._queue is not None:
-                    self._queue.add(transaction, body, facts, OutboundGroup(None, recipients, b"", self._domain(sender)))
+                    group = OutboundGroup(None, recipients, b"", self._domain(sender))
+                    self._queue.add(transaction, body, facts, group, staged.describe)
 
             await self._store.file(staged, placements, also=also, passed=passed)
 

@@ -68,3 +68,6 @@ class ChunkScanner(Protocol):
 
 Describe = Callable[[], Scanner]
 """Makes a scanner for one message."""
+
+DescriptionOf = Callable[[bytes], Description]
+"""The description of a prefix and one body, all of whose octets were scanned: `Scanner.finish`."""

@@ -18,6 +18,7 @@ from appliance.delivery.transport import DeliveryResult
 from appliance.dsn.policy import dsn_kind
 from appliance.dsn.report import DsnSender, RecipientReport, Subject
 from appliance.mail.clock import Clock
+from appliance.mail.description import DescriptionOf
 from appliance.mail.errors import StoreError
 from appliance.mail.outcome import DsnAction
 from appliance.queue.attempt_result import AttemptResult, OtherDestination
@@ -79,11 +80,12 @@ class OutcomeRecorder:
         gives_up_at = at + max(0, int(self._queue.intervals.give_up_s) - entry.waited_s - entry.interval_s)
         reports = [RecipientReport(one.recipient, outcome, at, dsn_relayed=delivery.dsn_relayed) for one, outcome in result.final]
         reports += [RecipientReport(one.recipient, outcome, at, gives_up_at) for one, outcome in result.delayed]
+        describe = await self._described(entry) if self._queue.will_show(result) else None
 
         def record(transaction: Any) -> None:
             if delivery.also is not None:
                 delivery.also(transaction)  # first: it takes over a body to which the row may hold the last reference
-            self._queue.record(transaction, result)
+            self._queue.record(transaction, result, describe)
 
         if not result.deferred and delivery.also is None and not any(dsn_kind(entry.origin, report) for report in reports):
             with trio.CancelScope(shield=True):  # what was sent is not sent again because the server stops
@@ -101,6 +103,14 @@ class OutcomeRecorder:
             options=entry.options,
         )
         await self._dsn.send(subject, reports, record)
+
+    async def _described(self, entry: QueueEntry) -> DescriptionOf | None:
+        """What the Outbox is told of the message; None when it was cancelled meanwhile, or cannot be read now."""
+        try:
+            describe: DescriptionOf = await self._store.scan(entry.body)
+        except StoreError:
+            return None
+        return describe
 
     def _publish(self, result: AttemptResult, took_s: float) -> None:
         entry = result.entry

@@ -15,6 +15,7 @@ import trio
 from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
 from appliance.mail.clock import Clock
+from appliance.mail.description import DescriptionOf
 from appliance.mail.envelope import Recipient
 from appliance.mail.ids import AccountId, BodyId, MailboxId, QueueId, Uid
 from appliance.mail.outcome import DsnAction, HostAttempt, Outcome, Reason
@@ -44,9 +45,9 @@ class OutboxView(Protocol):
     """The mailbox that shows an account its queued messages: `store.outboxes`."""
 
     def show(
-        self, transaction: Transaction, account: AccountId, body: BodyId, prefix: bytes, octets: int, at: int
+        self, transaction: Transaction, account: AccountId, body: BodyId, prefix: bytes, describe: DescriptionOf, at: int
     ) -> tuple[MailboxId, Uid] | None:
-        """Put prefix and body, `octets` in all, into the account's Outbox; None where it cannot be shown."""
+        """Put prefix and body into the account's Outbox; None where it cannot be shown."""
         ...
 
     def unshow(self, transaction: Transaction, mailbox: MailboxId, uid: Uid) -> None: ...
@@ -156,8 +157,9 @@ class Queue:
         body: BodyId,
         new_entry: NewEntry,
         destination_of: Callable[[Recipient], str],
+        describe: DescriptionOf,
     ) -> list[QueueId]:
-        """Inside the commit that accepts the message: one row for each destination of its recipients."""
+        """Inside the commit that accepts the message: one row for each destination of its recipients; `describe` is for the Outbox."""
         destinations: dict[str, list[QueuedRecipient]] = {}
         for recipient in new_entry.recipients:
             destinations.setdefault(destination_of(recipient), []).append(QueuedRecipient(recipient))
@@ -167,7 +169,7 @@ class Queue:
         options = encode_new_options(new_entry)
         outbox = None
         if due > now and new_entry.account is not None:
-            outbox = self._shown(transaction, new_entry.message, new_entry.account, body, new_entry.prefix, new_entry.octets, wall)
+            outbox = self._shown(transaction, new_entry.message, new_entry.account, body, new_entry.prefix, describe, wall)
         for number, (destination, waiting) in enumerate(destinations.items(), first):
             transaction.execute(
                 INSERT,
@@ -226,8 +228,16 @@ class Queue:
         """What the outcomes of an attempt (one for each recipient, in order) mean: see `attempt_result`."""
         return evaluate(entry, outcomes, host_attempts, other_destination, self.intervals, self._random)
 
-    def record(self, transaction: Transaction, result: AttemptResult) -> None:
-        """Inside a commit: write the result to the row, the history and the Outbox. A row cancelled meanwhile only gets its history."""
+    def will_show(self, result: AttemptResult) -> bool:
+        """Does `record` put the message into its author's Outbox? One that is sent at once never costs that write."""
+        entry = result.entry
+        return bool(result.deferred) and self._outbox is not None and entry.outbox is None and entry.account is not None
+
+    def record(self, transaction: Transaction, result: AttemptResult, describe: DescriptionOf | None = None) -> None:
+        """Inside a commit: write the result to the row, the history and the Outbox. A row cancelled meanwhile only gets its history.
+
+        `describe` describes the body, where `will_show`; without it the message is shown after a later attempt.
+        """
         entry, wall = result.entry, int(self.clock.wall_s())
         hosts = [
             [m.host, m.address, m.port, m.tls, m.cipher, m.verified, round(m.duration_s, 2)] for m in result.host_attempts[-NAMED_HOSTS:]
@@ -247,7 +257,7 @@ class Queue:
                 to=[str(one.recipient.address) for one in result.deferred[:NAMED_RECIPIENTS]], status=last.status, text=last.text,
                 host=last.host, reply=last.reply, met=hosts, again_s=int(result.wait_s), destination=result.destination,
             )  # fmt: skip
-            transaction.execute(
+            changed = transaction.execute(
                 """UPDATE queue SET destination = ?, due_at = ?, tries = tries + 1, waited_s = waited_s + interval_s, interval_s = ?,
                     refusals = ?, delay_sent = delay_sent | ?, recipients = ? WHERE id = ?""",
                 (
@@ -256,8 +266,8 @@ class Queue:
                 ),
             )  # fmt: skip
             self.wake_after_commit(transaction, ((result.destination, float(due)),))
-            if entry.outbox is None and entry.account is not None:
-                self._show(transaction, entry, entry.account)
+            if changed.rowcount and describe is not None and entry.account is not None and entry.outbox is None:
+                self._show(transaction, entry, entry.account, describe)
         self._recorded += 1
         if self._recorded % history.PRUNE_EVERY == 0:
             history.prune(transaction, wall, self._keep)
@@ -278,14 +288,14 @@ class Queue:
 
     # --- the Outbox ------------------------------------------------------------------------------
 
-    def _show(self, transaction: Transaction, entry: QueueEntry, account: AccountId) -> None:
-        """Show a deferred message in its author's Outbox; one that is sent at once never costs that write."""
-        outbox = self._shown(transaction, entry.message, account, entry.body, entry.prefix, entry.octets, entry.accepted_at)
+    def _show(self, transaction: Transaction, entry: QueueEntry, account: AccountId, describe: DescriptionOf) -> None:
+        """Show a deferred message in its author's Outbox."""
+        outbox = self._shown(transaction, entry.message, account, entry.body, entry.prefix, describe, entry.accepted_at)
         if outbox is not None:
             transaction.execute("UPDATE queue SET outbox_mailbox = ?, outbox_uid = ? WHERE id = ?", (*outbox, entry.id))
 
     def _shown(
-        self, transaction: Transaction, message: str, account: AccountId, body: BodyId, prefix: bytes, octets: int, at: int
+        self, transaction: Transaction, message: str, account: AccountId, body: BodyId, prefix: bytes, describe: DescriptionOf, at: int
     ) -> tuple[MailboxId, Uid] | None:
         """The message's place in the Outbox, one for all its rows."""
         if self._outbox is None:
@@ -295,7 +305,7 @@ class Queue:
         ).fetchone()
         if there is not None:
             return MailboxId(there[0]), Uid(there[1])
-        return self._outbox.show(transaction, account, body, prefix, octets, at)
+        return self._outbox.show(transaction, account, body, prefix, describe, at)
 
     def expunged(self, transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> None:
         """Messages were expunged from an Outbox: they are cancelled in the same commit, without a DSN."""

@@ -7,8 +7,12 @@ loop beyond one small block. After `open` an expunge takes nothing away any more
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+import trio
+
+from appliance.mail.description import Scanner
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import BodyId
+from appliance.mail.limits import READ_OCTETS
 from appliance.mail.partmap import find
 
 from .blocks import BLOCK_OCTETS, split_many, unpack
@@ -214,6 +218,16 @@ def header_octets(parts: bytes) -> int:
     """Octets of the body's own header by its packed part map; the message's prefix stands before it."""
     part = find(parts, ())
     return part.body_start if part is not None else 0
+
+
+async def scan(scanner: Scanner, opened: "Body | StoredMessage", at: int = 0) -> Scanner:
+    """Feed the scanner all octets from `at` on, in chunks; the loop is given back between them. Raises GONE, BROKEN."""
+    await opened.open()
+    while chunk := await opened.read(at, READ_OCTETS):
+        scanner.feed(chunk)
+        at += len(chunk)
+        await trio.lowlevel.checkpoint()  # a small body is read without waiting
+    return scanner
 
 
 class StoredMessage:

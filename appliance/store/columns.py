@@ -2,7 +2,7 @@
 
 A column is read with few statements, each of which returns one row: stepping row by row would pass the interpreter lock back and forth.
 What a column holds never changes for a UID unless the message is described anew, so columns are cached (`column_cache`): new messages
-are read and added, expunged ones left out. Messages without a description (see `outbox`) are described before they are read.
+are read and added, expunged ones left out.
 Fails with the database's StoreError.
 """
 
@@ -17,8 +17,6 @@ from appliance.mail.threads import REFERENCES
 
 from .base import StoreBase
 from .messages import listed, numbers
-from .outbox import UNSEEN_YET
-from .redescription import describe_now
 from .threads import hash_of
 from .values import MISSING, Column, ThreadRows
 
@@ -27,8 +25,6 @@ ROWS = 4000
 THREAD_ROWS = 1000
 """The same for threads: references are up to 8 kB of a message."""
 JOIN = "message JOIN message_data ON message_data.id = message_data"
-UNDESCRIBED = f"sum(described_by = {UNSEEN_YET.described_by:d})"
-"""How many of the messages nobody has read yet."""
 
 
 async def read_column(store: StoreBase, mailbox: MailboxId, column: Column, uids: "array[int]") -> "array[int]":
@@ -50,19 +46,11 @@ async def read_column(store: StoreBase, mailbox: MailboxId, column: Column, uids
 
 
 async def _read(store: StoreBase, mailbox: MailboxId, column: Column, uids: Sequence[int]) -> "zip[tuple[int, int]]":
-    tables, undescribed = (JOIN, UNDESCRIBED) if column is Column.SENT else ("message", "0")
+    tables = JOIN if column is Column.SENT else "message"
     condition, parameters = _among(mailbox, uids)
-    statement = f"SELECT group_concat(uid), group_concat({column.value}), {undescribed} FROM {tables} WHERE {condition}"
-
-    def work(connection: Any) -> tuple[list[int], list[int], int]:
-        found = connection.execute(statement, parameters).fetchone()
-        return numbers(found[0]), numbers(found[1]), found[2]
-
-    found, values, missing = await store.database.read(work)
-    if missing:
-        await _describe(store, mailbox, uids)
-        found, values, _ = await store.database.read(work)
-    return zip(found, values, strict=True)
+    statement = f"SELECT group_concat(uid), group_concat({column.value}) FROM {tables} WHERE {condition}"
+    found, values = await store.database.read(lambda connection: connection.execute(statement, parameters).fetchone())
+    return zip(numbers(found), numbers(values), strict=True)
 
 
 def _among(mailbox: MailboxId, uids: Sequence[int]) -> tuple[str, tuple[int | str, ...]]:
@@ -70,14 +58,6 @@ def _among(mailbox: MailboxId, uids: Sequence[int]) -> tuple[str, tuple[int | st
     if uids[-1] - uids[0] < 2 * len(uids):
         return "mailbox = ? AND uid BETWEEN ? AND ?", (mailbox, uids[0], uids[-1])
     return "mailbox = ? AND uid IN (SELECT value FROM json_each(?))", (mailbox, listed(uids))
-
-
-async def _describe(store: StoreBase, mailbox: MailboxId, uids: Sequence[int]) -> None:
-    """Describe those of the messages that nobody has read yet."""
-    condition, parameters = _among(mailbox, uids)
-    statement = f"SELECT group_concat(uid) FROM {JOIN} WHERE {condition} AND described_by = {UNSEEN_YET.described_by:d}"
-    found = await store.database.read(lambda connection: connection.execute(statement, parameters).fetchone())
-    await describe_now(store, mailbox, numbers(found[0]))
 
 
 THREAD_COLUMNS = (
@@ -103,17 +83,14 @@ async def read_threads(store: StoreBase, mailbox: MailboxId, uids: "array[int]")
 async def _read_threads(store: StoreBase, mailbox: MailboxId, uids: "array[int]", rows: ThreadRows) -> None:
     condition, parameters = _among(mailbox, uids)
     columns = ", ".join([f"group_concat({column})" for column in THREAD_COLUMNS])
-    statement = f"SELECT {columns}, group_concat(reference_ids, char(10)), {UNDESCRIBED} FROM {JOIN} WHERE {condition}"
+    statement = f"SELECT {columns}, group_concat(reference_ids, char(10)) FROM {JOIN} WHERE {condition}"
 
-    def work(connection: Any) -> tuple[list[list[int]], list[tuple[int, ...]], int]:
-        *texts, references, missing = connection.execute(statement, parameters).fetchone()
+    def work(connection: Any) -> tuple[list[list[int]], list[tuple[int, ...]]]:
+        *texts, references = connection.execute(statement, parameters).fetchone()
         *found, own = map(numbers, texts)
-        return found, _hashed(references.split("\n"), own) if own else [], missing or 0
+        return found, _hashed(references.split("\n"), own) if own else []
 
-    found, references, missing = await store.database.read(work)
-    if missing:
-        await _describe(store, mailbox, uids)
-        found, references, _ = await store.database.read(work)
+    found, references = await store.database.read(work)
     if found[0] != uids.tolist():
         places = {uid: place for place, uid in enumerate(found[0])}
         keep = [places[uid] for uid in uids if uid in places]

@@ -3,13 +3,13 @@
 Only the queue puts messages in, in its own commits, and takes them out when they have left; a user who expunges one, or moves it
 elsewhere, cancels it: the queue's hook `called_back` is called inside the same commit. APPEND, COPY and MOVE into it, renaming and
 deleting it are refused. It is made when the first message has to wait, and carries \\Scheduled (RFC 9979).
-A message is described when it is first read (`redescription`): most have left before.
+Whoever shows a message brings its description, made before the commit: rows have one from the start.
 """
 
 from collections.abc import Callable, Sequence
 
 from appliance.database.writer import Transaction
-from appliance.mail.description import Description
+from appliance.mail.description import DescriptionOf
 from appliance.mail.ids import AccountId, BodyId, MailboxId, Uid
 
 from . import append, expunge, mailboxes
@@ -19,8 +19,6 @@ from .observers import Effects
 from .values import OUTBOX, Placement
 
 NAME = "Outbox"
-UNSEEN_YET = Description(0, 0, b"", b"", b"", None, 0, "", False, False, 0, False, 0)
-"""The description by scanner 0, which there never was: it is replaced when the message is first read."""
 
 CalledBack = Callable[[Transaction, MailboxId, Sequence[int]], object]
 
@@ -45,18 +43,19 @@ class Outboxes:
         transaction.execute("UPDATE mailbox SET special_use = '' WHERE account = ? AND special_use = ?", (account, OUTBOX))
 
     def show(
-        self, transaction: Transaction, account: AccountId, body: BodyId, prefix: bytes, octets: int, at: int
+        self, transaction: Transaction, account: AccountId, body: BodyId, prefix: bytes, describe: DescriptionOf, at: int
     ) -> tuple[MailboxId, Uid] | None:
-        """See `queue.Outbox`. None for an account that is gone or full: sending does not depend on it."""
+        """See `queue.OutboxView`. None for an account that is gone or full: sending does not depend on it."""
+        octets = describe(prefix).octets
         used, limit = self.effects.quota.of(account)
-        if limit is not None and used + octets > limit:
+        if limit is not None and used + len(prefix) + octets > limit:
             return None
         mailbox = self._of(transaction, account)
         if mailbox is None:
             return None
         self._bodies.hold_more(transaction, body)
         place = Placement(mailbox, prefix, ("\\Seen",), at)
-        (placed,) = append.append(transaction, body, octets - len(prefix), [place], lambda _: UNSEEN_YET, self.effects, to_outbox=True)
+        (placed,) = append.append(transaction, body, octets, [place], describe, self.effects, to_outbox=True)
         return placed.mailbox, placed.uid
 
     def unshow(self, transaction: Transaction, mailbox: MailboxId, uid: Uid) -> None:

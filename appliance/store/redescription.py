@@ -5,8 +5,8 @@ cut off anywhere goes on with what is left; the counter `described_by` says of w
 with nothing to do reads one row.
 
 Promises: a reading makes at most AT_ONCE rows anew, of AT_ONCE_OCTETS together; else it is answered from the older description, which is
-sound, only less good. Rows without a description (see `outbox`) are always described at once. A description is written only to the
-row it was made for, still as old as it was then: a message that is expunged or moved meanwhile is left alone.
+sound, only less good: every row has one from the commit that made it. A description is written only to the row it was made for, still
+as old as it was then: a message that is expunged or moved meanwhile is left alone.
 The background run holds one message's chunks in memory, commits BATCH rows at a time and keeps to OCTETS_A_S. It fails quietly: storage
 that is full or cannot be read now is tried again later, a body that is broken is passed over; other errors end the task.
 """
@@ -24,14 +24,12 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import MailboxId
 
 from .base import StoreBase
-from .body_readers import StoredMessage
+from .body_readers import scan
 from .loading import OPENING
-from .messages import batch, some
-from .outbox import UNSEEN_YET
+from .messages import batch
 from .threads import own_columns
 from .values import Row, Want
 
-CHUNK_OCTETS = 64 * 2**10
 AT_ONCE = 16
 """Older rows that one reading makes anew itself: a client that opens a few messages sees them as today's scanner does."""
 AT_ONCE_OCTETS = 4 * 2**20
@@ -54,15 +52,13 @@ def old_ones(store: StoreBase, rows: Sequence[Any]) -> list[Any]:
     """Of rows, or raw rows with Want.FACTS, those that a reading must not be answered from as they stand."""
     today = store.described_by
     old = [row for row in rows if row[_DESCRIBED_BY] != today]
-    if len(old) <= AT_ONCE and sum([row[_OCTETS] for row in old]) <= AT_ONCE_OCTETS:
-        return old
-    return [row for row in old if row[_DESCRIBED_BY] == UNSEEN_YET.described_by]
+    return old if len(old) <= AT_ONCE and sum([row[_OCTETS] for row in old]) <= AT_ONCE_OCTETS else []
 
 
 async def remade(store: StoreBase, mailbox: MailboxId, rows: list[Row], want: Want) -> list[Row]:
-    """The same rows with descriptions of today's scanner, where they are few or have none; costs nothing when they are today's.
+    """The same rows with descriptions of today's scanner, where they are few; costs nothing when they are today's.
 
-    A row that was expunged before its message was read again is left out: it may have no description at all to answer from.
+    A row that was expunged before its message was read again is left out.
     """
     old = {row.uid for row in old_ones(store, rows)}
     if not old:
@@ -101,42 +97,19 @@ def _values(found: Description, message: int, before: int) -> tuple[Any, ...]:
     )
 
 
-async def describe_now(store: StoreBase, mailbox: MailboxId, uids: Sequence[int]) -> None:
-    """Describe messages that have no description yet, and commit that; for readings of columns, which need it in the rows."""
-    for start in range(0, len(uids), BATCH):
-        rows = await store.database.read(lambda connection, start=start: some(connection, mailbox, uids[start : start + BATCH], OPENING))  # type: ignore[misc]
-        values = []
-        for row in rows:
-            found = await _described(store, mailbox, row.uid)
-            if found is not None:
-                values.append(_values(found, row.message, row.described_by))
-        await store.database.write(lambda transaction, values=values: [transaction.execute(UPDATE, one) for one in values])  # type: ignore[misc]
-    store.columns.clear()
-
-
 async def _described(store: StoreBase, mailbox: MailboxId, uid: int) -> Description | None:
     """What today's scanner says of a message; None when it was expunged meanwhile."""
     found = await store.database.read(lambda connection: batch(connection, mailbox, uid, uid, OPENING, 1))
     if not found:
         return None
     try:
-        return await _describe(store, (await store.messages(found, 0))[0])
+        message = (await store.messages(found, 0))[0]
+        scanner = await scan(store.describe(), message, len(message.prefix))
+        return scanner.finish(message.prefix)
     except StoreError as trouble:
         if trouble.trouble is not Trouble.GONE:
             raise
         return None
-
-
-async def _describe(store: StoreBase, message: StoredMessage) -> Description:
-    scanner = store.describe()
-    await message.open()
-    at = len(message.prefix)
-    while at < message.octets:
-        chunk = await message.read(at, CHUNK_OCTETS)
-        scanner.feed(chunk)
-        at += len(chunk)
-        await trio.lowlevel.checkpoint()  # a small body is read without waiting
-    return scanner.finish(message.prefix)
 
 
 class Redescription:
@@ -186,7 +159,7 @@ class Redescription:
         today = self._store.described_by
         while rows := await self._store.database.read(lambda connection, place=place: _next_rows(connection, place)):  # type: ignore[misc]
             place = rows[-1][:2]
-            old = [row for row in rows if row[3] not in (today, UNSEEN_YET.described_by)]
+            old = [row for row in rows if row[3] != today]
             for start in range(0, len(old), BATCH):
                 done, left = await self._batch(old[start : start + BATCH])
                 made += done

@@ -13,7 +13,7 @@ from typing import Any
 from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
 from appliance.mail.clock import Clock
-from appliance.mail.description import Describe
+from appliance.mail.description import Describe, DescriptionOf
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid
@@ -22,12 +22,12 @@ from . import append, copy_move, expunge, mailboxes, metadata
 from .account_changes import MessageChange, Position, message_changes
 from .base import StoreBase
 from .bodies import Bodies
+from .body_readers import scan
 from .changes import UidSnapshot, snapshot
 from .incoming import Incoming, StagedBody
 from .mailbox import Mailbox
 from .message_update import Decide, update_message
 from .observers import Observers
-from .outbox import UNSEEN_YET
 from .quota import QuotaOf
 from .values import OUTBOX, MailboxChanges, MailboxInfo, Placed, Placement
 
@@ -149,15 +149,25 @@ class Store(StoreBase):
 
         return await self.database.write(work, octets=body.stored_octets)
 
-    def file_kept(self, transaction: Any, body: BodyId, octets: int, placements: Sequence[Placement]) -> Numbers:
-        """Put a body that is kept already into mailboxes, inside the caller's commit. The description is made when it is first read.
+    async def scan(self, body: BodyId) -> DescriptionOf:
+        """Read a stored body through the scanner, in chunks: its descriptions, for a commit that puts it into mailboxes.
+
+        Raises StoreError GONE, BROKEN.
+        """
+        opened = (await self.database.read(lambda connection: self.bodies.load(connection, [body])))[body]
+        scanner = await scan(self.describe(), opened)
+        return scanner.finish
+
+    def file_stored(self, transaction: Any, body: BodyId, placements: Sequence[Placement], describe: DescriptionOf) -> Numbers:
+        """Put a body that is stored already into mailboxes, inside the caller's commit; `describe` comes from `scan`.
 
         The numbers of the placements passed over because their account has no room.
         """
+        octets = describe(b"").octets
         passed = self.quotas.without_room(transaction, placements, octets)
         chosen = [one for number, one in enumerate(placements) if number not in passed]
         self.bodies.hold_more(transaction, body, len(chosen))
-        append.append(transaction, body, octets, chosen, lambda _: UNSEEN_YET, self.effects)
+        append.append(transaction, body, octets, chosen, describe, self.effects)
         return passed
 
     async def inbox_of(self, account: AccountId) -> MailboxId:

@@ -45,13 +45,14 @@ async def queue_message(one: AdminServer, message: str = "M1A2", *recipients: Ad
     async with components.store.receive(1000) as incoming:
         await incoming.write(b"Subject: a\r\n\r\nb\r\n")
         inbox = await components.store.find(ada, "INBOX")
-        await components.store.file(await incoming.finish(), [Placement(inbox.id, b"", (), 1_700_000_000)])
+        staged = await incoming.finish()
+        await components.store.file(staged, [Placement(inbox.id, b"", (), 1_700_000_000)])
     ((body,),) = await components.database.read(lambda c: c.execute("SELECT id FROM body ORDER BY id DESC LIMIT 1").fetchall())
     group = OutboundGroup(Address("ada", "home.example"), tuple(map(Recipient, recipients or (BOB,))), b"")
     facts = MessageFacts(message, group.sender, 17, 14, EnvelopeOptions(), ada)
 
     def add(transaction: Any) -> None:
-        one.outbound.enqueuer.add(transaction, BodyId(body), facts, group)
+        one.outbound.enqueuer.add(transaction, BodyId(body), facts, group, staged.describe)
 
     await components.database.write(add)
 

@@ -72,12 +72,13 @@ async def enqueued(components: Components, group: OutboundGroup, facts: MessageF
     await components.deliver(BODY)
     ((body,),) = await components.store.database.read(lambda c: c.execute("SELECT id FROM body ORDER BY id DESC LIMIT 1").fetchall())
     family = components.family
+    describe = await components.store.scan(BodyId(body))
     queue = Queue(family.writer, components.store.bodies, family.clock)
     await queue.open()
     one = enqueuer(queue, relayed="@provider")
 
     def work(transaction: Any) -> None:
-        one.add(transaction, BodyId(body), facts, group)
+        one.add(transaction, BodyId(body), facts, group, describe)
         if fail:
             raise RuntimeError("the commit fails")
 

@@ -31,7 +31,7 @@ class FakeQueue:
         self.queued: list[str] = []
         self._fails = fails
 
-    def add(self, transaction: Any, body: Any, facts: MessageFacts, group: OutboundGroup) -> None:
+    def add(self, transaction: Any, body: Any, facts: MessageFacts, group: OutboundGroup, describe: Any) -> None:
         if self._fails:
             raise StoreError(Trouble.FULL)
         self.queued += [str(one) for one in group.recipients]

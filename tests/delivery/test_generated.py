@@ -39,7 +39,7 @@ class FakeQueue:
     def __init__(self) -> None:
         self.queued: list[tuple[OutboundGroup, MessageFacts]] = []
 
-    def add(self, transaction: Any, body: Any, facts: MessageFacts, group: OutboundGroup) -> None:
+    def add(self, transaction: Any, body: Any, facts: MessageFacts, group: OutboundGroup, describe: Any) -> None:
         self.queued.append((group, facts))
 
 

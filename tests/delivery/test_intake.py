@@ -135,7 +135,7 @@ class FakeQueue:
         self.relayed: list[str] = []
         self.waiting_for_room: list[tuple[AccountId, Recipient]] = []
 
-    def add(self, transaction: Any, body: BodyId, facts: MessageFacts, group: OutboundGroup) -> None:
+    def add(self, transaction: Any, body: BodyId, facts: MessageFacts, group: OutboundGroup, describe: Any) -> None:
         for one in group.recipients:
             if one.accounts:
                 self.waiting_for_room.append((one.accounts[0], one))

@@ -29,7 +29,7 @@ async def deliver(components: Components, address: Address, fill: bytes = b"") -
     waits: list[str] = []
 
     class Queue:
-        def add(self, transaction: Any, body: Any, facts: MessageFacts, group: OutboundGroup) -> None:
+        def add(self, transaction: Any, body: Any, facts: MessageFacts, group: OutboundGroup, describe: Any) -> None:
             waits.extend(str(one) for one in group.recipients)
 
     directory = components.family.accounts.directory

@@ -24,7 +24,7 @@ from appliance.mail.outcome import DsnAction, HostAttempt, Outcome, Reason
 from appliance.mail.reply import Reply
 from appliance.queue.admin import QueueAdmin
 from appliance.queue.entry import NewEntry, QueuedRecipient, QueueEntry
-from appliance.queue.queue import Queue
+from appliance.queue.queue import OutboxView, Queue
 from appliance.queue.rows import encode_recipients, parse_recipients
 from appliance.queue.schedule import Intervals
 from appliance.store.values import Placement
@@ -39,8 +39,9 @@ NEVER = Outcome(DsnAction.FAILED, "5.1.1", Reason.REFUSED, "Nobody there.", "mx.
 HOST_ATTEMPT = HostAttempt("mx.far.example", "192.0.2.9", 25, "TLSv1.3", "X", "none", 0.5)
 
 
-def a_queue(components: Components, seed: int = 1, intervals: Intervals = INTERVALS) -> Queue:
-    return Queue(components.family.writer, components.store.bodies, components.family.clock, intervals=intervals, random=Random(seed))
+def a_queue(components: Components, seed: int = 1, intervals: Intervals = INTERVALS, outbox: OutboxView | None = None) -> Queue:
+    family, bodies = components.family, components.store.bodies
+    return Queue(family.writer, bodies, family.clock, intervals=intervals, random=Random(seed), outbox=outbox)
 
 
 def to(*names: str) -> tuple[Recipient, ...]:
@@ -67,7 +68,9 @@ async def accept(components: Components, queue: Queue, message: str, *names: str
         staged = await incoming.finish()
         placements = [Placement(await components.store.inbox_of(components.account()), b"", (), 0)] if here else []
         await components.store.file(
-            staged, placements, lambda transaction, body: queue.add(transaction, body, new_entry, lambda one: one.outside[0].domain)
+            staged,
+            placements,
+            lambda transaction, body: queue.add(transaction, body, new_entry, lambda one: one.outside[0].domain, staged.describe),
         )
     await trio.lowlevel.checkpoint()
     await trio.lowlevel.checkpoint()
@@ -75,7 +78,8 @@ async def accept(components: Components, queue: Queue, message: str, *names: str
 
 async def attempt(components: Components, queue: Queue, entry: QueueEntry, *outcomes: Outcome) -> None:
     result = queue.evaluate(entry, outcomes, (HOST_ATTEMPT,))
-    await components.family.writer.write(lambda transaction: queue.record(transaction, result))
+    describe = await components.store.scan(entry.body) if queue.will_show(result) else None
+    await components.family.writer.write(lambda transaction: queue.record(transaction, result, describe))
     await trio.lowlevel.checkpoint()
 
 
@@ -209,6 +213,42 @@ async def test_a_message_cancelled_during_its_attempt_has_no_row(tmp_path: Path)
         await QueueAdmin(queue).cancel("abc")
         await attempt(components, queue, entry, LATER)
         assert await QueueAdmin(queue).entries() == [] and not faults(components) and await bodies(components) == 0
+
+
+async def outbox_rows(components: Components) -> list[tuple[int, bytes]]:
+    """(version of the scanner, envelope) of what the author's Outbox shows."""
+    statement = """SELECT described_by, envelope FROM message JOIN message_data ON message_data.id = message_data
+        JOIN mailbox ON mailbox.id = mailbox WHERE name = 'Outbox'"""
+    return await components.family.writer.read(lambda connection: connection.execute(statement).fetchall())
+
+
+async def test_a_message_in_the_outbox_is_described_in_the_commit_that_shows_it(tmp_path: Path) -> None:
+    async with some_components(tmp_path) as components:
+        components.family.clock = HandClock()  # type: ignore[assignment]
+        queue = a_queue(components, outbox=components.store.outboxes)
+        await queue.open()
+        await accept(components, queue, "abc", "bob@far.example")
+        assert await outbox_rows(components) == [], "one that is sent at once never costs that write"
+        (entry,) = await queue.due("far.example", 10)
+        await attempt(components, queue, entry, LATER)
+        await accept(components, queue, "def", "bob@far.example", release_at=int(components.family.clock.wall_s()) + 7200)
+        rows = await outbox_rows(components)
+        assert [described_by for described_by, _ in rows] == [components.store.described_by] * 2
+        assert b'"abc"' in rows[0][1] and b'"def"' in rows[1][1]
+
+
+async def test_a_message_cancelled_during_its_attempt_is_not_shown_in_the_outbox(tmp_path: Path) -> None:
+    async with some_components(tmp_path) as components:
+        components.family.clock = HandClock()  # type: ignore[assignment]
+        queue = a_queue(components, outbox=components.store.outboxes)
+        await queue.open()
+        await accept(components, queue, "abc", "bob@far.example")
+        (entry,) = await queue.due("far.example", 10)
+        describe = await components.store.scan(entry.body)
+        await QueueAdmin(queue).cancel("abc")
+        result = queue.evaluate(entry, (LATER,), (HOST_ATTEMPT,))
+        await components.family.writer.write(lambda transaction: queue.record(transaction, result, describe))
+        assert await outbox_rows(components) == [] and not faults(components) and await bodies(components) == 0
 
 
 async def test_a_message_with_a_release_time_is_not_due_before(tmp_path: Path) -> None:

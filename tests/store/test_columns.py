@@ -40,19 +40,6 @@ async def test_columns_are_aligned_to_the_uids_asked_for(tmp_path: Path, monkeyp
         assert list(await box.column(Column.SENT, array("I"))) == []
 
 
-async def test_what_nobody_read_yet_is_described_first(tmp_path: Path) -> None:
-    async with a_server(tmp_path, scanner=make_describe) as store:  # type: ignore[arg-type]
-        await deliver(store, 1)
-        box = await store.open(ANN, "INBOX")
-        rows = await store.database.read(lambda connection: connection.execute("SELECT body, octets FROM message").fetchall())
-        body, octets = rows[0]
-        placement = Placement(box.info.id, b"", (), 5_000)
-        await store.database.write(lambda transaction: store.file_kept(transaction, body, octets, [placement]))
-        assert list(await box.column(Column.SENT, array("I", [1, 2]))) == [1_704_067_200, 1_704_067_200]
-        found = await box.thread_rows(array("I", [1, 2]))
-        assert list(found.message_ids) == [hash_of(b"1@x")] * 2
-
-
 async def test_thread_rows_hash_what_references_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "THREAD_ROWS", 2)
     async with a_server(tmp_path, scanner=make_describe) as store:  # type: ignore[arg-type]

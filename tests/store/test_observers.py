@@ -104,7 +104,7 @@ async def test_an_outbox_is_what_its_row_says(tmp_path: Path) -> None:
 
         def shown(transaction: Any, fail: bool) -> Any:
             body = transaction.execute("SELECT body FROM message WHERE mailbox = ?", (placed.mailbox,)).fetchone()[0]
-            found = store.outboxes.show(transaction, ANN, body, b"", 18, 0)
+            found = store.outboxes.show(transaction, ANN, body, b"", store.describe().finish, 0)
             if fail:
                 raise ValueError
             return found

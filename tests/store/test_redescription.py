@@ -75,16 +75,6 @@ async def test_a_reading_of_many_describes_none(old: Path) -> None:
         box.close()
 
 
-async def test_rows_without_facts_are_described_in_any_reading(old: Path) -> None:
-    async with a_server(old, scanner=CountingScanner) as store:
-        newest = "UPDATE message_data SET described_by = 0 WHERE id IN (SELECT max(id) FROM message_data)"
-        await store.database.write(lambda transaction: transaction.execute(newest))
-        box = await store.open(ANN, "INBOX")
-        rows = await facts_of(box)
-        assert [row[6][:2] for row in rows] == [b"(1"] * (MANY - 1) + [b"(2"]
-        box.close()
-
-
 async def test_all_are_described_in_the_background_once(old: Path) -> None:
     async with a_server(old, scanner=CountingScanner) as store:
         run = Redescription(store, octets_a_s=AT_FULL_SPEED)
@@ -164,17 +154,17 @@ async def test_what_is_expunged_or_moved_meanwhile(old: Path, monkeypatch: pytes
     """Between reading a body and the commit: the expunged one is nobody's, the moved one is described all the same."""
     async with a_server(old, scanner=CountingScanner) as store:
         box = await store.open(ANN, "INBOX")
-        describe, calls = remaking._describe, []
+        scan, calls = remaking.scan, []
 
         async def interrupted(*arguments: Any) -> Any:
-            facts = await describe(*arguments)
-            calls.append(facts)
+            scanner = await scan(*arguments)
+            calls.append(scanner)
             if len(calls) == 2:
                 assert await box.remove([Uid(2), Uid(9)]) == [2, 9]
                 assert len((await box.move([Uid(3), Uid(MANY)], "Archive")).copies) == 2
-            return facts
+            return scanner
 
-        monkeypatch.setattr(remaking, "_describe", interrupted)
+        monkeypatch.setattr(remaking, "scan", interrupted)
         await Redescription(store, octets_a_s=AT_FULL_SPEED).describe_all()
         assert await described_by(store) == [2] * (MANY - 2)
         box.close()
