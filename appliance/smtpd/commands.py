@@ -5,6 +5,7 @@ RFC 5321 §4.3.2 says which replies a command may get. Syntax errors are 501, mi
 
 import trio
 
+from appliance.delivery.rights import SIGN_IN_FIRST, judge_recipient, judge_sender
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import MisuseError
 from appliance.mail.limits import SMTP_DATA_BLOCK_S
@@ -14,7 +15,6 @@ from appliance.protocol.smtp.grammar import ParameterMisuse, Path, parse_forward
 from appliance.protocol.smtp.server import SmtpEvent
 
 from .extension import SmtpCommand, SmtpSession
-from .rights import SIGN_IN_FIRST, judge_recipient, judge_sender
 from .store_replies import NO_ROOM
 from .transaction import BARE, MailTransaction, TooMuch
 

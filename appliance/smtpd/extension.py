@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from appliance.accounts.directory import Resolution
 from appliance.auth.identity import Identity
 from appliance.auth.mechanisms import Mechanisms
+from appliance.delivery.rights import RemoteAddresses
 from appliance.mail.address import Address
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import SetupError
@@ -21,7 +22,6 @@ from appliance.protocol.smtp.data import DotStream
 from appliance.protocol.smtp.server import SmtpEvent, SmtpServerState
 
 from .inspection import TransactionSession
-from .rights import RemoteAddresses
 from .transaction import MailTransaction
 
 

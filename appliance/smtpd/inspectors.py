@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
+from appliance.delivery.authors import Authors
+from appliance.delivery.rights import claims_our_accounts, judge_authors
+from appliance.delivery.trace import WARNING
 from appliance.mail.envelope import Envelope, encode_recipient
 from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
 from appliance.mail.reply import Reply
 from appliance.store.incoming import StagedBody
 
-from .authors import Authors
 from .inspection import PASSED, Inspector, TransactionSession, Verdict
-from .rights import claims_our_accounts, judge_authors
-from .trace import WARNING
 
 LOOP = Reply(554, "5.4.6", ("This message has been through too many servers; it is in a mail loop.",))
 CAME_BACK = Reply(554, "5.4.6", ("This message was forwarded from here before and has come back; it is in a mail loop.",))

@@ -15,6 +15,7 @@ from appliance.accounts.send_quota import SendQuota
 from appliance.auth.identity import Identity
 from appliance.auth.mechanisms import Mechanisms
 from appliance.delivery.intake import Intake
+from appliance.delivery.rights import NO_REMOTE_ADDRESSES, RemoteAddresses, judge_sending
 from appliance.mail.address import Address
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerError, PeerSlow
@@ -36,7 +37,6 @@ from .inspection import Inspector
 from .inspectors import INSPECTORS
 from .options import SmtpOptions
 from .own_names import OwnNames, no_addresses
-from .rights import NO_REMOTE_ADDRESSES, RemoteAddresses, judge_sending
 from .transaction import MailTransaction
 
 UNKNOWN = Reply(500, "5.5.1", ("This command is not known here; HELP lists those that are.",))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import trio
 
-from appliance.smtpd.rights import NO_REMOTE_ADDRESSES
+from appliance.delivery.rights import NO_REMOTE_ADDRESSES
 from tests.support.routes import SomeRemoteAddresses
 from tests.support.services import Components, some_components
 from tests.support.streams import ClientStream

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.config import settings_file
+from appliance.delivery.authors import looks_like_addresses
 from appliance.imapd.commands.table import CORE
 from appliance.imapd.extensions.table import EXTENSIONS
 from appliance.imapd.registry import Registry
@@ -26,7 +27,6 @@ from appliance.protocol.pop3 import server as pop3_server
 from appliance.protocol.sasl.login import LoginMechanism
 from appliance.protocol.sasl.plain import Plain
 from appliance.protocol.smtp import data, grammar
-from appliance.smtpd.authors import looks_like_addresses
 
 from .machine import BITS, seeds
 

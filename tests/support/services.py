@@ -99,8 +99,8 @@ def _pop3(components: Components, options: Any) -> Any:
 
 def _smtp(components: Components, options: Any) -> Any:
     from appliance.delivery.intake import Intake
+    from appliance.delivery.rights import NO_REMOTE_ADDRESSES
     from appliance.smtpd.inspectors import INSPECTORS
-    from appliance.smtpd.rights import NO_REMOTE_ADDRESSES
     from appliance.smtpd.service import SmtpContext, SmtpOptions, SmtpService
 
     board: Any = components.family.board

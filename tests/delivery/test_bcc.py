@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.delivery.bcc import NAME_OCTETS, BccRemover
 from appliance.mail.header import fields, header_end
 from appliance.mail.limits import HEADER_OCTETS
-from appliance.smtpd.bcc import NAME_OCTETS, BccRemover
 from tests.support.services import PASSWORD, Components, some_components
 from tests.support.smtp import Client
 

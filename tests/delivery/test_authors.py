@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.smtpd.authors import ADDRESSES, FIELD_OCTETS, Authors
+from appliance.delivery.authors import ADDRESSES, FIELD_OCTETS, Authors
 
 
 def read(*chunks: bytes) -> Authors:

@@ -5,9 +5,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.delivery.trace import WARNING, ReceivedField, address_literal, encode_received, protocol_word
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
-from appliance.smtpd.trace import WARNING, ReceivedField, address_literal, encode_received, protocol_word
 
 
 def test_protocol_words() -> None:

@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 
 from appliance.accounts.send_quota import SendQuota
+from appliance.delivery.rights import LEADS_NOWHERE, NO_RELAY, NO_SUCH_DOMAIN, NOBODY, ROUTED_ADDRESS, judge_recipient
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.grammar import Path as ForwardPath
 from appliance.protocol.smtp.grammar import parse_forward_path
-from appliance.smtpd.rights import LEADS_NOWHERE, NO_RELAY, NO_SUCH_DOMAIN, NOBODY, ROUTED_ADDRESS, judge_recipient
 from appliance.smtpd.service import SmtpOptions
+from tests.smtpd.test_session import a_client
 from tests.support.routes import BOUNCE, FRED, SET_A_RELAY, STRANGER, SomeRemoteAddresses
 from tests.support.services import Components, some_components
-
-from .test_session import a_client
 
 COUSIN = parse_address("cousin@x.example")
 
