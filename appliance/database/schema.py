@@ -144,3 +144,24 @@ STEP_7: tuple[str, ...] = (
     """CREATE TABLE metadata(account INTEGER, mailbox INTEGER, entry TEXT, value BLOB NOT NULL, PRIMARY KEY(account, mailbox, entry))
         WITHOUT ROWID""",
 )
+
+STEP_8: tuple[str, ...] = (
+    # what a user sends as, beside the defaults of their addresses (store/identities); `details` is JSON: name, replyTo, bcc, signatures
+    """CREATE TABLE identity(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, address TEXT NOT NULL, is_default INTEGER NOT NULL,
+        details TEXT NOT NULL, created_modseq INTEGER NOT NULL, modseq INTEGER NOT NULL, destroyed INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE INDEX identity_account ON identity(account, modseq)",
+    # messages submitted by JMAP (queue/submissions); `message` as in `queue` and `history`, `recipients` JSON, `undo` pending, final or
+    # canceled
+    """CREATE TABLE submission(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, message TEXT NOT NULL, identity TEXT NOT NULL,
+        email INTEGER NOT NULL, thread INTEGER NOT NULL, envelope TEXT NOT NULL, recipients TEXT NOT NULL, send_at INTEGER NOT NULL,
+        undo TEXT NOT NULL, created_modseq INTEGER NOT NULL, modseq INTEGER NOT NULL, destroyed INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE INDEX submission_account ON submission(account, modseq)",
+    "CREATE INDEX submission_message ON submission(message)",
+    # up to which MODSEQ it is not known any more what was destroyed in one of these tables (store/object_changes)
+    "CREATE TABLE forgotten_change(account INTEGER, kind TEXT, modseq INTEGER NOT NULL, PRIMARY KEY(account, kind)) WITHOUT ROWID",
+    # where to push changes to (accounts/push_subscriptions): `password` and `session` are the credentials it was made with, `secrets`
+    # JSON: url, keys, verification code
+    """CREATE TABLE push_subscription(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, password INTEGER NOT NULL,
+        session BLOB NOT NULL DEFAULT x'', device TEXT NOT NULL, secrets TEXT NOT NULL, verified INTEGER NOT NULL DEFAULT 0,
+        types TEXT NOT NULL DEFAULT '', expires_at INTEGER NOT NULL)""",
+)

@@ -248,7 +248,10 @@ def ids_of(transaction: Transaction, account: AccountId) -> list[MailboxId]:
 
 def forget_account(transaction: Transaction, account: AccountId) -> None:
     """What an account has beside mailboxes."""
-    for table in ("subscription", "used_uid_validity", "deleted_mailbox", "departure", "import_progress", "metadata"):
+    for table in (
+        "subscription", "used_uid_validity", "deleted_mailbox", "departure", "import_progress", "metadata", "identity", "submission",
+        "forgotten_change", "push_subscription",
+    ):  # fmt: skip
         transaction.execute(f"DELETE FROM {table} WHERE account = ?", (account,))
     transaction.execute("DELETE FROM counter WHERE name = ?", (counter_of(account),))
 

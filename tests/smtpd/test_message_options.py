@@ -9,7 +9,7 @@ from appliance.delivery.arrival import Arrival
 from appliance.delivery.intake import Intake
 from appliance.mail.envelope import Envelope
 from appliance.network.tls import ServerTls
-from appliance.smtpd.extensions.futurerelease import encode_date_time, parse_date_time
+from appliance.protocol.smtp.futurerelease import encode_date_time, parse_date_time
 from appliance.status.board import Board
 from tests.support.accounts import TrioClock
 from tests.support.certificates import make_certificates
