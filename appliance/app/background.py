@@ -37,8 +37,9 @@ def nearly_full(components: Components) -> tuple[str, ...]:
 
 
 async def purge_removed(components: Components) -> None:
-    """Erase the mail of accounts that were removed long enough ago."""
+    """Erase the mail of accounts that were removed long enough ago, and uploads that no client used in time."""
     while True:
+        await components.store.uploads.expire()
         for account in await components.accounts.purge_expired(components.store.remove_mailboxes):
             components.journal.log(f"{account.address} was removed {KEPT_DAYS} days ago: the mail is erased now.")
         await trio.sleep(PURGE_LOOK_S)

@@ -37,7 +37,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     (
         "{n} bodies are needed by more messages than they count",
         """SELECT count(*) FROM body b JOIN (SELECT body, sum(n) AS n FROM (SELECT body, count(DISTINCT message_data) AS n FROM message
-           GROUP BY body UNION ALL SELECT body, count(*) FROM queue GROUP BY body) GROUP BY body) m ON m.body = b.id
+           GROUP BY body UNION ALL SELECT body, count(*) FROM queue GROUP BY body UNION ALL SELECT body, count(*) FROM upload
+           GROUP BY body) GROUP BY body) m ON m.body = b.id
            WHERE m.n > b.refcount""",
     ),
     (
@@ -88,6 +89,7 @@ _PLACES = {
     "body_data": "the bodies of messages",
     "expunged": "the list of expunged messages",
     "queue": "the queue",
+    "upload": "what was uploaded for messages",
     "history": "the history of sent messages",
     "password": "the passwords",
     "alias": "the aliases",

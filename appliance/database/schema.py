@@ -165,3 +165,9 @@ STEP_8: tuple[str, ...] = (
         session BLOB NOT NULL DEFAULT x'', device TEXT NOT NULL, secrets TEXT NOT NULL, verified INTEGER NOT NULL DEFAULT 0,
         types TEXT NOT NULL DEFAULT '', expires_at INTEGER NOT NULL)""",
 )
+
+STEP_9: tuple[str, ...] = (
+    # octets that a client uploaded, to be used in a message within a day (RFC 8620 §6.1; store/uploads); `body` counts the row
+    """CREATE TABLE upload(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, body INTEGER NOT NULL, octets INTEGER NOT NULL,
+        media_type TEXT NOT NULL, uploaded_at INTEGER NOT NULL)""",
+)

@@ -1,28 +1,22 @@
-"""The JMAP service of one server: who calls, the methods, blobs; what `web` asks of it, and no HTTP.
+"""The JMAP service of one server: who calls, the methods, blobs; what `web` asks of it, and no HTTP."""
 
-Blobs: `B7` is message 7 as stored, `B7-1_2` the decoded body of its part 1.2. A blob is found by whoever may read the account of the
-message, and stays as long as the message.
-"""
-
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterable, Callable
 from typing import Any
 
 from appliance.accounts.directory import Directory
 from appliance.mail.ids import AccountId
-from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
-from appliance.protocol.imap.shown_parts import media_type
+from appliance.protocol.jmap.errors import RequestError
 from appliance.protocol.jmap.request import JmapLimits
-from appliance.store.account_messages import AccountMessage, account_messages
 from appliance.store.store import Store
 
 from .api import JmapApi
+from .blobs import Blob, Blobs
 from .email import EmailMethods
-from .email_content import decoded, extent_of, octets_of, open_message
 from .email_order import SORTS
 from .email_query import EmailQueryMethods
 from .email_set import EmailSetMethods
-from .ids import encode_id, parse_id
+from .ids import encode_id
 from .mailbox import MAIL, MailboxMethods
 from .method import Caller, JmapAccount
 from .search_snippet import SnippetMethods
@@ -41,15 +35,6 @@ CAPABILITIES: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """Octets to be downloaded: `length` is None where it is only known at the end. `chunks` raises StoreError."""
-
-    chunks: AsyncIterator[bytes]
-    length: int | None
-    media_type: str
-
-
 class JmapService:
     """Made once, when the first request of JMAP comes. `report` gets faults of ours."""
 
@@ -59,6 +44,8 @@ class JmapService:
         self.limits = JmapLimits()
         kinds = (MailboxMethods, ThreadMethods, EmailMethods, EmailQueryMethods, EmailSetMethods, SnippetMethods)
         methods = [method for kind in kinds for method in kind(store, self.limits).methods()]
+        self._blobs = Blobs(store)
+        self._uploading: Counter[AccountId] = Counter()
         self._api = JmapApi(methods, CAPABILITIES, limits=self.limits, report=report)
 
     def caller(self, account: AccountId) -> Caller:
@@ -76,22 +63,24 @@ class JmapService:
 
     async def blob(self, account: AccountId, jmap_account: str, blob: str) -> Blob | None:
         """A blob for downloading; None when the caller has no such blob. Raises StoreError."""
-        own = next((one for one in self.caller(account).accounts if one.id == jmap_account), None)
-        name, _, section = blob.partition("-")
-        number = parse_id("B", name)
-        if own is None or number is None:
-            return None
-        found = await self._store.database.read(lambda connection: account_messages(connection, own.account, [number]))
-        for message in found.values():
-            return await self._opened(message, section)
-        return None
+        own = self._account(account, jmap_account)
+        return await self._blobs.find(own.account, blob) if own is not None else None
 
-    async def _opened(self, message: AccountMessage, section: str) -> Blob | None:
-        opened = await open_message(self._store, message)
-        if not section:
-            return Blob(octets_of(opened, 0, opened.octets), opened.octets, "message/rfc822")
-        for structure in parse_bodystructure(message.bodystructure).walk():
-            if "_".join(map(str, structure.section)) == section and not structure.is_multipart:
-                extent = extent_of(opened, structure.section)
-                return Blob(decoded(opened, extent), None, media_type(structure)) if extent is not None else None
-        return None
+    async def upload(self, account: AccountId, jmap_account: str, chunks: AsyncIterable[bytes], media_type: str) -> dict[str, Any]:
+        """Take octets in for later use (RFC 8620 §6.1): what the client gets. Raises RequestError, StoreError, what `chunks` raises."""
+        own = self._account(account, jmap_account)
+        if own is None or own.read_only:
+            raise RequestError("notRequest", "There is no such account, or it can be read only.", status=404 if own is None else 403)
+        if self._uploading[account] >= self.limits.uploads:
+            raise RequestError("limit", f"At most {self.limits.uploads} uploads at once.", limit="maxConcurrentUpload", status=429)
+        self._uploading[account] += 1
+        try:
+            kept = await self._store.uploads.keep(own.account, chunks, self.limits.upload_octets, media_type)
+        finally:
+            self._uploading[account] -= 1
+            if not self._uploading[account]:
+                del self._uploading[account]
+        return {"accountId": own.id, "blobId": encode_id("U", kept.id), "type": kept.media_type, "size": kept.octets}
+
+    def _account(self, account: AccountId, jmap_account: str) -> JmapAccount | None:
+        return next((one for one in self.caller(account).accounts if one.id == jmap_account), None)

@@ -29,6 +29,7 @@ from .mailbox import Mailbox
 from .message_update import Decide, update_message
 from .observers import Observers
 from .quota import QuotaOf
+from .uploads import Uploads
 from .values import OUTBOX, MailboxChanges, MailboxInfo, Placed, Placement
 
 # `Store.list` hides the built-in name inside the class
@@ -58,6 +59,7 @@ class Store(StoreBase):
     ) -> None:
         super().__init__(database, bodies, describe=describe, quota_of=quota_of, observers=observers, clock=clock)
         self._inboxes: dict[AccountId, MailboxId] = {}
+        self.uploads = Uploads(database, bodies, clock)
 
     @classmethod
     async def start(
@@ -326,6 +328,7 @@ class Store(StoreBase):
             expunge.expunge(transaction, number, None, self.effects, marked=False)
             mailboxes.drop_row(transaction, number)
         mailboxes.forget_account(transaction, account)
+        self.uploads.forget(transaction, account)
         self.effects.mailbox_changed(transaction, account)
         transaction.after_commit(lambda: self._forget(account))
 

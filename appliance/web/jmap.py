@@ -1,4 +1,4 @@
-"""JMAP on the HTTP edge: session, API and downloads (RFC 8620 §2, §3.1, §6.2), and who may use them.
+"""JMAP on the HTTP edge: session, API, uploads and downloads (RFC 8620 §2, §3.1, §6), and who may use them.
 
 | credentials                          | how                                    | also checked                                          |
 |--------------------------------------|----------------------------------------|-------------------------------------------------------|
@@ -7,6 +7,7 @@
 | the session's cookie                 | our own pages                          | Origin, Sec-Fetch-Site; to change something the token |
 | none                                 | 401; a challenge to programs only      | a browser would ask its user for a password           |
 
+An upload takes any content type, so a form of another site could send one: it is checked as the API is, not by its type.
 An account's own password is refused here where the account has a second factor (`Login` says so). Downloads are attachments in a
 sandbox of their own and never a type that a browser would run.
 """
@@ -30,12 +31,14 @@ from .message import JSON, HttpRefusal, HttpRequest, HttpResponse, redirect
 from .routes import Access, SiteSection, WebRoute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterable, AsyncIterator
 
 PREFIX, WELL_KNOWN = "/jmap/", "/.well-known/jmap"
 REALM = (("www-authenticate", 'Basic realm="Pillarbox", charset="UTF-8"'),)
 SAFE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf", "text/plain", "audio/", "video/", "message/rfc822")
 """What a download may say it is; all else is application/octet-stream."""
+MOST_TYPE = 255
+"""Characters of a media type."""
 DOWNLOAD_FIELDS = (("content-security-policy", "sandbox; default-src 'none'"), ("cross-origin-resource-policy", "same-origin"))
 
 
@@ -58,6 +61,9 @@ class JmapPort(Protocol):
     async def api(self, octets: bytes, account: AccountId) -> dict[str, Any]: ...
     def session(self, account: AccountId, base_url: str) -> dict[str, Any]: ...
     async def blob(self, account: AccountId, jmap_account: str, blob: str) -> JmapBlob | None: ...
+    async def upload(
+        self, account: AccountId, jmap_account: str, chunks: "AsyncIterable[bytes]", media_type: str
+    ) -> dict[str, Any]: ...
 
 
 def bearer(address: str, app_password: str) -> str:
@@ -75,10 +81,12 @@ class JmapPages:
 
     def routes(self) -> tuple[WebRoute, ...]:
         open_to_all = {"access": Access.ANYONE, "program": True, "own_credentials": True}
+        limits = self._jmap.limits
         return (
             WebRoute("GET", WELL_KNOWN, self.well_known, **open_to_all),  # type: ignore[arg-type]
             WebRoute("GET", "/jmap/session", self.session, **open_to_all),  # type: ignore[arg-type]
-            WebRoute("POST", "/jmap/api", self.api, body_octets=self._jmap.limits.request_octets, **open_to_all),  # type: ignore[arg-type]
+            WebRoute("POST", "/jmap/api", self.api, body_octets=limits.request_octets, **open_to_all),  # type: ignore[arg-type]
+            WebRoute("POST", "/jmap/upload/{account}/", self.upload, body_octets=limits.upload_octets, **open_to_all),  # type: ignore[arg-type]
             WebRoute("GET", "/jmap/download/{account}/{blob}/{name}", self.download, **open_to_all),  # type: ignore[arg-type]
         )
 
@@ -94,12 +102,27 @@ class JmapPages:
         account = await self._account(request, changes=True)
         if request.fields.get("content-type").partition(";")[0].strip().lower() != JSON:
             raise HttpRefusal(415, "A JMAP request is application/json.")
-        octets = await request.body.read()
         try:
+            octets = await request.body.read()
             return _json(await request.attend(lambda: self._jmap.api(octets, account)))
         except RequestError as error:
-            body = json.dumps(error.document, ensure_ascii=False).encode()
-            return HttpResponse(error.status, body, "application/problem+json")
+            return _problem(error)
+        except HttpRefusal as error:
+            return _problem(_too_large("maxSizeRequest", self._jmap.limits.request_octets, error))
+
+    async def upload(self, request: HttpRequest) -> HttpResponse:
+        account = await self._account(request, changes=True)
+        kind = request.fields.get("content-type").strip()
+        named = kind if kind.isascii() and kind.isprintable() and len(kind) <= MOST_TYPE else ""
+        try:
+            done = await self._jmap.upload(account, request.values["account"], request.body, named or "application/octet-stream")
+        except RequestError as error:
+            return _problem(error)
+        except HttpRefusal as error:
+            return _problem(_too_large("maxSizeUpload", self._jmap.limits.upload_octets, error))
+        response = _json(done)
+        response.status = 201
+        return response
 
     async def download(self, request: HttpRequest) -> HttpResponse:
         account = await self._account(request)
@@ -160,6 +183,17 @@ def jmap_section(context: WebContext, make: Callable[[], JmapPort], base_url: Ca
 
 def _json(value: dict[str, Any]) -> HttpResponse:
     return HttpResponse(200, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), JSON)
+
+
+def _too_large(limit: str, octets: int, refusal: HttpRefusal) -> RequestError:
+    """The limit that a body over its route's passed (RFC 8620 §3.6.1). Raises any other refusal again."""
+    if refusal.status != 413:
+        raise refusal
+    return RequestError("limit", f"At most {octets:,} octets.", limit=limit, status=413)
+
+
+def _problem(error: RequestError) -> HttpResponse:
+    return HttpResponse(error.status, json.dumps(error.document, ensure_ascii=False).encode(), "application/problem+json")
 
 
 def _is_browser(request: HttpRequest) -> bool:
