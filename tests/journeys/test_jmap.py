@@ -48,7 +48,9 @@ class Client:
         self.base = f"https://localhost:{server.ports['https']}"
         self._trust = ssl.create_default_context(cadata=pillarbox("certificate", "export", data=server.data).stdout)
 
-    def ask(self, path: str, body: Any = None, credentials: str = "", *, stay: bool = False, **fields: str) -> tuple[int, Any, dict[str, str]]:
+    def ask(
+        self, path: str, body: Any = None, credentials: str = "", *, stay: bool = False, **fields: str
+    ) -> tuple[int, Any, dict[str, str]]:
         """Status, the body (JSON read), and the header fields in lower case. `stay`: no redirection is followed."""
         octets = json.dumps(body).encode() if body is not None and not isinstance(body, bytes) else body
         request = urllib.request.Request(self.base + path, octets)
