@@ -23,7 +23,6 @@ from appliance.mail.ids import AccountId, BodyId
 from .bodies import Bodies
 from .incoming import StagedBody
 from .messages import listed
-from .outbox import UNSEEN_YET
 
 KEPT_S = 86_400
 """RFC 8620 §6.1 asks for an hour at least; a draft left open over night still has its attachments."""
@@ -31,6 +30,9 @@ ROOM_OCTETS = 200_000_000
 """Of one account, as sent: several messages with all the attachments they may have."""
 MOST = 1_000
 """Uploads of one account: each has a row."""
+
+
+NOTHING = Description(0, 0, b"", b"", b"", None, 0, "", False, False, 0, False, 0)
 
 
 class Upload(NamedTuple):
@@ -49,7 +51,7 @@ class _Unread:
         pass
 
     def finish(self, prefix: bytes = b"") -> Description:
-        return UNSEEN_YET
+        return NOTHING
 
 
 class Uploads:
