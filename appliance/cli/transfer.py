@@ -164,7 +164,7 @@ class _Mboxes:
         if not self._one and message.mailbox != self._name:
             self._open(self._target / self._names.path_of(message.mailbox))
             self._name = message.mailbox
-        self._writer.begin(message.internal_at)
+        self._writer.begin(message.internal_at, message.flags)
 
     def write(self, chunk: bytes) -> None:
         self._writer.write(chunk)

@@ -238,14 +238,49 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
 # --- writing -------------------------------------------------------------------------------------------------
 
 
+class MaildirNames:
+    """Folder and file names of what is written: folders by mailbox, no two alike without regard to case; characters of keywords by folder."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._folders: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._keywords: dict[str, list[str]] = {}
+
+    def folder_of(self, mailbox: str) -> str:
+        """Below the root; "" for INBOX, the root itself."""
+        if mailbox not in self._folders:
+            name = "" if mailbox == INBOX else f".{'.'.join(map(_encoded, mailbox.split('/')))}"
+            name = fitting(name, mailbox)
+            self._folders[mailbox] = marked(name, mailbox) if name.casefold() in self._taken else name
+            self._taken.add(self._folders[mailbox].casefold())
+        return self._folders[mailbox]
+
+    def message(self, mailbox: str, flags: tuple[str, ...], internal_at: int) -> str:
+        """The name of one more file."""
+        self._count += 1
+        return f"{internal_at}.{self._count:08d}.pillarbox:2,{self._characters(mailbox, flags)}"
+
+    def _characters(self, mailbox: str, flags: tuple[str, ...]) -> str:
+        system = "".join([character for character, flag in FLAG_CHARACTERS if flag in flags])
+        own, standard = self._keywords.setdefault(mailbox, []), {flag for _, flag in FLAG_CHARACTERS}
+        fresh = [flag for flag in flags if flag not in standard and flag[:1] != "\\" and flag not in own]
+        own += fresh[: max(0, len(KEYWORD_CHARACTERS) - len(own))]
+        return system + "".join(sorted([KEYWORD_CHARACTERS[own.index(flag)] for flag in flags if flag in own]))
+
+    def keywords_file(self, mailbox: str) -> bytes:
+        """What `dovecot-keywords` of the folder says; b"" without keywords."""
+        return "".join([f"{number} {name}\n" for number, name in enumerate(self._keywords.get(mailbox, ()))]).encode()
+
+
 class MaildirWriter:
     """Messages into folders below `root`: `begin`, `write` chunks, `end`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._count = 0
+        self._names = MaildirNames()
+        self._keywords: dict[str, bytes] = {}
         self._folders: dict[str, Path] = {}
-        self._keywords: dict[Path, list[str]] = {}
         self._folder = root
         self._name = ""
         self._rest = b""
@@ -254,34 +289,29 @@ class MaildirWriter:
         """`internal_at` in UTC seconds."""
         if mailbox not in self._folders:
             self._folders[mailbox] = self._made(mailbox)
-            self._keywords[self._folders[mailbox]] = []
         self._folder = self._folders[mailbox]
-        self._count += 1
-        self._name = f"{internal_at}.{self._count:08d}.pillarbox:2,{self._flag_characters(flags)}"
+        self._name = self._names.message(mailbox, flags, internal_at)
+        keywords = self._names.keywords_file(mailbox)
+        if keywords != self._keywords.get(mailbox, b""):
+            self._keywords[mailbox] = keywords
+            (self._folder / KEYWORDS_FILE).write_bytes(keywords)
         self._rest = b""
         self._file = (self._folder / "tmp" / self._name).open("xb")
         self._internal_at = internal_at
 
     def _made(self, mailbox: str) -> Path:
-        """The mailbox's folder, made; one that another mailbox has, where the file system knows no case, is marked."""
-        if mailbox == INBOX:
-            folder = self._root
-        else:
-            name = f".{'.'.join(map(_encoded, mailbox.split('/')))}"
-            folder = self._root / fitting(name, mailbox)
-            if folder.exists():
-                folder = self._root / marked(name, mailbox)
+        """The mailbox's folder, made; one that is there already is another mailbox's, where the file system folds more than case."""
+        name = self._names.folder_of(mailbox)
+        folder = self._root / name
+        if name and folder.exists():
+            folder = self._root / marked(name, mailbox)
         for part in ("tmp", "new", "cur"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         return folder
 
     def write(self, chunk: bytes) -> None:
-        data = self._rest + chunk
-        cut = max(0, len(data) - 2)  # a CR or two at the end may belong to a line end
-        if data.endswith(b"\n"):
-            cut = len(data)
-        self._rest = data[cut:]
-        self._file.write(with_lf(data[:cut]))
+        octets, self._rest = with_lf_so_far(self._rest + chunk)
+        self._file.write(octets)
 
     def end(self) -> None:
         self._file.write(with_lf(self._rest))
@@ -290,16 +320,11 @@ class MaildirWriter:
         os.utime(path, (self._internal_at, self._internal_at))
         path.rename(self._folder / "cur" / self._name)
 
-    def _flag_characters(self, flags: tuple[str, ...]) -> str:
-        system = "".join([character for character, flag in FLAG_CHARACTERS if flag in flags])
-        own = self._keywords[self._folder]
-        standard = {flag for _, flag in FLAG_CHARACTERS}
-        fresh = [flag for flag in flags if flag not in standard and flag[:1] != "\\" and flag not in own]
-        if fresh and len(own) < len(KEYWORD_CHARACTERS):
-            own += fresh[: len(KEYWORD_CHARACTERS) - len(own)]
-            lines = [f"{number} {name}\n" for number, name in enumerate(own)]
-            (self._folder / KEYWORDS_FILE).write_text("".join(lines), encoding="utf-8")
-        return system + "".join(sorted([KEYWORD_CHARACTERS[own.index(flag)] for flag in flags if flag in own]))
+
+def with_lf_so_far(data: bytes) -> tuple[bytes, bytes]:
+    """(what of a chunk can be written with LF, the rest: a CR or two at its end may belong to a line end)."""
+    cut = len(data) if data.endswith(b"\n") else max(0, len(data) - 2)
+    return with_lf(data[:cut]), data[cut:]
 
 
 def _encoded(level: str) -> str:

@@ -19,14 +19,15 @@ whoever wrote that quotes nothing (mboxcl2). A header is never unquoted, except 
 LF becomes CRLF, a CR that stands alone is kept.
 Writing is mboxrd, header lines included, so that any octets come back. Lost on the way out and in again: an LF without
 CR, and a last line that has no end.
-Flags come from Status, X-Status and X-Mozilla-Status, whose lines stay in the message; none are written.
+Flags come from Status, X-Status and X-Mozilla-Status, whose lines stay in the message. They are written as Status, X-Status and
+X-Keywords in front of a message; the separator FLAGGED says so, and behind it they do not belong to the message.
 """
 
 import re
 from calendar import timegm
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 CHUNK_OCTETS = 64 * 2**10
 LINE_OCTETS = 1000
@@ -38,6 +39,10 @@ HEADER_OCTETS = 64 * 2**10
 BOM = b"\xef\xbb\xbf"
 WRITER = b"From mboxrd@pillarbox "
 """How our own separators begin: they say that header lines are quoted as well."""
+FLAGGED = b"From mboxrd+flags@pillarbox "
+"""So do these, and behind them stand the lines of flags that are ours."""
+FLAG_LINES = (b"Status: ", b"X-Status: ", b"X-Keywords: ")
+"""In this order, all of them, so that a message's own lines of these names are never taken for ours."""
 
 _TIME = re.compile(rb"\b\d?\d:\d\d(:\d\d)?\b")
 _YEAR = re.compile(rb"\b(19|20)\d\d\b")
@@ -67,6 +72,12 @@ _STATUS_FLAGS = ((b"R", "\\Seen"), (b"A", "\\Answered"), (b"F", "\\Flagged"), (b
 _MOZILLA = ((1, "\\Seen"), (2, "\\Answered"), (4, "\\Flagged"), (8, "\\Deleted"))
 
 
+class OctetSink(Protocol):
+    """What is written to: a file, or the entry of an archive."""
+
+    def write(self, octets: bytes, /) -> object: ...
+
+
 @dataclass(slots=True)
 class MboxPlace:
     """One message in the file: octets `begin` to `end`; the next separator is at `after`. `internal_at` 0: the separator has no date."""
@@ -79,6 +90,8 @@ class MboxPlace:
     """One ">" of its body's quoted lines is the archive's."""
     header_quoted: bool = False
     """So it is in the header."""
+    flags: tuple[str, ...] | None = None
+    """Those that our own lines in front of it say; None without such lines."""
 
 
 def is_mbox(file: BinaryIO) -> bool:
@@ -105,12 +118,14 @@ def places(file: BinaryIO, offset: int = 0) -> Iterator[MboxPlace]:
         while line and not line.endswith(b"\n"):  # a separator longer than any
             line = file.readline(LINE_OCTETS)
             begin += len(line)
-        ours = separator.startswith(WRITER)
+        flagged = separator.startswith(FLAGGED)
+        flags, begin = _flag_lines(file, begin) if flagged else (None, begin)
+        ours = flagged or separator.startswith(WRITER)
         believed = 0 if ours else _by_length(file, begin, size, kind)
         after, bare = _next_separator(file, begin, believed or size, kind)
         quoted = not bare and (not believed or after == believed)  # what would separate inside a believed length: not quoted
         after = believed or after
-        yield MboxPlace(begin, _without_blank(file, begin, after), after, arrived_at(separator), quoted or ours, ours)
+        yield MboxPlace(begin, _without_blank(file, begin, after), after, arrived_at(separator), quoted or ours, ours, flags)
         start = after
 
 
@@ -279,7 +294,9 @@ def _quoted(data: bytes) -> bytes:
 
 
 def flags_of(file: BinaryIO, place: MboxPlace) -> tuple[str, ...]:
-    """What the header says of the message's state."""
+    """What the header, or our own lines in front of it, say of the message's state."""
+    if place.flags is not None:
+        return place.flags
     file.seek(place.begin)
     header = file.read(min(HEADER_OCTETS, place.end - place.begin))
     for blank in (b"\n\r\n", b"\n\n"):
@@ -294,19 +311,44 @@ def flags_of(file: BinaryIO, place: MboxPlace) -> tuple[str, ...]:
     return tuple(sorted(flags))
 
 
+def flag_lines(flags: tuple[str, ...]) -> bytes:
+    """The lines that say these flags; system flags that mbox has no character for are left out."""
+    status = b"RO" if "\\Seen" in flags else b"O"
+    characters = b"".join(character for character, flag in _STATUS_FLAGS if character != b"R" and flag in flags)
+    keywords = " ".join(flag for flag in flags if flag[:1] != "\\").encode()
+    return b"".join(name + value + b"\n" for name, value in zip(FLAG_LINES, (status, characters, keywords), strict=True))
+
+
+def _flag_lines(file: BinaryIO, begin: int) -> tuple[tuple[str, ...], int]:
+    """The flags that the lines at `begin` say, and where the message begins behind them."""
+    flags: set[str] = set()
+    for name in FLAG_LINES:
+        file.seek(begin)
+        line = file.readline(HEADER_OCTETS)
+        if not line.startswith(name):
+            break
+        value = line[len(name) :].rstrip(b"\r\n")
+        if name == b"X-Keywords: ":
+            flags |= set(value.decode("ascii", "ignore").split())
+        else:
+            flags |= {flag for character, flag in _STATUS_FLAGS if character in value and (character == b"R") is (name == b"Status: ")}
+        begin += len(line)
+    return tuple(sorted(flags)), begin
+
+
 class MboxWriter:
     """Messages to the end of one file, as mboxrd with LF: `begin`, `write` chunks, `end`."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: "OctetSink") -> None:
         self._file = file
         self._rest = b""
         self._inside = False
         self._last = b""
 
-    def begin(self, internal_at: int) -> None:
+    def begin(self, internal_at: int, flags: tuple[str, ...] = ()) -> None:
         """`internal_at` in UTC seconds."""
         self._rest, self._inside, self._last = b"", False, b""
-        self._file.write(WRITER + separator_date(internal_at) + b"\n")
+        self._file.write(FLAGGED + separator_date(internal_at) + b"\n" + flag_lines(flags))
 
     def write(self, chunk: bytes) -> None:
         data = self._rest + chunk

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from appliance.control.requests import Control
     from appliance.mail.clock import Clock
     from appliance.status.board import Board
+    from appliance.store.transfer_service import TransferServices
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class WebContext:
     """`control`: the admin API, for what pages do. `https_port`: where https answers; 0 for nowhere. `mail_services`: protocol and port
     of each mail service, as clients reach it. `authority`: the certificate that devices trust, PEM and fingerprint; ("", "") when a
     certificate of the user's own is served. `challenge`: the answer to an ACME http-01 token (RFC 8555 §8.3); "" for none.
-    `public_days`: how many days a publicly trusted certificate still lasts; 0 for any other. `is_admin`: the role of an account."""
+    `public_days`: how many days a publicly trusted certificate still lasts; 0 for any other. `is_admin`: the role of an account.
+    `transfers`: exports and imports, made at the first call."""
 
     control: "Control"
     board: "Board"
@@ -53,4 +55,5 @@ class WebContext:
     public_days: Callable[[], float]
     is_admin: Callable[[AccountId], bool]
     say: Callable[[str], None]
+    transfers: "TransferServices"
     options: WebOptions = field(default_factory=WebOptions)

@@ -20,6 +20,7 @@ def sections_of(context: WebContext, pages: Pages, log: AccessLog) -> tuple[Site
         ("/", groups.entrance),
         ("/setup/", groups.setup),
         ("/own/", groups.own),
+        ("/own/mail/", groups.transfer),
         ("/admin/", groups.overview),
         ("/admin/accounts/", groups.accounts),
         ("/admin/accounts-restore/", groups.accounts),
@@ -64,6 +65,11 @@ class Groups:
         from .pages.own import OwnPages
 
         return OwnPages(self._context, self._pages).routes()
+
+    def transfer(self) -> Sequence[WebRoute]:
+        from .pages.transfer import TransferPages
+
+        return TransferPages(self._context, self._pages).routes()
 
     def overview(self) -> Sequence[WebRoute]:
         from .pages.overview import OverviewPages

@@ -106,6 +106,10 @@ def family(tmp_path: Path) -> Iterator[Family]:
         yield family
 
 
+def no_transfers() -> Any:
+    raise AssertionError("this page moves no mail")
+
+
 @pytest.fixture
 def make_web(family: Family) -> Callable[..., Web]:
     """A site; `control` answers the admin requests of its pages."""
@@ -129,6 +133,7 @@ def make_web(family: Family) -> Callable[..., Web]:
             public_days=lambda: 0.0,
             is_admin=lambda account: account == min(one.id for one in family.accounts.directory.accounts()),
             say=lambda text: None,
+            transfers=no_transfers,
             options=WebOptions(**options),
         )
         return Web(family, context, WebService(context))
