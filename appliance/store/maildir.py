@@ -239,7 +239,7 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 class MaildirNames:
-    """Folder and file names of what is written: folders by mailbox, no two alike without regard to case; characters of keywords by folder."""
+    """Folder and file names of what is written: folders by mailbox, no two alike but for case; keywords by folder."""
 
     def __init__(self) -> None:
         self._count = 0
