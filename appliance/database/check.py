@@ -127,7 +127,7 @@ def looks_damaged(connection: sqlite3.Connection) -> bool:
     octets = _one(connection, "PRAGMA page_size") * _one(connection, "PRAGMA page_count")
     if octets > QUICK_OCTETS:
         return False
-    reported = [str(row[0]) for row in connection.execute("PRAGMA quick_check(20)")]
+    reported = [str(text) for (text,) in connection.execute("PRAGMA quick_check(20)")]
     lines = [line for text in reported for line in text.splitlines()]
     return any(not line.startswith("***") and line != "ok" and not line.endswith("never used") for line in lines)
 
@@ -249,14 +249,16 @@ def _damaged(connection: sqlite3.Connection, lines: list[str]) -> tuple[set[str]
         rows = connection.execute("SELECT name, tbl_name, rootpage, type FROM sqlite_master").fetchall()
     except sqlite3.DatabaseError:
         return set(), set()
-    by_root, by_name = {row[2]: row for row in rows if row[2]}, {row[0]: row for row in rows}
+    by_root = {root: (table, kind) for _, table, root, kind in rows if root}
+    by_name = {name: (table, kind) for name, table, _, kind in rows}
     tables: set[str] = set()
     indexes: set[str] = set()
     for line in lines:
         tree, named = re.match(r"(?:On tree page|Tree) (\d+)", line), re.search(r"index (\S+)$", line)
         row = by_root.get(int(tree[1])) if tree else by_name.get(named[1]) if named else None
         if row is not None:
-            (tables if row[3] == "table" else indexes).add(row[1])
+            table, kind = row
+            (tables if kind == "table" else indexes).add(table)
     return tables, indexes
 
 
@@ -264,7 +266,7 @@ def _unreadable(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
     """The same by reading each from end to end: the root page of a tree ends SQLite's own check without a word about where."""
     tables: set[str] = set()
     try:
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     except sqlite3.DatabaseError:
         return set(), set()
     for name in names:
@@ -278,11 +280,11 @@ def _unreadable(connection: sqlite3.Connection) -> tuple[set[str], set[str]]:
 def _compare_files(connection: sqlite3.Connection, there: set[str], report: Report, is_there: Callable[[str], bool]) -> None:
     """The files were listed before: one that a row names since then must be there now, and one that is gone have no row any more."""
     rows = connection.execute("SELECT digest, refcount FROM body WHERE digest IS NOT NULL").fetchall()
-    needed = {row[0].hex() for row in rows if row[1] > 0}
+    needed = {digest.hex() for digest, refcount in rows if refcount > 0}
     lost = [name for name in needed - there if not is_there(name)]
     still = "SELECT 1 FROM body WHERE digest = ? AND refcount > 0"
     if count := sum(connection.execute(still, (bytes.fromhex(name),)).fetchone() is not None for name in lost):
         report.faults.append(f"{count} large bodies have lost their files")
         report.only_indexes = False
-    if left := len(there - {row[0].hex() for row in rows}):
+    if left := len(there - {digest.hex() for digest, _ in rows}):
         report.notes.append(f"{left} body files are named by no row: being received or removed, or moved aside by the next start")

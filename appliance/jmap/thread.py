@@ -53,11 +53,14 @@ class ThreadMethods:
 
         def work(connection: Any) -> "tuple[Position, dict[str, list[MessageId]], bool] | None":
             found = message_changes(connection, account.account, since)
-            if found is None or since.modseq > found[0]:
+            if found is None:
                 return None
-            changes = found[1][:most]
-            more = len(found[1]) > most
-            state = changes[-1].place(since) if more else Position(found[0], WHOLE)
+            modseq, changes = found
+            if since.modseq > modseq:
+                return None
+            more = len(changes) > most
+            changes = changes[:most]
+            state = changes[-1].place(since) if more else Position(modseq, WHOLE)
             sorted_out = _sorted_out(connection, account.account, since, changes)
             return state, sorted_out, more
 

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
@@ -116,6 +116,14 @@ def fetcher(names: Resolver, context: Callable[[], ssl.SSLContext], port: int = 
     return fetch
 
 
+class PolicyRow(NamedTuple):
+    """A policy as it is kept: the id of its record, the document, when it expires in UTC seconds."""
+
+    id: str
+    policy: bytes
+    expires_at: int
+
+
 class StsPolicies:
     """The policies that are valid now, in the table mta_sts_policy."""
 
@@ -125,20 +133,20 @@ class StsPolicies:
         self._clock = clock
         self._fetch = fetch
         self._tried: dict[str, float] = {}
-        self._fresh: dict[str, tuple[str, bytes, int]] = {}
+        self._fresh: dict[str, PolicyRow] = {}
         """Fetched in this run and perhaps not written yet."""
 
     async def of(self, domain: str) -> StsPolicy | None:
         """The policy of a domain in A-labels, or None. Queries the DNS, and the domain's web server when the id is new."""
         row = self._fresh.get(domain) or await self._database.read(partial(_load, domain))
-        if row is not None and self._clock.trusted() and row[2] <= self._clock.wall_s():
+        if row is not None and self._clock.trusted() and row.expires_at <= self._clock.wall_s():
             row = None
-        kept = _parsed(row[1]) if row is not None else None
+        kept = _parsed(row.policy) if row is not None else None
         try:
             name = parse_record((await self._names.txt(f"_mta-sts.{domain}")).values)
         except LookupTrouble:
             return kept
-        if name is None or (row is not None and kept is not None and row[0] == name):
+        if name is None or (row is not None and kept is not None and row.id == name):
             return kept
         now = self._clock.mono_s()
         if self._tried.get(domain, float("-inf")) + AGAIN_S > now:
@@ -154,7 +162,7 @@ class StsPolicies:
         if kind != "text/plain":
             return kept
         until = int(self._clock.wall_s()) + policy.max_age_s
-        self._fresh[domain] = (name, octets, until)
+        self._fresh[domain] = PolicyRow(name, octets, until)
         if len(self._fresh) > FRESH:
             self._fresh.pop(next(iter(self._fresh)))
         self._database.write_lazily(partial(_keep, domain, name, octets, until))
@@ -168,11 +176,9 @@ def _parsed(octets: bytes) -> StsPolicy | None:
         return None
 
 
-def _load(domain: str, connection: Any) -> tuple[str, bytes, int] | None:
-    row: tuple[str, bytes, int] | None = connection.execute(
-        "SELECT id, policy, expires_at FROM mta_sts_policy WHERE domain = ?", (domain,)
-    ).fetchone()
-    return row
+def _load(domain: str, connection: Any) -> PolicyRow | None:
+    row = connection.execute("SELECT id, policy, expires_at FROM mta_sts_policy WHERE domain = ?", (domain,)).fetchone()
+    return PolicyRow._make(row) if row else None
 
 
 def _keep(domain: str, name: str, octets: bytes, until: int, transaction: Transaction) -> None:

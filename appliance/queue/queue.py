@@ -201,7 +201,7 @@ class Queue:
                 (destination, now, most),
             ).fetchall()
         )
-        return [parse_row(row) for row in rows if row[0] not in active][:limit]
+        return [entry for entry in map(parse_row, rows) if entry.id not in active][:limit]
 
     async def refresh(self, destination: str) -> None:
         """Read the destination's next due instant from the index; active rows are left out."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from appliance.mail.address import Address, encode_address, parse_address
 from appliance.mail.envelope import Recipient
@@ -11,9 +11,36 @@ from appliance.mail.options import EnvelopeOptions, RecipientOptions, encode_opt
 
 from .entry import LastAttempt, NewEntry, QueuedRecipient, QueueEntry
 
-COLUMNS = """id, message, destination, held, due_at, tries, waited_s, interval_s, refusals, delay_sent, accepted_at, release_at, account,
-sender,
-    origin, body, prefix, octets, header_octets, options, outbox_mailbox, outbox_uid, recipients"""
+
+class QueueRow(NamedTuple):
+    """The columns as they are stored; what they mean: `entry.QueueEntry`."""
+
+    id: int
+    message: str
+    destination: str
+    held: int
+    due_at: int
+    tries: int
+    waited_s: int
+    interval_s: int
+    refusals: int
+    delay_sent: int
+    accepted_at: int
+    release_at: int
+    account: int | None
+    sender: str | None
+    origin: str | None
+    body: int
+    prefix: bytes
+    octets: int
+    header_octets: int
+    options: str
+    outbox_mailbox: int | None
+    outbox_uid: int | None
+    recipients: str
+
+
+COLUMNS = ", ".join(QueueRow._fields)
 INSERT = """INSERT INTO queue(id, destination, due_at, recipients, message, accepted_at, release_at, account, sender, origin, body, prefix,
     octets, header_octets, options, outbox_mailbox, outbox_uid) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""
 COPY = """INSERT INTO queue SELECT ?1, destination, held, due_at, tries, waited_s, interval_s, refusals, delay_sent, recipients, message,
@@ -23,19 +50,38 @@ AT_ONCE = "interval_s = max(0, interval_s - max(0, due_at - :now)), due_at = :no
 """Due now: the part of the interval that is cut off does not count as waiting."""
 
 
-def parse_row(row: tuple[Any, ...], kind: type[EnvelopeOptions] = EnvelopeOptions) -> QueueEntry:
+def parse_row(columns: tuple[Any, ...], kind: type[EnvelopeOptions] = EnvelopeOptions) -> QueueEntry:
     """A row of COLUMNS."""
-    stored = json.loads(row[19]) if row[19] else {}
+    row = QueueRow._make(columns)
+    stored = json.loads(row.options) if row.options else {}
     return QueueEntry(
-        id=QueueId(row[0]), message=row[1], destination=row[2], held=bool(row[3]), due_at=row[4], tries=row[5], waited_s=row[6],
-        interval_s=row[7], refusals=row[8], delay_sent=bool(row[9]), accepted_at=row[10],
-        account=AccountId(row[12]) if row[12] is not None else None,
-        sender=parse_address(row[13]) if row[13] is not None else None,
-        origin=parse_address(row[14]) if row[14] is not None else None,
-        body=BodyId(row[15]), prefix=row[16], octets=row[17], header_octets=row[18],
-        options=parse_options(stored, kind, release_at=row[11]), author=stored.get("author", ""),
-        outbox=(MailboxId(row[20]), Uid(row[21])) if row[20] is not None else None, waiting=parse_recipients(row[22]),
-    )  # fmt: skip
+        id=QueueId(row.id),
+        message=row.message,
+        destination=row.destination,
+        held=bool(row.held),
+        due_at=row.due_at,
+        tries=row.tries,
+        waited_s=row.waited_s,
+        interval_s=row.interval_s,
+        refusals=row.refusals,
+        delay_sent=bool(row.delay_sent),
+        accepted_at=row.accepted_at,
+        account=AccountId(row.account) if row.account is not None else None,
+        sender=parse_address(row.sender) if row.sender is not None else None,
+        origin=parse_address(row.origin) if row.origin is not None else None,
+        body=BodyId(row.body),
+        prefix=row.prefix,
+        octets=row.octets,
+        header_octets=row.header_octets,
+        options=parse_options(stored, kind, release_at=row.release_at),
+        author=stored.get("author", ""),
+        outbox=_outbox(row.outbox_mailbox, row.outbox_uid),
+        waiting=parse_recipients(row.recipients),
+    )
+
+
+def _outbox(mailbox: int | None, uid: int | None) -> tuple[MailboxId, Uid] | None:
+    return None if mailbox is None or uid is None else (MailboxId(mailbox), Uid(uid))
 
 
 def encode_sender(address: Address | None) -> str | None:

@@ -128,8 +128,9 @@ class Bodies:
         if staged.digest:
             found = transaction.execute("SELECT id FROM body WHERE digest = ?", (staged.digest,)).fetchone()
             if found:
-                self.hold_more(transaction, BodyId(found[0]), refcount)
-                return BodyId(found[0])
+                (twin,) = found
+                self.hold_more(transaction, BodyId(twin), refcount)
+                return BodyId(twin)
         body = BodyId(transaction.next_id("body"))
         transaction.execute(
             "INSERT INTO body VALUES(?, ?, ?, ?, ?)", (body, staged.octets, staged.stored_octets, refcount, staged.digest or None)
@@ -155,10 +156,11 @@ class Bodies:
             row = transaction.execute("SELECT refcount, digest FROM body WHERE id = ?", (body,)).fetchone()
             if row is None:
                 continue
-            is_last = row[0] <= count
+            refcount, digest = row
+            is_last = refcount <= count
             at_once = is_last and freed < FREE_AT_ONCE
             freed += is_last
-            if at_once and row[1] is None:
+            if at_once and digest is None:
                 self._delete(transaction, body)
                 continue
             transaction.execute("UPDATE body SET refcount = refcount - ? WHERE id = ?", (count, body))
@@ -173,7 +175,7 @@ class Bodies:
         rows = transaction.execute(sql, (after, limit)).fetchall()
         for body, _ in rows:
             self._free(transaction, body)
-        return [row[0] for row in rows], sum(row[1] for row in rows)
+        return [body for body, _ in rows], sum(stored_octets for _, stored_octets in rows)
 
     def _free(self, transaction: Transaction, body: int) -> None:
         digest = transaction.execute("SELECT digest FROM body WHERE id = ?", (body,)).fetchall()[0][0]
@@ -191,7 +193,7 @@ class Bodies:
     def unlinked(self, transaction: Transaction, limit: int, after: int) -> list[tuple[int, bytes]]:
         """Up to `limit` bodies with ids above `after` with no reference whose files are gone."""
         sql = "SELECT id, digest FROM body WHERE refcount = 0 AND digest IS NOT NULL AND id > ? ORDER BY id LIMIT ?"
-        return [row for row in transaction.execute(sql, (after, limit)).fetchall() if self.files.is_gone(row[1])]
+        return [(body, digest) for body, digest in transaction.execute(sql, (after, limit)).fetchall() if self.files.is_gone(digest)]
 
     def forget(self, transaction: Transaction, bodies: Sequence[tuple[int, bytes]]) -> None:
         """Remove the rows of files that are durably gone, unless a twin came meanwhile."""
@@ -233,20 +235,21 @@ class Bodies:
         costs no thread; the others fetch their octets at their first read. One that is gone says so when it is read.
         """
         wanted = list(dict.fromkeys(bodies))
-        heads = {row[0]: row for row in connection.execute(HEADS, (listed(wanted),)).fetchall()}
+        heads = {body: (size, digest) for body, size, digest in connection.execute(HEADS, (listed(wanted),)).fetchall()}
         small: dict[BodyId, int] = {}
         found: dict[BodyId, Body] = {}
         for body in wanted:
-            head = heads.get(body)
-            if head is None:
+            if body not in heads:
                 found[body] = GoneBody()
-            elif head[2] is not None:
-                found[body] = FileBody(head[1], head[2], self)
-            elif (found or small) and head[1] > octets:
-                found[body] = LaterBody(head[1], body, self)
+                continue
+            size, digest = heads[body]
+            if digest is not None:
+                found[body] = FileBody(size, digest, self)
+            elif (found or small) and size > octets:
+                found[body] = LaterBody(size, body, self)
             else:
-                octets -= head[1]
-                small[body] = head[1]
+                octets -= size
+                small[body] = size
         return found | self._in_rows(connection, small)
 
     def _in_rows(self, connection: sqlite3.Connection, sizes: dict[BodyId, int]) -> dict[BodyId, Body]:

@@ -87,14 +87,14 @@ def advanced(base: UidSnapshot, changes: Changes, first_unseen: int) -> UidSnaps
         uids = without(uids, changes.expunged)
     at = bisect_left(changes.flags, (base.uid_next,))
     if at < len(changes.flags):
-        uids = uids + array("I", [row[0] for row in changes.flags[at:]])
+        uids = uids + array("I", [uid for uid, _, _ in changes.flags[at:]])
     return UidSnapshot(changes.modseq, changes.uid_next, uids, first_unseen, changes.keywords)
 
 
 def unseen_after(base: UidSnapshot, changes: Changes) -> int | None:
     """The first unseen UID after the changes, None when the rows must be read."""
     first = base.first_unseen
-    unseen = next((row[0] for row in changes.flags if not row[1] & SEEN), 0)
+    unseen = next((uid for uid, flags, _ in changes.flags if not flags & SEEN), 0)
     if unseen and (not first or unseen <= first):
         return unseen
     at = bisect_left(changes.flags, (first,))

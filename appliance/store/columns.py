@@ -85,22 +85,24 @@ async def _read_threads(store: StoreBase, mailbox: MailboxId, uids: "array[int]"
     columns = ", ".join([f"group_concat({column})" for column in THREAD_COLUMNS])
     statement = f"SELECT {columns}, group_concat(reference_ids, char(10)) FROM {JOIN} WHERE {condition}"
 
-    def work(connection: Any) -> tuple[list[list[int]], list[tuple[int, ...]]]:
+    def work(connection: Any) -> tuple[list[int], list[list[int]], list[tuple[int, ...]]]:
         *texts, references = connection.execute(statement, parameters).fetchone()
-        *found, own = map(numbers, texts)
-        return found, _hashed(references.split("\n"), own) if own else []
+        there, *found, own = map(numbers, texts)
+        return there, found, _hashed(references.split("\n"), own) if own else []
 
-    found, references = await store.database.read(work)
-    if found[0] != uids.tolist():
-        places = {uid: place for place, uid in enumerate(found[0])}
+    there, found, references = await store.database.read(work)
+    if there != uids.tolist():
+        places = {uid: place for place, uid in enumerate(there)}
         keep = [places[uid] for uid in uids if uid in places]
+        there = [there[place] for place in keep]
         found = [[column[place] for place in keep] for column in found]
         references = [references[place] for place in keep]
-    rows.uids.extend(found[0])
-    rows.sent.extend(found[1])
-    rows.subjects.extend([0 if subject == NO_SUBJECT else subject for subject in found[2]])
-    rows.message_ids.extend(found[3])
-    rows.is_reply.extend(found[4])
+    sent, subjects, message_ids, is_reply = found
+    rows.uids.extend(there)
+    rows.sent.extend(sent)
+    rows.subjects.extend([0 if subject == NO_SUBJECT else subject for subject in subjects])
+    rows.message_ids.extend(message_ids)
+    rows.is_reply.extend(is_reply)
     rows.references += references
 
 

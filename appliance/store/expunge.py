@@ -120,5 +120,5 @@ def _release_data(
             (listed(numbers(data)),),
         ).fetchall()
         release(transaction, [(BodyId(body), refcount) for body, refcount in Counter(numbers(bodies)).items()])
-    ended = {row[0] for row in gone}
+    ended = {message for message, _, _ in gone}
     return gone, [one for one in numbers(shared) if one not in ended]

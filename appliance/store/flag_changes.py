@@ -98,9 +98,9 @@ def _with_deleted(flags: int) -> bool:
 def _read(transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
     """UIDs, flags and MODSEQs of those that are there, ascending, in one step."""
     condition, parameters = among(uids)
-    found = transaction.execute(
+    uid_text, flags_text, modseq_text = transaction.execute(
         "SELECT group_concat(uid), group_concat(flags), group_concat(modseq)"
         f" FROM (SELECT uid, flags, modseq FROM message WHERE mailbox = ? AND {condition} ORDER BY uid)",
         (mailbox, *parameters),
     ).fetchone()
-    return numbers(found[0]), numbers(found[1]), numbers(found[2])
+    return numbers(uid_text), numbers(flags_text), numbers(modseq_text)

@@ -254,7 +254,8 @@ class Mailbox:
         found = await self.open_batch(uid, uid, 1)
         if not found:
             raise StoreError(Trouble.GONE)
-        return found[0][1]
+        _, message = found[0]
+        return message
 
     async def open_batch(self, lo: Uid, hi: Uid, limit: int, octets: int = 256 * 1024) -> list[tuple[Row, StoredMessage]]:
         """Rows (BODY, DATES) with their messages in one reading: the first with lo <= uid <= hi that fit in `octets`, at least one."""

@@ -64,7 +64,8 @@ def _place(
 ) -> None:
     """Copy to the mailboxes added, expunge from those removed; the first of either together are a move, which no quota stops."""
     leaving = [(MailboxId(mailbox), uid) for mailbox, uid, _ in rows if mailbox in removed]
-    source, first = MailboxId(rows[0][0]), rows[0][1]
+    mailbox, first, _ = rows[0]
+    source = MailboxId(mailbox)
     if added and leaving:
         (source, first), *leaving = leaving
         moved = copy_move.copy(transaction, source, [first], added[0], effects, move=True)

@@ -69,11 +69,14 @@ class Quota:
         found = []
         for number, placement in enumerate(placements):
             row = transaction.execute("SELECT account FROM mailbox WHERE id = ?", (placement.mailbox,)).fetchone()
-            if row and self._too_many(AccountId(row[0]), 1):
+            if row is None:
+                continue  # `append` says so
+            account = AccountId(*row)
+            if self._too_many(account, 1):
                 found.append(number)
                 continue
-            limit = self._limit_of(AccountId(row[0])) if row else None
-            if limit is not None and _used(transaction, AccountId(row[0])) + octets + len(placement.prefix) > limit + placement.beyond:
+            limit = self._limit_of(account)
+            if limit is not None and _used(transaction, account) + octets + len(placement.prefix) > limit + placement.beyond:
                 found.append(number)
         return found
 

@@ -134,7 +134,7 @@ class Reclaim:
         """Count the files that rows name and that are nowhere; one that is freed meanwhile is not missed."""
         count, last = 0, b""
         while rows := await self._server.read(lambda connection, after=last: connection.execute(NEEDED, (after, NAMES_AT_ONCE)).fetchall()):  # type: ignore[misc]
-            digests = [row[0] for row in rows]
+            digests = [digest for (digest,) in rows]
             if gone := await self._bodies.hop(self._gone, digests):
                 count += await self._server.read(
                     lambda connection, gone=gone: sum(connection.execute(STILL_NEEDED, (digest,)).fetchone()[0] for digest in gone)  # type: ignore[misc]
@@ -155,7 +155,7 @@ class Reclaim:
         rows = await self._server.read(
             lambda connection: connection.execute(f"SELECT digest FROM body WHERE digest IN ({marks})", digests).fetchall()  # noqa: S608
         )
-        rows_of = {row[0] for row in rows}
+        rows_of = {digest for (digest,) in rows}
         return [digest for digest in digests if (digest in rows_of) is named]
 
     async def _each(self, digests: Sequence[bytes], call: Callable[[Transaction, bytes], None]) -> None:

@@ -14,7 +14,7 @@ that is full or cannot be read now is tried again later, a body that is broken i
 import math
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 
@@ -158,15 +158,15 @@ class Redescription:
         place, made, passed_over = (0, 0), 0, 0
         today = self._store.described_by
         while rows := await self._store.database.read(lambda connection, place=place: _next_rows(connection, place)):  # type: ignore[misc]
-            place = rows[-1][:2]
-            old = [row for row in rows if row[3] != today]
+            place = (rows[-1].mailbox, rows[-1].uid)
+            old = [row for row in rows if row.described_by != today]
             for start in range(0, len(old), BATCH):
                 done, left = await self._batch(old[start : start + BATCH])
                 made += done
                 passed_over += left
         return made, passed_over
 
-    async def _batch(self, rows: Sequence[tuple[int, int, int, int]]) -> tuple[int, int]:
+    async def _batch(self, rows: "Sequence[DescribedRow]") -> tuple[int, int]:
         """Describe these and commit them together."""
         values: list[tuple[Any, ...]] = []
         octets = left = 0
@@ -193,10 +193,20 @@ class Redescription:
         return made, left
 
 
-def _next_rows(connection: sqlite3.Connection, place: tuple[int, int]) -> list[tuple[int, int, int, int]]:
-    """(mailbox, uid, message_data, described_by) of the messages behind a place, in order."""
-    return connection.execute(
+class DescribedRow(NamedTuple):
+    """A message, and which scanner described it."""
+
+    mailbox: int
+    uid: int
+    message_data: int
+    described_by: int
+
+
+def _next_rows(connection: sqlite3.Connection, place: tuple[int, int]) -> list[DescribedRow]:
+    """The messages behind a place, in order."""
+    rows = connection.execute(
         "SELECT mailbox, uid, message_data, described_by FROM message JOIN message_data ON message_data.id = message_data"
         " WHERE (mailbox, uid) > (?, ?) ORDER BY mailbox, uid LIMIT ?",
         (*place, LOOK_ROWS),
-    ).fetchall()
+    )
+    return [DescribedRow._make(row) for row in rows]

@@ -95,12 +95,13 @@ class Salvage:
         found: list[Salvaged] = []
         keywords = await self._tried(partial(_keywords, mailbox=mailbox)) or ()
         while len(found) < BATCH_ROWS and (row := await self._next(partial(_uid_at, mailbox), lo)) is not None:
+            (uid,) = row
             for work in (_whole, _bare):
-                one = await self._tried(partial(work, mailbox=mailbox, uid=row[0]))
+                one = await self._tried(partial(work, mailbox=mailbox, uid=uid))
                 if one is not None:
                     found.append(_found(one, keywords))
                     break
-            lo = row[0] + 1
+            lo = uid + 1
         return found
 
     async def _tried(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
@@ -145,7 +146,8 @@ class Salvage:
 
 
 def _found(row: tuple[Any, ...], keywords: tuple[str, ...]) -> Salvaged:
-    return Salvaged(row[0], row[1], row[2], row[3], row[4], keywords)
+    uid, flags, internal_at, body, prefix = row
+    return Salvaged(uid, flags, internal_at, body, prefix, keywords)
 
 
 def _mailbox_at(number: int, connection: sqlite3.Connection) -> tuple[Any, ...] | None:

@@ -105,9 +105,9 @@ def read_info(path: Path, origin: str) -> ShardInfo:
             row = connection.execute("SELECT first, last, messages, begun_at, closed, origin FROM shard").fetchone()
     except sqlite3.Error as error:
         raise DamagedShard(str(error)) from error
-    if marks != [APPLICATION, FORMAT] or row is None or row[5] != origin or row[1] < row[0]:
+    first, last, messages, begun_at, closed, made_for = row or (0, -1, 0, 0, 0, "")
+    if marks != [APPLICATION, FORMAT] or made_for != origin or last < first:
         raise DamagedShard("it is not of this server's messages as they are read today")
-    first, last, messages, begun_at, closed, _ = row
     return ShardInfo(path, first, last, messages, begun_at, closed=bool(closed))
 
 

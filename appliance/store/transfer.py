@@ -12,6 +12,7 @@ Fails with SetupError for a source that cannot be read or has changed, StoreErro
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from appliance.database.database import AnyDatabase
 from appliance.database.writer import Transaction
@@ -57,6 +58,14 @@ NO_ROOM = (Trouble.FULL, Trouble.OVER_QUOTA)
 # --- into the store ------------------------------------------------------------------------------------------
 
 
+class StagedMessage(NamedTuple):
+    """A message that waits for the commit; `position` is the source's behind it."""
+
+    body: StagedBody
+    placement: Placement
+    position: str
+
+
 class ImportSession:
     """An import under way: `take` each message, `finish` at the end.
 
@@ -78,7 +87,7 @@ class ImportSession:
         self._mailbox = mailbox
         self._together = together
         self._places: dict[str, MailboxId] = {}
-        self._staged: list[tuple[StagedBody, Placement, str]] = []
+        self._staged: list[StagedMessage] = []
         self._octets = 0
         self._open = AsyncExitStack()
 
@@ -129,7 +138,7 @@ class ImportSession:
         body = await incoming.finish()
         arrived = message.internal_at or body.description.sent_at or 0
         placement = Placement(await self._place(message.mailbox), b"", message.flags, max(0, arrived))
-        self._staged.append((body, placement, message.position))
+        self._staged.append(StagedMessage(body, placement, message.position))
         self._octets += body.octets
         self.position = message.position
         if len(self._staged) >= self._together or self._octets >= TOGETHER_OCTETS:
@@ -152,10 +161,10 @@ class ImportSession:
                 if refusal.trouble not in NO_ROOM or len(staged) < 2:
                     raise
                 for one in staged:
-                    await self._commit([one], one[2])
+                    await self._commit([one], one.position)
 
-    async def _commit(self, staged: list[tuple[StagedBody, Placement, str]], position: str) -> None:
-        messages = [(body, placement) for body, placement, _ in staged]
+    async def _commit(self, staged: list[StagedMessage], position: str) -> None:
+        messages = [(one.body, one.placement) for one in staged]
         await self._store.file_all(messages, also=lambda transaction: self._note(transaction, position))
         self.stored += len(staged)
 
@@ -181,7 +190,7 @@ class ImportSession:
                 target = _possible(name)
                 row = row_named(transaction, account, target)
                 subscribe(transaction, account, target, True, when_room=True)
-                found = MailboxId(row[0]) if row is not None and row[4] else create(transaction, account, target)
+                found = row.id if row is not None and row.selectable else create(transaction, account, target)
                 effects.mailbox_changed(transaction, account)
                 return found
 
