@@ -68,9 +68,10 @@ def _account_of(transaction: Transaction, mailbox: MailboxId, to_outbox: bool) -
     found = transaction.execute("SELECT account, special_use FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
     if found is None:
         raise StoreError(Trouble.NO_MAILBOX)
+    account, special_use = found
     if not to_outbox:
-        expect_no_outbox(found[1])
-    return AccountId(found[0])
+        expect_no_outbox(special_use)
+    return AccountId(account)
 
 
 def expect_no_outbox(special_use: str) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.panel.pins import read_in_real_time
 from tests.support.cable import Cable
 from tests.support.neighbours import Neighbours
+from tests.support.peer import Peer
 from tests.support.server import Pillarbox, new_data, pillarbox
 from tests.support.wire_to_pins import PinWire
 
@@ -35,22 +37,32 @@ def server(place: Path, more: str = "") -> Pillarbox:
     return Pillarbox(new_data(place / "data"), "--settings", str(settings))
 
 
-def test_a_press_retries_the_queue_and_the_led_shows_it(tmp_path: Path, wire: PinWire) -> None:
-    with Neighbours(tmp_path, first=3600, most=3600, after=PANEL) as world:
-        far = world.peer("far.example", script={"MAIL": ["451 4.3.0 not now", "451 4.3.0 not yet", "250 ok"]})
-        started = time.monotonic()
+@contextmanager
+def one_waits(place: Path, *replies: str) -> Iterator[tuple[Neighbours, Peer, str]]:
+    """A server with a message that was deferred, the server it goes to, and the message's name."""
+    with Neighbours(place, first=3600, most=3600, after=PANEL) as world:
+        far = world.peer("far.example", script={"MAIL": [*replies]})
         with world.server:
             name = world.send("bob@far.example")
             world.until(lambda: world.track(name) == ["accepted", "deferred"])
-            wire.shows(LED, read_in_real_time, "waiting", since=started)
-            waiting = time.monotonic()
-            for _ in range(2):
-                wire.press(BUTTON)
-                time.sleep(FINGER_S)
-                wire.release(BUTTON)
-                world.until(lambda: world.ask("queue", "list")["messages"] == [] or world.track(name).count("deferred") == 2)
-            assert world.arrived(far)[0].recipients == ["bob@far.example"]
-            wire.shows(LED, read_in_real_time, "ready", since=waiting)
+            yield world, far, name
+
+
+def test_the_led_shows_that_a_message_waits(tmp_path: Path, wire: PinWire) -> None:
+    with one_waits(tmp_path, "451 4.3.0 not now"):
+        wire.shows(LED, read_in_real_time, "waiting")
+
+
+def test_a_press_retries_the_queue_and_the_led_is_ready_again(tmp_path: Path, wire: PinWire) -> None:
+    with one_waits(tmp_path, "451 4.3.0 not now", "451 4.3.0 not yet", "250 ok") as (world, far, name):
+        waiting = time.monotonic()
+        for _ in range(2):
+            wire.press(BUTTON)
+            time.sleep(FINGER_S)
+            wire.release(BUTTON)
+            world.until(lambda: world.ask("queue", "list")["messages"] == [] or world.track(name).count("deferred") == 2)
+        assert world.arrived(far)[0].recipients == ["bob@far.example"]
+        wire.shows(LED, read_in_real_time, "ready", since=waiting)
 
 
 def test_holding_three_seconds_stops_the_server_and_the_led_shows_when_it_is_safe(tmp_path: Path, wire: PinWire) -> None:
