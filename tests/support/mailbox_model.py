@@ -204,7 +204,7 @@ class Model:
     def resynchronized(self, responses: list[bytes]) -> list[bytes]:
         """The responses to SELECT (QRESYNC ...): what was known less VANISHED (EARLIER), with what FETCH reports, is the mailbox.
 
-        Returns the responses behind them, which are of changes since.
+        Returns the responses behind them, which are of changes since: a message that vanishes there may be new to the client.
         """
         known, exists, numbered = {uid for uid in self.uids if uid}, -1, dict[int, int]()
         for place, response in enumerate(responses):
@@ -228,8 +228,9 @@ class Model:
                 self.at_modseq(int(words[3].split(b"]")[0]))
         else:
             rest = []
-        self.uids = sorted(known)
-        self.flags = {uid: self.flags[uid] for uid in self.uids}
+        gone = sorted({uid for one in rest if b" VANISHED " in one for uid in numbers_of(one.split(b" ")[-1])} - known)
+        self.uids = sorted(known.union(gone[: max(0, exists - len(known))]))  # expunged while SELECT was answered: no FETCH tells of them
+        self.flags = {uid: self.flags.get(uid, frozenset()) for uid in self.uids}
         expect(len(self.uids) == exists, "resynchronized to", len(self.uids), "messages of", exists)
         if not self.uid_only:
             expect(all(self.uids[number - 1] == uid for uid, number in numbered.items()), "FETCH under other numbers:", numbered, self.uids)
