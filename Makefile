@@ -9,7 +9,7 @@ SUITE ?= bookworm
 RUN_AS ?= user
 TEST_PROCESSES ?= 2
 
-.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test web-shots tables lock clean help
+.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test web-shots tables catalogues lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -23,7 +23,7 @@ test: $(VENV)/.tests-ready   ## set up and pass the tests, in two processes (TES
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.tests-ready   ## ruff
-	@$(BIN)/ruff check appliance image tests
+	@$(BIN)/ruff check appliance image tests translations.py
 
 types: $(VENV)/.tests-ready  ## mypy --strict
 	@$(BIN)/mypy
@@ -71,6 +71,10 @@ image-test: $(VENV)/.tests-ready   ## start the image in QEMU, send mail, pull t
 tables: $(VENV)/.tests-ready   ## write the README's tables of standards and settings anew
 	@$(BIN)/python -m tests.support.readme_tables
 
+catalogues: $(VENV)/.ready   ## add what is new in the code to the catalogues of appliance/languages, and compile them
+	@$(BIN)/python translations.py update
+	@$(BIN)/python translations.py compile
+
 lock: setup       ## renew the lock files from pyproject.toml
 	@$(BIN)/pip -q install uv
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --group build pyproject.toml -o requirements.lock
@@ -87,7 +91,7 @@ $(VENV)/bin/python:
 	@echo "Making a private environment in $(VENV) ..."
 	@$(PYTHON) -P -m venv $(VENV)
 
-$(VENV)/.ready: $(VENV)/bin/python pyproject.toml requirements.lock
+$(VENV)/.ready: $(VENV)/bin/python pyproject.toml requirements.lock $(wildcard appliance/languages/*.po)
 	@$(BIN)/python -P -m pip -q --disable-pip-version-check install --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -P -m pip -q --disable-pip-version-check install --no-deps --no-build-isolation -e .
 	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/$(VENV)/lean-code $(BIN)/python -OO -P -m appliance.app.process compile

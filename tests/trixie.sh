@@ -15,7 +15,7 @@ env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "${registry_en
     chroot "$root" /bin/sh -ec '
     cd /opt/pillarbox
     python3 -m venv --system-site-packages .venv
-    .venv/bin/pip -q install "sqlite-utils>=4" "gpiozero>=2.0.1.post3" "pytest-trio>=0.8" imapclient aiosmtplib hatchling editables
+    .venv/bin/pip -q install "sqlite-utils>=4" "gpiozero>=2.0.1.post3" "pytest-trio>=0.8" imapclient aiosmtplib hatchling editables polib
     .venv/bin/pip -q install --no-deps --no-build-isolation -e .
     .venv/bin/python -c "import sys, trio, sqlite3; print(\"Python\", sys.version.split()[0], \"trio\", trio.__version__, \"SQLite\", sqlite3.sqlite_version)"
     .venv/bin/python -m pytest '"${*:-}"

@@ -22,6 +22,7 @@ from ipaddress import ip_address, ip_network
 import trio
 
 from appliance.mail.errors import LookupTrouble, MisuseError
+from appliance.mail.sentence import Sentence, joined
 from appliance.mailauth.spf import Spf, SpfResult, spf_texts
 from appliance.network.resolver import DnsAnswer, Resolver, addresses_of
 
@@ -56,8 +57,11 @@ async def check(facts: DomainFacts, names: Resolver, *, patience_s: float = PATI
             with trio.fail_after(patience_s):
                 findings[number] = await judge(_Check(facts, record, names))
         except (LookupTrouble, trio.TooSlowError) as trouble:
-            fault = shown(str(trouble)) or "the DNS server took too long to answer"
-            findings[number] = DnsFinding(record, "unknown", "", f"{fault[:1].upper()}{fault[1:]}; try again later.")
+            fault = shown(str(trouble)) or Sentence("The DNS server took too long to answer")
+            advice = Sentence(
+                "%(fault)s; try again later.", fault=fault if isinstance(fault, Sentence) else f"{fault[:1].upper()}{fault[1:]}"
+            )
+            findings[number] = DnsFinding(record, "unknown", "", advice)
 
     async with trio.open_nursery() as nursery:
         for number, record in enumerate(asked):
@@ -93,7 +97,7 @@ class _Check:
     found: str = ""
 
     def right(self, note: str = "") -> DnsFinding:
-        return DnsFinding(self.record, "right", f"{self.found}{note}", "")
+        return DnsFinding(self.record, "right", joined(self.found, note), "")
 
     def wrong(self, advice: str) -> DnsFinding:
         return DnsFinding(self.record, "wrong", self.found, advice)
@@ -103,7 +107,7 @@ class _Check:
 
     def missing(self) -> DnsFinding:
         one = self.record
-        return DnsFinding(one, "missing", "", f"Publish: {one.name}. {one.kind} {one.zone_value}")
+        return DnsFinding(one, "missing", "", Sentence("Publish: %(record)s", record=f"{one.name}. {one.kind} {one.zone_value}"))
 
     async def addresses(self, name: str) -> tuple[str, ...]:
         """Those the DNS has for a name."""
@@ -135,16 +139,18 @@ async def _mx(q: _Check) -> DnsFinding:
     if any(not one.name for one in answer.values):
         return q.wrong("This says that the domain takes no mail (RFC 7505); publish the record of this server in its place.")
     named = [one.name for one in answer.values]
-    others = " (other servers take your messages too)" if len(named) > 1 else ""
+    others = Sentence("(other servers take your messages too)") if len(named) > 1 else ""
     if host in named:
         if (await q.names.cname(host)).values:
-            return q.wrong(f"{host} is an alias (CNAME), which an MX may not name (RFC 2181 §10.3); give it an address.")
+            return q.wrong(
+                Sentence("%(host)s is an alias (CNAME), which an MX may not name (RFC 2181 §10.3); give it an address.", host=host)
+            )
         return q.right(others)
     own = await q.own_addresses()
     for name in named[:PARENTS]:
         if not (await q.names.cname(name)).values and set(await q.addresses(name)) & set(own):
-            return q.right(others + " (it is this server)")
-    return q.wrong(f"Mail goes to other servers: one MX must name {host}.")
+            return q.right(joined(others, Sentence("(it is this server)")))
+    return q.wrong(Sentence("Mail goes to other servers: one MX must name %(host)s.", host=host))
 
 
 async def _address(q: _Check) -> DnsFinding:
@@ -153,11 +159,14 @@ async def _address(q: _Check) -> DnsFinding:
         missing = q.missing()
         if q.record.value:
             return missing
-        return replace(missing, advice=f"Publish an A record for {q.record.name} with your public IPv4 address; your router shows it.")
+        return replace(
+            missing,
+            advice=Sentence("Publish an A record for %(name)s with your public IPv4 address; your router shows it.", name=q.record.name),
+        )
     q.found = ", ".join(answer.values)
     if q.record.value:
         there = q.record.value in answer.values
-        return q.right() if there else q.wrong(f"The name has another address; this server's is {q.record.value}.")
+        return q.right() if there else q.wrong(Sentence("The name has another address; this server's is %(own)s.", own=q.record.value))
     if not any(ip_address(address).is_global for address in answer.values):
         return q.wrong("The internet cannot reach this address; publish the one your router shows.")
     return q.right()
@@ -184,13 +193,19 @@ async def _spf(q: _Check) -> DnsFinding:
             if result is SpfResult.NO:
                 known = address in q.facts.addresses
                 term = f"ip{6 if ':' in address else 4}:{address}" if known else f"a:{q.facts.host_name}"
-                return q.wrong(f"It does not allow {address}, which is this server: add {term}.")
+                return q.wrong(Sentence("It does not allow %(address)s, which is this server: add %(term)s.", address=address, term=term))
             unsure = unsure or result is SpfResult.UNSURE
         for term in map(relay_term, q.facts.relays):
             if not await _lets(q, term, seen):
-                return q.wrong(f"It does not allow your relay: add {term}.")
+                return q.wrong(Sentence("It does not allow your relay: add %(term)s.", term=term))
     except MisuseError as fault:
-        return q.wrong(f"It cannot be evaluated: {shown(str(fault))} (RFC 7208 §4.6); take that out, or publish: {q.record.zone_value}")
+        return q.wrong(
+            Sentence(
+                "It cannot be evaluated: %(fault)s (RFC 7208 §4.6); take that out, or publish: %(value)s",
+                fault=shown(str(fault)),
+                value=q.record.zone_value,
+            )
+        )
     if unsure:
         return q.unknown("It uses macros or ptr, which are not evaluated here: whether it allows this server is unknown.")
     return q.right()
@@ -240,7 +255,7 @@ async def _dkim(q: _Check) -> DnsFinding:
         return q.wrong("This says that the key was withdrawn; publish the key of this server.")
     if published != own or there.get("k", "rsa") != ours.get("k", "rsa"):
         return q.wrong("Another key is published, so your signatures count as forged; publish the key of this server.")
-    return DnsFinding(q.record, "right", "the key of this server", "")
+    return DnsFinding(q.record, "right", Sentence("the key of this server"), "")
 
 
 async def _dmarc(q: _Check) -> DnsFinding:
@@ -252,7 +267,7 @@ async def _dmarc(q: _Check) -> DnsFinding:
         domain = domain.partition(".")[2]
         above = _Check(q.facts, replace(q.record, name=f"_dmarc.{domain}"), q.names)
         if len(found := await above.texts("v=DMARC1")) == 1 and _tags(found[0]).get("p"):
-            return DnsFinding(q.record, "right", f"that of {domain}: {found[0]}", "")
+            return DnsFinding(q.record, "right", Sentence("that of %(domain)s: %(text)s", domain=domain, text=found[0]), "")
     if not texts:
         return q.missing()
     if len(texts) > 1:
@@ -287,22 +302,26 @@ async def _srv(q: _Check) -> DnsFinding:
     if any(one.target == host and one.port == port for one in answer.values):
         return q.right()
     if all(not one.target for one in answer.values):
-        return q.wrong(f"This says that there is no such service here; it should name {host} and port {port}.")
-    return q.wrong(f"It names another server; it should name {host} and port {port}.")
+        return q.wrong(
+            Sentence("This says that there is no such service here; it should name %(host)s and port %(port)s.", host=host, port=port)
+        )
+    return q.wrong(Sentence("It names another server; it should name %(host)s and port %(port)s.", host=host, port=port))
 
 
 async def _ptr(q: _Check) -> DnsFinding:
     address = next(one for one in q.facts.addresses if ip_address(one).reverse_pointer == q.record.name)
     host = q.facts.host_name
     answer: DnsAnswer[str] = await q.names.ptr(address)
-    advice = f"Ask your provider to set the reverse name of {address} to {host}; otherwise send through a relay."
+    advice = Sentence(
+        "Ask your provider to set the reverse name of %(address)s to %(host)s; otherwise send through a relay.", address=address, host=host
+    )
     q.found = ", ".join(answer.values)
     if not answer.values:
         return replace(q.missing(), advice=advice)
     if host not in answer.values:
         return q.wrong(advice)
     if address not in await q.addresses(host):
-        return q.wrong(f"The name does not resolve back: {host} needs the address {address}.")
+        return q.wrong(Sentence("The name does not resolve back: %(host)s needs the address %(address)s.", host=host, address=address))
     return q.right()
 
 

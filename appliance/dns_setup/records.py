@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from appliance.mail.protocols import PROTOCOLS, ProtocolRow
+from appliance.mail.sentence import Sentence
 
 TXT_OCTETS = 255
 """RFC 1035 §3.3: one string of a TXT record; longer values are several."""
+STARTTLS = Sentence("mail programs configure themselves (with STARTTLS)")
 OPEN_ADDRESS = "ADDRESS"
 """Placeholder for an address that is not known here; such a zone line is a comment."""
 
@@ -71,7 +73,9 @@ def records(facts: DomainFacts, protocols: Sequence[ProtocolRow] = PROTOCOLS) ->
     if "smtp" in running:
         out.append(Record(domain, "MX", f"10 {host}.", "mail from the internet reaches this server"))
     if all(":" in address for address in facts.addresses):
-        why = "the host name needs an address; your public IPv4 address is not known here: fill it in, and update it when it changes"
+        why = Sentence(
+            "the host name needs an address; your public IPv4 address is not known here: fill it in, and update it when it changes"
+        )
         out.append(Record(host, "A", "", why, needed=not facts.addresses))
     for address in facts.addresses:
         out.append(Record(host, "AAAA" if ":" in address else "A", address, "the host name needs an address"))
@@ -89,10 +93,10 @@ def records(facts: DomainFacts, protocols: Sequence[ProtocolRow] = PROTOCOLS) ->
     services = tuple(dict.fromkeys(row.service for row in protocols))
     for row in sorted(protocols, key=lambda row: (services.index(row.service), not row.implicit_tls)):
         if row.srv and row.name in running:
-            plain = "" if row.implicit_tls else " (with STARTTLS)"
+            how = Sentence("mail programs configure themselves") if row.implicit_tls else STARTTLS
             value = f"{0 if row.implicit_tls else 10} 1 {running[row.name]} {host}."
-            out.append(Record(f"{row.srv}._tcp.{domain}", "SRV", value, f"mail programs configure themselves{plain}", needed=False))
-    why = "other servers check the name of your address; only your provider can set this"
+            out.append(Record(f"{row.srv}._tcp.{domain}", "SRV", value, how, needed=False))
+    why = Sentence("other servers check the name of your address; only your provider can set this")
     for address in facts.addresses:
         out.append(Record(ip_address(address).reverse_pointer, "PTR", f"{host}.", why, needed=not facts.relays))
     return out

@@ -30,6 +30,7 @@ import trio
 from appliance.mail.clock import Clock
 from appliance.mail.errors import PeerError
 from appliance.mail.outcome import Outcome, Reason
+from appliance.mail.sentence import Sentence
 from appliance.network.dial import no_route_out, read_greeting
 
 from .mx import MailHost
@@ -43,13 +44,13 @@ BLOCKED_S = 3600.0
 DAY_S = 86_400.0
 OPEN, BLOCKED, UNKNOWN = "open", "blocked", "unknown"
 
-_NONE = "Messages cannot be sent: the settings forbid direct delivery and name no relay."
-_BLOCKED = (
+_NONE = Sentence("Messages cannot be sent: the settings forbid direct delivery and name no relay.")
+_BLOCKED = Sentence(
     "Your internet provider blocks outgoing mail (port 25), and no relay is set: ask the provider to open the port, or set up a relay."
 )
 _SENTENCES = {
-    ("direct", OPEN): "Messages are sent directly to other servers; port 25 is open.",
-    ("direct", UNKNOWN): "Messages are sent directly; whether port 25 is open shows with the first.",
+    ("direct", OPEN): Sentence("Messages are sent directly to other servers; port 25 is open."),
+    ("direct", UNKNOWN): Sentence("Messages are sent directly; whether port 25 is open shows with the first."),
     ("direct", BLOCKED): _BLOCKED,
     ("none", OPEN): _NONE,
     ("none", UNKNOWN): _NONE,
@@ -60,8 +61,12 @@ _SENTENCES = {
 def describe(port_25: str, route: str) -> str:
     """For `pillarbox status`; `route` is "direct", "relay NAME" or "none"."""
     if route.startswith("relay "):
-        blocked = "; direct sending is blocked by your internet provider (port 25)" if port_25 == BLOCKED else ""
-        return f"Messages are sent through the {route}{blocked}."
+        relay = route.removeprefix("relay ")
+        if port_25 == BLOCKED:
+            return Sentence(
+                "Messages are sent through the relay %(relay)s; direct sending is blocked by your internet provider (port 25).", relay=relay
+            )
+        return Sentence("Messages are sent through the relay %(relay)s.", relay=relay)
     return _SENTENCES[route, port_25]
 
 

@@ -7,6 +7,8 @@ and the rules of the LEDs rely on them.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from appliance.mail.sentence import Sentence
+
 from .snapshot import Condition, DelayFacts, Snapshot
 from .storage_life import SHORT_YEARS, life_text, life_years
 
@@ -62,28 +64,42 @@ def _few(s: Snapshot) -> int:
 def _storage_full(s: Snapshot) -> list[str]:
     storage = s.storage
     if storage.trouble == "full" or (storage.total_octets and storage.free_octets < FULL_OCTETS):
-        return ["The storage is full: new messages are deferred, reading and deleting go on."]
+        return [Sentence("The storage is full: new messages are deferred, reading and deleting go on.")]
     return []
 
 
 def _storage_low(s: Snapshot) -> list[str]:
     storage = s.storage
     if storage.total_octets and FULL_OCTETS <= storage.free_octets < _few(s) and storage.trouble != "full":
-        return [f"The storage is nearly full: {_mb(storage.free_octets)} of {_mb(storage.total_octets)} are free."]
+        free, total = _mb(storage.free_octets), _mb(storage.total_octets)
+        return [Sentence("The storage is nearly full: %(free)s of %(total)s are free.", free=free, total=total)]
     return []
 
 
 def _storage_broken(s: Snapshot) -> list[str]:
-    text = f": {s.storage.trouble_text}" if s.storage.trouble_text else ""
-    return [f"The storage or the database cannot be written{text}."] if s.storage.trouble == "broken" else []
+    if s.storage.trouble != "broken":
+        return []
+    if not s.storage.trouble_text:
+        return [Sentence("The storage or the database cannot be written.")]
+    return [Sentence("The storage or the database cannot be written: %(reason)s", reason=_sentence(s.storage.trouble_text))]
 
 
 def _listeners_down(s: Snapshot) -> list[str]:
-    return [f"The {row.protocol} port {row.port} is not open: {row.reason}." for row in s.listeners if row.reason]
+    return [
+        Sentence(
+            "The %(protocol)s port %(port)s is not open: %(reason)s", protocol=row.protocol, port=row.port, reason=_sentence(row.reason)
+        )
+        for row in s.listeners
+        if row.reason
+    ]
 
 
 def _tasks_down(s: Snapshot) -> list[str]:
-    return [f"The task {row.task} failed and is being started again: {row.fault}." for row in s.tasks if row.fault]
+    return [
+        Sentence("The task %(task)s failed and is being started again: %(fault)s.", task=row.task, fault=row.fault)
+        for row in s.tasks
+        if row.fault
+    ]
 
 
 def _days_left(s: Snapshot) -> float | None:
@@ -94,50 +110,61 @@ def _days_left(s: Snapshot) -> float | None:
 
 def _certificate_expired(s: Snapshot) -> list[str]:
     days = _days_left(s)
-    return ["The certificate has expired: mail programs will warn or refuse."] if days is not None and days <= 0 else []
+    return [Sentence("The certificate has expired: mail programs will warn or refuse.")] if days is not None and days <= 0 else []
 
 
 def _certificate_expiring(s: Snapshot) -> list[str]:
     days = _days_left(s)
-    return [f"The certificate expires in {days:.0f} days."] if days is not None and 0 < days < 14 else []
+    if days is None or not 0 < days < 14:
+        return []
+    return [Sentence.counted("The certificate expires in %(number)s day.", "The certificate expires in %(number)s days.", round(days))]
 
 
 def _certificate_trouble(s: Snapshot) -> list[str]:
     if not s.certificate.trouble:
         return []
-    instead = "the server uses one of its own meanwhile" if s.certificate.source == "server" else "the previous one stays in use"
-    return [f"A certificate cannot be used, {instead}: {s.certificate.trouble.rstrip('.')}."]
+    trouble = _sentence(s.certificate.trouble)
+    if s.certificate.source == "server":
+        return [Sentence("A certificate cannot be used, the server uses one of its own meanwhile: %(trouble)s", trouble=trouble)]
+    return [Sentence("A certificate cannot be used, the previous one stays in use: %(trouble)s", trouble=trouble)]
 
 
 def _certificate_files(s: Snapshot) -> str:
-    return s.certificate.remedy or "Look at the certificate and key files; they are read again when they change."
+    return s.certificate.remedy or Sentence("Look at the certificate and key files; they are read again when they change.")
 
 
 def _certificate_renewal(s: Snapshot) -> str:
     """What helps depends on who issued the certificate in use."""
     if s.certificate.source == "server":
-        return "Run `pillarbox certificate renew`; if its authority has expired, `pillarbox certificate new-authority`."
-    return "Put a renewed one in place of the file; it is used without a restart. Or take [certificate] out of the settings."
+        return Sentence("Run `pillarbox certificate renew`; if its authority has expired, `pillarbox certificate new-authority`.")
+    return Sentence("Put a renewed one in place of the file; it is used without a restart. Or take [certificate] out of the settings.")
 
 
 def _clock(s: Snapshot) -> list[str]:
-    return [] if s.clock_trusted else ["The clock is not set yet: nothing expires or is refused because of its date."]
+    return [] if s.clock_trusted else [Sentence("The clock is not set yet: nothing expires or is refused because of its date.")]
 
 
 def _guessing(s: Snapshot) -> list[str]:
     n = s.logins.failed_lately
     if n < GUESSES_LATELY:
         return []
-    return [f"Somebody is guessing passwords: {n} wrong ones in ten minutes, from {s.logins.peers_lately} addresses."]
+    peers = s.logins.peers_lately
+    return [Sentence("Somebody is guessing passwords: %(n)s wrong ones in ten minutes, from %(peers)s addresses.", n=n, peers=peers)]
 
 
 def _session_failures(s: Snapshot) -> list[str]:
     n = sum(row.failed for row in s.sessions)
-    return [f"{n} {'session was' if n == 1 else 'sessions were'} ended by an error of the server."] if n else []
+    if not n:
+        return []
+    return [
+        Sentence.counted(
+            "%(number)s session was ended by an error of the server.", "%(number)s sessions were ended by an error of the server.", n
+        )
+    ]
 
 
 def _no_accounts(s: Snapshot) -> list[str]:
-    return ["There are no accounts yet: every message is refused."] if s.accounts_known and not s.accounts else []
+    return [Sentence("There are no accounts yet: every message is refused.")] if s.accounts_known and not s.accounts else []
 
 
 def _outbound_blocked(s: Snapshot) -> list[str]:
@@ -148,23 +175,42 @@ def _outbound_blocked(s: Snapshot) -> list[str]:
 
 def _stuck(s: Snapshot) -> list[str]:
     n = s.queue.stuck
-    return [f"{n} {'message needs' if n == 1 else 'messages need'} you: waiting too long, or held."] if n else []
+    if not n:
+        return []
+    return [
+        Sentence.counted(
+            "%(number)s message needs you: waiting too long, or held.", "%(number)s messages need you: waiting too long, or held.", n
+        )
+    ]
 
 
 def _relay_down(s: Snapshot) -> list[str]:
-    return [f"The relay {one.destination[1:]} accepts no messages: {_sentence(one.reason)}" for one in s.delays if _is_relay(one)]
+    return [
+        Sentence("The relay %(relay)s accepts no messages: %(reason)s", relay=one.destination[1:], reason=_sentence(one.reason))
+        for one in s.delays
+        if _is_relay(one)
+    ]
 
 
 def _dns_down(s: Snapshot) -> list[str]:
     rows = [one for one in s.delays if _is_dns(one)]
-    others = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
-    return [f"DNS gives no answer for {rows[0].destination}{others}: {_sentence(rows[0].reason)}"] if rows else []
+    if not rows:
+        return []
+    domain, reason = rows[0].destination, _sentence(rows[0].reason)
+    if len(rows) == 1:
+        return [Sentence("DNS gives no answer for %(domain)s: %(reason)s", domain=domain, reason=reason)]
+    return [Sentence("DNS gives no answer for %(domain)s and %(more)s more: %(reason)s", domain=domain, more=len(rows) - 1, reason=reason)]
 
 
 def _delayed(s: Snapshot) -> list[str]:
     rows = [one for one in s.delays if one.since_s >= DELAYED_S and not _is_relay(one) and not _is_dns(one)]
-    sentences = [f"Messages {_to(one.destination)} wait: {_sentence(one.reason)}" for one in rows[:NAMED]]
-    return sentences + ([f"Messages to {len(rows) - NAMED} more destinations wait."] if len(rows) > NAMED else [])
+    sentences = [_waits(one.destination, _sentence(one.reason)) for one in rows[:NAMED]]
+    more = len(rows) - NAMED
+    if more > 0:
+        sentences.append(
+            Sentence.counted("Messages to %(number)s more destination wait.", "Messages to %(number)s more destinations wait.", more)
+        )
+    return sentences
 
 
 def _is_relay(one: DelayFacts) -> bool:
@@ -175,18 +221,19 @@ def _is_dns(one: DelayFacts) -> bool:
     return one.cause == "dns" and one.destination[:1] != "@"
 
 
-def _to(destination: str) -> str:
-    return (
-        "for mailboxes here"
-        if destination == "."
-        else f"for the relay {destination[1:]}"
-        if destination[:1] == "@"
-        else f"to {destination}"
-    )
+def _waits(destination: str, reason: str) -> str:
+    if destination == ".":
+        return Sentence("Messages for mailboxes here wait: %(reason)s", reason=reason)
+    if destination[:1] == "@":
+        return Sentence("Messages for the relay %(relay)s wait: %(reason)s", relay=destination[1:], reason=reason)
+    return Sentence("Messages to %(domain)s wait: %(reason)s", domain=destination, reason=reason)
 
 
 def _sentence(reason: str) -> str:
-    return f"{reason.rstrip('.') or 'no reason is known'}."
+    """With a full stop."""
+    if not reason:
+        return Sentence("no reason is known.")
+    return reason if reason.endswith(".") else Sentence("%(text)s.", text=reason)
 
 
 def _mailbox_full(s: Snapshot) -> list[str]:
@@ -194,36 +241,40 @@ def _mailbox_full(s: Snapshot) -> list[str]:
     near = _found("mailbox-full")(s)
     lately = (row.recipient for row in s.refusals if "4.2.2" in row.reply and s.at - row.at < REFUSED_LATELY_S)
     refused = [address for address in dict.fromkeys(lately) if address and not any(address in sentence for sentence in near)]
-    return near + [f"A message to {address} was deferred lately: the mailbox had no room." for address in refused]
+    return near + [Sentence("A message to %(address)s was deferred lately: the mailbox had no room.", address=one) for one in refused]
 
 
 def _limited(s: Snapshot) -> list[str]:
-    return [f"{account} has sent unusually much and may not send for a while." for account in s.send_limited]
+    return [Sentence("%(account)s has sent unusually much and may not send for a while.", account=account) for account in s.send_limited]
 
 
 def _no_network(s: Snapshot) -> list[str]:
-    return [] if s.host.addresses or not s.host.name else ["The box has no IP address: no network is connected."]
+    return [] if s.host.addresses or not s.host.name else [Sentence("The box has no IP address: no network is connected.")]
 
 
 def _storage_worn(s: Snapshot) -> list[str]:
     worn = s.storage.worn_percent
-    return [f"The SD card reports that {worn} % of its life is used up."] if worn >= WORN_PERCENT else []
+    return [Sentence("The SD card reports that %(worn)s %% of its life is used up.", worn=worn)] if worn >= WORN_PERCENT else []
 
 
 def _storage_writes(s: Snapshot) -> list[str]:
     years, rate = life_years(s.storage.total_octets, s.host.written_octets_a_day), s.host.written_octets_a_day
     if years is None or years >= SHORT_YEARS:
         return []
-    return [f"{_mb(rate)} a day are written to the storage: {life_text(s.storage.total_octets, rate)}, if it is an SD card."]
+    life = life_text(s.storage.total_octets, rate)
+    return [Sentence("%(rate)s a day are written to the storage: %(life)s, if it is an SD card.", rate=_mb(rate), life=life)]
 
 
 def _low_voltage(s: Snapshot) -> list[str]:
-    return ["The power supply is too weak: the board was short of voltage within the last hour."] if s.host.low_voltage else []
+    weak = Sentence("The power supply is too weak: the board was short of voltage within the last hour.")
+    return [weak] if s.host.low_voltage else []
 
 
 def _hot(s: Snapshot) -> list[str]:
     heat = s.host.temperature_c
-    return [f"The board is {heat:.0f} °C hot and slows itself down."] if heat is not None and heat >= HOT_C else []
+    if heat is None or heat < HOT_C:
+        return []
+    return [Sentence("The board is %(degrees)s °C hot and slows itself down.", degrees=f"{heat:.0f}")]
 
 
 def _damage(kind: str, sentence: str) -> Callable[[Snapshot], list[str]]:
@@ -232,8 +283,15 @@ def _damage(kind: str, sentence: str) -> Callable[[Snapshot], list[str]]:
 
 def _bodies_orphaned(s: Snapshot) -> list[str]:
     n = s.storage.orphaned_bodies
-    subject = "1 message body is" if n == 1 else f"{n} message bodies are"
-    return [f"{subject} not in the database and kept aside for 30 days, in bodies/aside."] if n else []
+    if not n:
+        return []
+    return [
+        Sentence.counted(
+            "%(number)s message body is not in the database and kept aside for 30 days, in bodies/aside.",
+            "%(number)s message bodies are not in the database and kept aside for 30 days, in bodies/aside.",
+            n,
+        )
+    ]
 
 
 def _phase(name: str, sentence: str) -> Callable[[Snapshot], list[str]]:

@@ -5,6 +5,8 @@ in large blocks. Both are assumptions on the careful side, not measured: an esti
 much, not for planning.
 """
 
+from appliance.mail.sentence import Sentence
+
 CYCLES = 300
 AMPLIFICATION = 5
 SHORT_YEARS = 2.0
@@ -26,5 +28,7 @@ def life_text(total_octets: int, written_octets_a_day: int) -> str:
     if years is None:
         return ""
     if years > LONG_YEARS:
-        return f"enough for more than {LONG_YEARS:.0f} years"
-    return f"enough for {years:.0f} years" if years >= SHORT_YEARS else f"enough for {12 * years:.0f} months"
+        return Sentence("enough for more than %(years)s years", years=f"{LONG_YEARS:.0f}")
+    if years >= SHORT_YEARS:
+        return Sentence("enough for %(years)s years", years=f"{years:.0f}")
+    return Sentence("enough for %(months)s months", months=f"{12 * years:.0f}")

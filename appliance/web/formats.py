@@ -1,34 +1,35 @@
-"""Sizes, instants and spans of time as people read them; the same in every language."""
+"""Sizes, instants and spans of time as people read them: decimal mark and date as the language writes them."""
 
 from time import gmtime, strftime
 
+from appliance.languages.catalogues import ENGLISH, Language
 from appliance.mail.clock import Clock
 
 DAY_S = 86_400
 
 
-def size(octets: float) -> str:
+def size(octets: float, _: Language = ENGLISH) -> str:
     """In kB, MB, GB or TB of a thousand each, with three digits at most."""
     value, unit = float(octets), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 999.5:
             break
         value, unit = value / 1000, larger
-    return f"{value:.1f} {unit}" if value < 9.95 and unit != "B" else f"{value:.0f} {unit}"
+    return f"{value:.1f} {unit}".replace(".", _.decimal) if value < 9.95 and unit != "B" else f"{value:.0f} {unit}"
 
 
-def when(at: float, clock: Clock) -> str:
+def when(at: float, clock: Clock, _: Language = ENGLISH) -> str:
     """A local instant: the time for today, with the date for other days; "-" for 0."""
     if not at:
         return "-"
     offset_s, now = clock.utc_offset_s(), clock.wall_s()
     same_day = (int(at) + offset_s) // DAY_S == (int(now) + offset_s) // DAY_S
-    return strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M", gmtime(at + offset_s))
+    return strftime("%H:%M" if same_day else f"{_.date} %H:%M", gmtime(at + offset_s))
 
 
-def date(at: float, clock: Clock) -> str:
+def date(at: float, clock: Clock, _: Language = ENGLISH) -> str:
     """A local date; "-" for 0."""
-    return strftime("%Y-%m-%d", gmtime(at + clock.utc_offset_s())) if at else "-"
+    return strftime(_.date, gmtime(at + clock.utc_offset_s())) if at else "-"
 
 
 def span(seconds: float) -> str:

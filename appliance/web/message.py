@@ -16,12 +16,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from appliance.languages.catalogues import Language
 from appliance.mail.errors import MisuseError, PillarboxError
 from appliance.protocol.http import form
 from appliance.protocol.http.cookie import PREFIX, parse_cookies
 from appliance.protocol.http.target import HostName, Target
 
-from .language import Language, language_of
+from .language import language_of
 
 if TYPE_CHECKING:
     from appliance.accounts.web_sessions import WebSession

@@ -15,8 +15,9 @@ No cookie is read or set here, and no form is shown. With a publicly trusted cer
 
 from markupsafe import escape
 
+from appliance.languages.catalogues import Language
+
 from .context import WebContext
-from .language import Language
 from .mail_settings import MEDIA_TYPE, mail_settings
 from .message import TEXT, HttpRefusal, HttpRequest, HttpResponse, redirect
 

@@ -9,12 +9,12 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appliance.languages.catalogues import Language, languages
 from appliance.protocol.http.cookie import encode_cookie
 from appliance.protocol.http.problem import phrase
 
 from . import access
 from .context import WebContext
-from .language import LANGUAGES, Language
 from .message import HttpRefusal, HttpRequest, HttpResponse
 from .security import make_token
 from .site import FORM_COOKIE, SESSION_COOKIE
@@ -54,7 +54,7 @@ class Pages:
         common = {
             "_": request.language,
             "counted": request.language.counted,
-            "languages": LANGUAGES,
+            "languages": languages(),
             "me": account.address if account else "",
             "admin": access.may_administrate(session, self._context.is_admin),
             "here": request.path,
@@ -111,13 +111,15 @@ def sentences(_: Language) -> tuple[tuple[int, str], ...]:
 
 
 def filters(context: WebContext) -> dict[str, Any]:
-    """Filters of templates: sizes, instants, spans of time."""
+    """Filters of templates: sizes, instants, spans of time, as the language of the page writes them."""
+    from jinja2 import pass_context
+
     from .formats import browser, date, size, span, when
 
     return {
-        "size": size,
-        "when": lambda at: when(at, context.clock),
-        "date": lambda at: date(at, context.clock),
+        "size": pass_context(lambda values, octets: size(octets, values["_"])),
+        "when": pass_context(lambda values, at: when(at, context.clock, values["_"])),
+        "date": pass_context(lambda values, at: date(at, context.clock, values["_"])),
         "span": span,
         "browser": browser,
     }

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2] / "appliance"
 
 LAYERS: dict[str, int] = {
     "mail": 0,
-    "status": 1, "protocol": 1, "database": 1, "mailauth": 1,
+    "languages": 1, "status": 1, "protocol": 1, "database": 1, "mailauth": 1,
     "network": 2, "accounts": 2, "store": 2, "control": 2, "config": 2, "runtime": 2,
     "auth": 3, "filters": 3, "queue": 3,
     "dsn": 4,
@@ -28,7 +28,7 @@ LAYERS: dict[str, int] = {
     "cli": 8,
     "app": 9, "__main__": 10,
 }  # fmt: skip
-BESIDE: dict[str, set[str]] = {"panel": {"status", "control"}}
+BESIDE: dict[str, set[str]] = {"panel": {"status", "control", "languages"}}
 """Packages beside the layers, and all they may import."""
 MAY_IMPORT_PANEL = {"app", "cli"}
 PUBLIC: dict[str, set[str]] = {
@@ -49,6 +49,7 @@ PUBLIC: dict[str, set[str]] = {
     "dsn": {"compose", "policy", "report"},
     "imapd": {"service"},
     "jmap": {"service"},
+    "languages": {"catalogues"},
     "mailauth": {"dkim_keys", "dkim_sign", "spf"},
     "network": {"addresses", "certificate_fault", "dial", "https", "listener", "ratelimit", "resolver", "sockets", "stream", "tls",
         "tls_end", "x509"},

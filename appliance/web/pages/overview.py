@@ -10,11 +10,11 @@ from typing import Any
 
 import trio
 
+from appliance.languages.catalogues import Language
 from appliance.protocol.http.event_stream import COMMENT, MEDIA_TYPE, encode_event
 from appliance.status.snapshot import Snapshot
 
 from ..formats import size, span
-from ..language import Language
 from ..message import HttpRequest, HttpResponse
 from ..routes import Access, WebRoute
 from .base import PageGroup
@@ -83,14 +83,14 @@ class OverviewPages(PageGroup):
 
 def figures(s: Snapshot, _: Language) -> tuple[tuple[str, str, str, str], ...]:
     """(key, what it is, value, page with more) of each figure."""
-    free = f"{size(s.storage.free_octets)}" if s.storage.total_octets else "-"
+    free = size(s.storage.free_octets, _) if s.storage.total_octets else "-"
     return (
-        ("arrived", _("Messages arrived"), f"{s.messages_arrived:,}", "/admin/messages"),
-        ("sent", _("Messages sent"), f"{s.messages_sent:,}", "/admin/messages"),
-        ("waiting", _("Waiting to be sent"), f"{s.queue.waiting:,}", "/admin/queue"),
-        ("refused", _("Refused at the door"), f"{s.messages_refused:,}", "/admin/messages"),
-        ("accounts", _("Accounts"), f"{s.accounts:,}", "/admin/accounts"),
-        ("sessions", _("Open connections"), f"{s.sessions_open:,}", "/admin/network"),
+        ("arrived", _("Messages arrived"), _.number(s.messages_arrived), "/admin/messages"),
+        ("sent", _("Messages sent"), _.number(s.messages_sent), "/admin/messages"),
+        ("waiting", _("Waiting to be sent"), _.number(s.queue.waiting), "/admin/queue"),
+        ("refused", _("Refused at the door"), _.number(s.messages_refused), "/admin/messages"),
+        ("accounts", _("Accounts"), _.number(s.accounts), "/admin/accounts"),
+        ("sessions", _("Open connections"), _.number(s.sessions_open), "/admin/network"),
         ("free", _("Free storage"), free, "/admin/storage"),
         ("running", _("Running for"), span(s.running_s), ""),
     )

@@ -9,11 +9,12 @@ from typing import Any
 from appliance.accounts.directory import Account
 from appliance.accounts.web_sessions import WebSession
 from appliance.control import requests as controls
+from appliance.languages.catalogues import tags
 from appliance.mail.errors import SetupError
 from appliance.mail.protocols import protocol
 from appliance.protocol.http.cookie import encode_cookie
 
-from ..language import refusal_text, tags
+from ..language import refusal_text
 from ..message import LANGUAGE_COOKIE, HttpRefusal, HttpRequest, HttpResponse, redirect
 from ..routes import WebRoute
 from .base import PageGroup

@@ -5,6 +5,7 @@ Addresses, outcomes and reasons are shown; subjects and contents are not.
 
 from appliance.control import requests as controls
 from appliance.control.requests import Request
+from appliance.mail.sentence import Sentence
 
 from ..message import HttpRefusal, HttpRequest, HttpResponse
 from ..routes import Access, WebRoute
@@ -12,10 +13,10 @@ from .base import PageGroup
 
 PLACE = "/admin/queue"
 ACTIONS: tuple[tuple[str, type, str], ...] = (
-    ("retry", controls.RetryMessage, "The message is tried now."),
-    ("hold", controls.HoldMessage, "The message is held."),
-    ("release", controls.ReleaseMessage, "The message is released."),
-    ("cancel", controls.CancelMessage, "The message is cancelled: it is not sent."),
+    ("retry", controls.RetryMessage, Sentence("The message is tried now.")),
+    ("hold", controls.HoldMessage, Sentence("The message is held.")),
+    ("release", controls.ReleaseMessage, Sentence("The message is released.")),
+    ("cancel", controls.CancelMessage, Sentence("The message is cancelled: it is not sent.")),
 )
 """What can be done with a waiting message: the last part of the address, the request, and what is said afterwards."""
 

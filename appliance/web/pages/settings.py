@@ -9,6 +9,7 @@ from typing import Any
 from appliance.control import requests as controls
 from appliance.control.requests import Request
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 from ..language import refusal_text
 from ..message import HttpRequest, HttpResponse
@@ -18,9 +19,9 @@ from .base import PageGroup
 PLACE = "/admin/settings"
 RELAY_FIELDS = ("name", "host", "port", "security", "user", "password")
 TITLES = (
-    ("server", "Names and time"), ("messages", "What a message may be"), ("smtp", "Mail from other servers"),
-    ("accounts", "Accounts and signing in"), ("pop3", "POP3"), ("web", "These pages"), ("limits", "Connections"),
-    ("sending", "Outgoing mail"),
+    ("server", Sentence("Names and time")), ("messages", Sentence("What a message may be")), ("smtp", Sentence("Mail from other servers")),
+    ("accounts", Sentence("Accounts and signing in")), ("pop3", Sentence("POP3")), ("web", Sentence("These pages")),
+    ("limits", Sentence("Connections")), ("sending", Sentence("Outgoing mail")),
 )  # fmt: skip
 """What each section is about; one without a title has its name."""
 NEW_RELAY = {"name": "", "host": "", "port": 0, "security": "tls", "user": "", "secret": False}

@@ -21,11 +21,12 @@ from appliance.accounts.domains import read_address
 from appliance.accounts.passwords import check_new, check_strength
 from appliance.accounts.setup_progress import SetupAnswers
 from appliance.control import requests as controls
+from appliance.languages.catalogues import Language, catalogue, tags
 from appliance.mail.errors import SetupError
 from appliance.protocol.http.cookie import encode_cookie
 
 from ..context import WebContext
-from ..language import Language, catalogue, refusal_text, tags
+from ..language import refusal_text
 from ..message import LANGUAGE_COOKIE, HttpRefusal, HttpRequest, HttpResponse, redirect
 from ..rendering import Pages
 from ..routes import Access, WebRoute

@@ -1,0 +1,50 @@
+"""Catalogues for tests: those of the checkout compiled, and a pseudo-language in which every sentence is ⟦in brackets⟧."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polib
+import pytest
+
+import translations
+from appliance.languages import catalogues
+
+BRACKETS = re.compile(r"⟦[^⟦⟧]*⟧")
+
+
+def compile_checkout() -> None:
+    """What `make setup` does; once in a checkout."""
+    translations.compile_stale()
+
+
+@contextmanager
+def pseudo_language(place: Path, tag: str = "de") -> Iterator[None]:
+    """While it lasts, `tag` is the pseudo-language and the only one beside English."""
+    made = polib.POFile(wrapwidth=0)
+    made.metadata = {"Language": tag, "Content-Type": "text/plain; charset=UTF-8", "Plural-Forms": "nplurals=2; plural=(n != 1);"}
+    for text, many in translations.sentences():
+        if many:
+            made.append(polib.POEntry(msgid=text, msgid_plural=many, msgstr_plural={0: f"⟦{text}⟧", 1: f"⟦{many}⟧"}))
+        else:
+            made.append(polib.POEntry(msgid=text, msgstr=f"⟦{text}⟧"))
+    made.save_as_mofile(str(place / f"{tag}.mo"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogues, "DIRECTORY", place)
+        forget()
+        yield
+    forget()
+
+
+def forget() -> None:
+    """Read the catalogues again when they are next asked for."""
+    catalogues.languages.cache_clear()
+    catalogues.catalogue.cache_clear()
+
+
+def outside_brackets(text: str) -> str:
+    """What did not come out of the catalogue; sentences within sentences are peeled off from the innermost."""
+    while (peeled := BRACKETS.sub("", text)) != text:
+        text = peeled
+    return text
