@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import drivers
 from .host import BuildError
 from .tools import Tools
 
@@ -24,21 +25,22 @@ class ModuleList:
 
     everywhere: tuple[str, ...]
     initrd: tuple[str, ...]
+    unwanted: tuple[str, ...]
+    """What boards ask for and the image does without."""
 
 
 def parse_modules(text: str) -> ModuleList:
     """Lines of modules.txt; "#" begins a comment; BuildError names a line that is none."""
-    everywhere, initrd = [], []
+    found: dict[str, list[str]] = {"": [], "initrd": [], "not": []}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split("#")[0].split()
         if not words:
             continue
-        if len(words) > 2 or (len(words) == 2 and words[0] != "initrd"):
-            raise BuildError(f"modules.txt, line {number}: {line.strip()!r} is neither PATH nor initrd PATH.")
-        everywhere.append(words[-1])
-        if len(words) == 2:
-            initrd.append(words[-1])
-    return ModuleList(tuple(everywhere), tuple(initrd))
+        *how, path = words
+        if len(how) > 1 or "".join(how) not in found:
+            raise BuildError(f"modules.txt, line {number}: {line.strip()!r} is none of PATH, initrd PATH and not PATH.")
+        found["".join(how)].append(path)
+    return ModuleList(tuple(found[""] + found["initrd"]), tuple(found["initrd"]), tuple(found["not"]))
 
 
 def matches(path: str, patterns: tuple[str, ...]) -> bool:
@@ -76,9 +78,10 @@ def install_kernel(tools: Tools, work: Path, listed: ModuleList) -> str:
     (work / "kernel/lib").symlink_to("usr/lib")
     tools.run("depmod", "-b", "/build/kernel", release)
     depends = parse_depends((whole / "modules.dep").read_text())
-    for place, patterns in (("root", listed.everywhere), ("initrd", listed.initrd)):
-        chosen = with_needed({path for path in depends if matches(path.removeprefix("kernel/"), patterns)}, depends)
-        _copy_modules(tools, whole, work / place / "usr/lib/modules" / release, chosen)
+    chosen = {"root": _chosen(listed.everywhere, depends), "initrd": _chosen(listed.initrd, depends)}
+    _check_drivers(whole, depends, chosen, _named(listed.unwanted, depends))
+    for place, modules in chosen.items():
+        _copy_modules(tools, whole, work / place / "usr/lib/modules" / release, modules)
         if not (work / place / "lib").is_symlink():
             (work / place / "lib").symlink_to("usr/lib")
         tools.run("depmod", "-b", f"/build/{place}", release)
@@ -92,6 +95,26 @@ def install_kernel(tools: Tools, work: Path, listed: ModuleList) -> str:
                 if tree.name.startswith(ours):
                     shutil.copyfile(tree, slot / tree.name.replace(ours, asked, 1))
     return release
+
+
+def _named(patterns: tuple[str, ...], depends: dict[str, list[str]]) -> set[str]:
+    return {path for path in depends if matches(path.removeprefix("kernel/"), patterns)}
+
+
+def _chosen(patterns: tuple[str, ...], depends: dict[str, list[str]]) -> set[str]:
+    return with_needed(_named(patterns, depends), depends)
+
+
+def _check_drivers(whole: Path, depends: dict[str, list[str]], chosen: dict[str, set[str]], unwanted: set[str]) -> None:
+    aliases = (whole / "modules.alias").read_text()
+    trees = {
+        tree.name: drivers.drivers_of(tree.read_bytes(), aliases, depends)
+        for pattern in TREES
+        for tree in (whole / "dtb/broadcom").glob(pattern)
+    }
+    rows = drivers.missing(trees, chosen["root"], chosen["initrd"], unwanted)
+    if rows:
+        raise BuildError("Drivers are missing; name them in modules.txt, or as not wanted:\n" + "\n".join(rows))
 
 
 def _copy_modules(tools: Tools, whole: Path, to: Path, chosen: set[str]) -> None:

@@ -43,8 +43,10 @@ def test_modules_are_parsed_and_those_they_need_are_taken_along() -> None:
     assert not kernel.matches("drivers/leds/trigger/ledtrig-cpu.ko.xz", ("drivers/leds/leds-gpio.ko",))
     depends = kernel.parse_depends("a.ko: b.ko c.ko\nb.ko: c.ko\nc.ko:\nd.ko:\n")
     assert kernel.with_needed({"a.ko"}, depends) == {"a.ko", "b.ko", "c.ko"}
-    with pytest.raises(BuildError, match="line 1"):
-        kernel.parse_modules("boot fs/ext4/\n")
+    assert kernel.parse_modules("not drivers/bluetooth/hci_uart.ko\n").unwanted == ("drivers/bluetooth/hci_uart.ko",)
+    for line in ("boot fs/ext4/\n", "initrd not fs/ext4/\n"):
+        with pytest.raises(BuildError, match="line 1"):
+            kernel.parse_modules(line)
 
 
 def test_runtime_requirements_are_what_the_server_depends_on() -> None:
