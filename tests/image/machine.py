@@ -153,6 +153,15 @@ class Machine:
             raise self._fault(f"it did not switch off in {timeout_s:.0f} s") from None
         return self.age_s()
 
+    def wait_shell(self, timeout_s: float = 600) -> float:
+        """Seconds from power-on until the shell answers."""
+        while self.age_s() < timeout_s:
+            with contextlib.suppress(OSError, MachineError):
+                if self.shell("echo there", timeout_s=10).endswith("there"):
+                    return self.age_s()
+            time.sleep(LOOK_S)
+        raise self._fault(f"the shell did not answer in {timeout_s:.0f} s")
+
     def shell(self, command: str, timeout_s: float = 90) -> str:
         """What a shell of root on the machine prints for a command."""
         mark = f"end-{time.monotonic_ns()}"

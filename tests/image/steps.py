@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from appliance.system.box_settings import USED
 from image.build import layout
 
 from .card import Card
 from .machine import Machine
-from .mail import SETTINGS, certificate, eventually, send, subjects_by_imap, subjects_by_pop, wait_account
+from .mail import ACCOUNT, PASSWORD, SETTINGS, certificate, eventually, send, subjects_by_imap, subjects_by_pop, wait_account
 
 LARGEST_OCTETS = 150_000_000
 IDLE_S, SETTLE_S = 600, 120
@@ -67,12 +68,13 @@ def mail(bench: Bench, board: str) -> str:
         if board == "virt":
             wait_account(machine)
         else:
-            machine.wait_console("ada@home.example", 300 * bench.slowness)
+            eventually(lambda: shows(machine, "4", ACCOUNT), "the account of the settings file was not added", int(200 * bench.slowness))
         send(machine, "hello")
         eventually(lambda: subjects_by_imap(machine) == ["hello"], "the message is not in INBOX")
         assert subjects_by_pop(machine) == ["hello"]
-        machine.type(" ")
-        machine.wait_console("by smtp", 60 * bench.slowness)
+        eventually(lambda: shows(machine, "1", "by smtp"), "the console does not show the message")
+        told = card.read_settings("pillarbox.toml")
+        assert f'password = "{USED}"' in told and PASSWORD not in told, f"the password is still in pillarbox.toml: {told!r}"
         if board == "virt":
             machine.shell("systemctl --no-block poweroff")
             machine.wait_end(180 * bench.slowness)
@@ -80,12 +82,19 @@ def mail(bench: Bench, board: str) -> str:
     return f"greeting after {banner:.0f} s"
 
 
+def shows(machine: Machine, key: str, words: str) -> bool:
+    """Whether the console shows the words after a key."""
+    machine.type(key)
+    return words in machine.console()
+
+
 def panel(bench: Bench) -> str:
     """An LED on a simulated GPIO chip, read back; a press on the simulated button."""
     card = bench.card(SETTINGS + '\n[panel]\nleds = ["pwm:18 all"]\nbutton = "3"\n')
     tree = board_tree(bench.work)
     with bench.start(card, options=["-dtb", str(tree)], extra="systemd.mask=pillarbox.service") as machine:
-        eventually(lambda: "gpiochip" in machine.shell(SIMULATOR), "no simulated chip", tries=int(100 * bench.slowness))
+        machine.wait_shell(400 * bench.slowness)
+        eventually(lambda: "gpiochip" in machine.shell(SIMULATOR), "no simulated chip")
         found = machine.shell("cat /sys/kernel/config/gpio-sim/test/dev_name /sys/kernel/config/gpio-sim/test/bank/chip_name").split()
         place = f"/sys/devices/platform/{found[0]}/{found[1]}"
         machine.shell("udevadm settle; systemctl unmask --runtime pillarbox.service; systemctl --no-block start pillarbox.service")
@@ -257,10 +266,23 @@ def sent(machine: Machine, subject: str) -> bool:
 def no_network(bench: Bench) -> str:
     """Without a network the server starts and the console shows it."""
     with bench.start(bench.card(), network=False) as machine:
-        eventually(
-            lambda: machine.shell("systemctl is-active pillarbox") == "active", "the server did not start", int(300 * bench.slowness)
-        )
+        machine.wait_shell(400 * bench.slowness)
+        started = int(400 * bench.slowness)
+        eventually(lambda: machine.shell("systemctl is-active pillarbox") == "active", "the server did not start", started)
+        eventually(lambda: shows(machine, "1", "Overview"), "the console does not show the server")
         return f"active after {machine.age_s():.0f} s"
+
+
+def no_gpio(bench: Bench) -> str:
+    """Pins are named in the settings, and there is no GPIO chip: the server starts, takes mail and tells it."""
+    with bench.start(bench.card(SETTINGS + '\n[panel]\nleds = ["pwm:18 all"]\nbutton = "3"\n')) as machine:
+        bench.greeting(machine)
+        wait_account(machine)
+        send(machine, "hello")
+        assert subjects_by_imap(machine) == ["hello"]
+        told = machine.shell("journalctl -u pillarbox -o cat --no-pager")
+        assert re.search(r"GPIO|gpio|pin", told), f"the log does not tell that there is no chip: {told[-800:]}"
+    return "mail without LEDs and button"
 
 
 def no_clock(bench: Bench) -> str:
@@ -323,6 +345,7 @@ STEPS: tuple[tuple[str, Callable[[Bench], str]], ...] = (
     ("damaged root", damaged_root),
     ("full data partition", full_data),
     ("no network", no_network),
+    ("no GPIO", no_gpio),
     ("no clock", no_clock),
     ("no shared keys", no_shared_keys),
     ("ten idle minutes", idle),
