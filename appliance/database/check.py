@@ -75,6 +75,10 @@ _RULES: tuple[tuple[str, str], ...] = (
         "{n} UIDs are both there and expunged",
         """SELECT count(*) FROM expunged e JOIN message m ON m.mailbox = e.mailbox AND m.uid BETWEEN e.first_uid AND e.last_uid""",
     ),
+    (
+        "{n} rights are on mailboxes that do not exist",
+        "SELECT count(*) FROM mailbox_right r WHERE NOT EXISTS (SELECT 1 FROM mailbox b WHERE b.id = r.mailbox)",
+    ),
 )
 """What must never be, each with the count of its cases."""
 

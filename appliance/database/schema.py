@@ -171,3 +171,11 @@ STEP_9: tuple[str, ...] = (
     """CREATE TABLE upload(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, body INTEGER NOT NULL, octets INTEGER NOT NULL,
         media_type TEXT NOT NULL, uploaded_at INTEGER NOT NULL)""",
 )
+
+STEP_10: tuple[str, ...] = (
+    # what another account may do with a mailbox, as characters (mail/rights); `number` rises with each grant: in that order names are given
+    # to shared mailboxes (store/sharing)
+    """CREATE TABLE mailbox_right(mailbox INTEGER, account INTEGER, rights TEXT NOT NULL, number INTEGER NOT NULL,
+        PRIMARY KEY(mailbox, account)) WITHOUT ROWID""",
+    "CREATE INDEX mailbox_right_account ON mailbox_right(account)",
+)

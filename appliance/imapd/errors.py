@@ -14,6 +14,7 @@ CODES: dict[Trouble, bytes] = {
     Trouble.EXISTS: b"ALREADYEXISTS",
     Trouble.BAD_NAME: b"CANNOT",
     Trouble.NOT_ALLOWED: b"CANNOT",
+    Trouble.NO_RIGHT: b"NOPERM",
     Trouble.HAS_CHILDREN: b"HASCHILDREN",
     Trouble.READ_ONLY: b"",
     Trouble.GONE: b"EXPUNGEISSUED",

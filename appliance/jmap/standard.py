@@ -111,6 +111,7 @@ _KINDS = {
     Trouble.OVER_QUOTA: "overQuota", Trouble.FULL: "overQuota", Trouble.TOO_BIG: "tooLarge", Trouble.NO_MAILBOX: "notFound",
     Trouble.GONE: "notFound", Trouble.NOT_ALLOWED: "forbidden", Trouble.TOO_MANY: "overQuota", Trouble.HAS_CHILDREN: "mailboxHasChild",
     Trouble.EXISTS: "invalidProperties", Trouble.BAD_NAME: "invalidProperties", Trouble.BUSY: "rateLimit",
+    Trouble.NO_RIGHT: "forbidden",
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ class Trouble(Enum):
     EXISTS = "a mailbox of that name exists"
     BAD_NAME = "not a name a mailbox can have"
     NOT_ALLOWED = "not allowed on this mailbox"
+    NO_RIGHT = "the owner of this mailbox has not given you the right to do that"
     HAS_CHILDREN = "there are mailboxes below this name"
     READ_ONLY = "the mailbox is open for reading only"
     GONE = "the message is no longer there"

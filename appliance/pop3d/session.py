@@ -46,6 +46,7 @@ ERRORS: dict[Trouble, tuple[str, str]] = {
     Trouble.EXISTS: ("SYS/PERM", "The mailbox refused this."),
     Trouble.BAD_NAME: ("SYS/PERM", "The mailbox refused this."),
     Trouble.NOT_ALLOWED: ("SYS/PERM", "The mailbox refused this."),
+    Trouble.NO_RIGHT: ("SYS/PERM", "The mailbox refused this."),
     Trouble.HAS_CHILDREN: ("SYS/PERM", "The mailbox refused this."),
     Trouble.READ_ONLY: ("SYS/PERM", "The mailbox is read-only."),
     Trouble.GONE: ("", "The message no longer exists."),

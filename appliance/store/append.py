@@ -12,10 +12,12 @@ from appliance.mail.description import Description
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import DELETED, SEEN
 from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid, UidValidity
+from appliance.mail.rights import changeable
 
 from .keywords import bits_for
 from .modseq import next_modseq
 from .observers import Effects
+from .sharing import expect_rights
 from .threads import thread_columns
 from .values import OUTBOX, Placed, Placement
 
@@ -41,12 +43,15 @@ def append(
     to_outbox: bool = False,
 ) -> list[Placed]:
     """`octets` of the body; `describe(prefix)` gives the description. Raises NO_MAILBOX, NOT_ALLOWED (an Outbox,
-    unless `to_outbox`), OVER_QUOTA, TOO_MANY (UIDs)."""
+    unless `to_outbox`), NO_RIGHT, OVER_QUOTA, TOO_MANY (UIDs)."""
     placed = []
     first = transaction.next_id("message", len(placements)) if placements else 0
     for message, placement in enumerate(placements, first):
         account = _account_of(transaction, placement.mailbox, to_outbox)
-        flags = bits_for(transaction, placement.mailbox, placement.flags, spare=True)
+        names = placement.flags
+        if placement.by is not None and placement.by != account:
+            names = changeable(names, expect_rights(transaction, placement.mailbox, placement.by, "i"))
+        flags = bits_for(transaction, placement.mailbox, names, spare=True)
         size = octets + len(placement.prefix)
         modseq = next_modseq(transaction, account)
         counted = (modseq, int(not flags & SEEN), int(bool(flags & DELETED)), size, placement.mailbox)

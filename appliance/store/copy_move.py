@@ -8,11 +8,13 @@ only beyond its bound (`quota`): deleting works in a full mailbox.
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.flags import KEYWORD_SHIFT
+from appliance.mail.flags import DELETED, KEYWORD_SHIFT, SEEN
 from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
+from appliance.mail.rights import ALL, Rights, flag_mask
 
 from .append import LAST_UID, expect_no_outbox
 from .expunge import expunge_rows
@@ -25,20 +27,30 @@ from .values import Copied
 TRASH = "\\Trash"
 
 
+class Copying(NamedTuple):
+    """UIDs that are not there are passed over, or GONE is raised when `complete`. `rights` on the target decide which flags copies keep."""
+
+    move: bool = False
+    complete: bool = False
+    rights: Rights = ALL
+
+
+COPY, MOVE = Copying(), Copying(move=True)
+
+
 def copy(
     transaction: Transaction,
     source: MailboxId,
     uids: Sequence[int] | None,
     target: MailboxId,
     effects: Effects,
-    *,
-    move: bool = False,
-    complete: bool = False,
+    how: Copying = COPY,
 ) -> Copied:
-    """`uids` None: all. UIDs that are not there are passed over, or GONE is raised when `complete`.
+    """`uids` None: all.
 
     Raises NO_MAILBOX (either), NOT_ALLOWED (into an Outbox), OVER_QUOTA, TOO_MANY (UIDs). A keyword the target has no room for is left out.
     """
+    move, complete, mask = how.move, how.complete, flag_mask(how.rights)
     of = transaction.execute("SELECT account FROM mailbox WHERE id = ? AND selectable", (source,)).fetchone()
     if of is None:
         raise StoreError(Trouble.NO_MAILBOX)
@@ -49,7 +61,8 @@ def copy(
         raise StoreError(Trouble.GONE)
     condition, parameters = among(sources)
     octets, unseen, deleted = transaction.execute(
-        f"SELECT coalesce(sum(octets), 0), sum(flags & 1 = 0), sum(flags & 8 <> 0) FROM message WHERE mailbox = ? AND {condition}",
+        f"""SELECT coalesce(sum(octets), 0), sum(flags & {mask & SEEN:d} = 0), sum(flags & {mask & DELETED:d} <> 0) FROM message
+            WHERE mailbox = ? AND {condition}""",
         (source, *parameters),
     ).fetchone()
     modseq = next_modseq(transaction, account) if sources else ModSeq(0)
@@ -67,7 +80,7 @@ def copy(
     if uid_next - 1 > LAST_UID:
         raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
     if sources:
-        _place(transaction, source, target, (first, modseq, effects.saved_at()), condition, parameters)
+        _place(transaction, source, target, (first, modseq, effects.saved_at(), mask), condition, parameters)
         if not move:
             transaction.execute(
                 f"""INSERT INTO shared_data(message_data, refcount) SELECT message_data, count(*) + 1 FROM message
@@ -88,12 +101,12 @@ def _place(
     transaction: Transaction,
     source: MailboxId,
     target: MailboxId,
-    given: tuple[int, ModSeq, int | None],
+    given: tuple[int, ModSeq, int | None, int],
     condition: str,
     parameters: Sequence[int | str],
 ) -> None:
-    """`given`: first UID, MODSEQ, and when the copies are saved."""
-    first, modseq, saved_at = given
+    """`given`: first UID, MODSEQ, when the copies are saved, and the flag bits they keep."""
+    first, modseq, saved_at, mask = given
     arguments = (source, *parameters)
     combinations = transaction.execute(
         f"SELECT group_concat(k) FROM (SELECT DISTINCT flags >> {KEYWORD_SHIFT:d} AS k FROM message WHERE mailbox = ? AND {condition})",
@@ -102,7 +115,9 @@ def _place(
     used = 0
     for combination in numbers(combinations):
         used |= combination
-    flags = translated(transaction, source, target, used)
+    flags = translated(transaction, source, target, used if mask < 0 else 0)
+    if mask != -1:
+        flags = f"({flags}) & {mask:d}"
     transaction.execute(
         f"""INSERT INTO message(mailbox, uid, modseq, flags, internal_at, octets, body, message_data, saved_after_s)
             SELECT ?, ? + row_number() OVER (ORDER BY uid), ?, {flags}, internal_at, octets, body, message_data, ? - internal_at

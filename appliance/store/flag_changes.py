@@ -17,21 +17,23 @@ from .keywords import bits_for, bits_known, keywords_of
 from .messages import among, numbers
 from .modseq import next_modseq
 from .observers import Effects
-from .values import FlagsResult, Mode
+from .values import FlagChange, FlagsResult, Mode
 
 AFTER = {Mode.ADD: "flags | ?", Mode.REMOVE: "flags & ~?", Mode.REPLACE: "?"}
+KEEPING = "((flags & {:d}) | ?)"
+"""REPLACE that leaves some bits as they are."""
 
 
 def set_flags(
     transaction: Transaction,
     mailbox: MailboxId,
     uids: Sequence[int],
-    mode: Mode,
-    names: tuple[str, ...],
+    change: FlagChange,
     unchanged_since: ModSeq | None,
     effects: Effects,
 ) -> FlagsResult:
     """Raises NO_MAILBOX, TOO_MANY (keywords)."""
+    mode, names, mask = change
     head = transaction.execute("SELECT account FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
     if head is None:
         raise StoreError(Trouble.NO_MAILBOX)
@@ -41,8 +43,9 @@ def set_flags(
     if modified:
         there, flags, modseqs = (list(compress(column, allowed)) for column in (there, flags, modseqs))
     bits, renamed = _bits(transaction, mailbox, there, mode, names)
+    sql = KEEPING.format(~mask) if mode is Mode.REPLACE and mask != -1 else AFTER[mode]
     if mode is Mode.REPLACE:
-        after = [bits] * len(flags)
+        after = [flag & ~mask | bits for flag in flags]
     else:
         after = [flag | bits for flag in flags] if mode is Mode.ADD else [flag & ~bits for flag in flags]
     differs = [renamed or old != new for old, new in zip(flags, after, strict=True)]
@@ -53,7 +56,7 @@ def set_flags(
         deleted = sum(map(_with_deleted, after)) - sum(map(_with_deleted, flags))
         condition, parameters = among(list(compress(there, differs)))
         transaction.execute(
-            f"UPDATE message SET flags = {AFTER[mode]}, modseq = ? WHERE mailbox = ? AND {condition} AND flags <> {AFTER[mode]}",
+            f"UPDATE message SET flags = {sql}, modseq = ? WHERE mailbox = ? AND {condition} AND flags <> {sql}",
             (bits, newest, mailbox, *parameters, bits),
         )
         transaction.execute(

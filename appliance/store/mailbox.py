@@ -12,20 +12,22 @@ from typing import Any, TypeVar
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import KEYWORDS_PER_MAILBOX
-from appliance.mail.ids import MailboxId, ModSeq, Uid
+from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid
 from appliance.mail.query import Query
+from appliance.mail.rights import ALL, WRITING, Rights, changeable, flag_mask
 
-from . import columns, copy_move, expunge, flag_changes, loading, mailboxes, messages, row_search, wire_sizes
+from . import columns, copy_move, expunge, flag_changes, loading, messages, row_search, sharing, wire_sizes
 from .base import StoreBase
 from .body_readers import StoredMessage
 from .changes import UidSnapshot, changes_since
+from .copy_between import copy_between
 from .keywords import keywords_of, unused
 from .loading import OPENING
 from .mailbox_cache import CachedMailbox
 from .message_ids import MessageIds, grown
 from .redescription import old_ones, remade
 from .search_found import TextHits
-from .values import Changes, Column, Copied, FlagsResult, MailboxInfo, Mode, Row, ThreadRows, Want
+from .values import Changes, Column, Copied, FlagChange, FlagsResult, MailboxInfo, Mode, Row, ThreadRows, Want
 
 DESCRIBED = Want.FACTS | Want.BODY | Want.RARE
 """Columns that a scanner made."""
@@ -35,11 +37,21 @@ T = TypeVar("T")
 class Mailbox:
     """One mailbox as one session holds it. Many sessions may hold the same; UID snapshots are shared."""
 
-    __slots__ = ("_known", "_store", "first_unseen", "info", "keywords", "modseq", "read_only", "recent", "uids")
+    __slots__ = ("_examined", "_known", "_rights_as_of", "_store", "_viewer", "first_unseen", "info", "keywords", "modseq", "recent",
+                 "rights", "uids")  # fmt: skip
 
-    def __init__(self, store: StoreBase, known: CachedMailbox, info: MailboxInfo, as_of: UidSnapshot, *, read_only: bool) -> None:
+    def __init__(
+        self, store: StoreBase, known: CachedMailbox, info: MailboxInfo, as_of: UidSnapshot, *, read_only: bool,
+        viewer: AccountId | None = None,
+    ) -> None:  # fmt: skip
+        """`viewer`: the account that has it open, where another owns it: `info` says how it sees the mailbox."""
         self._store = store
         self._known: CachedMailbox | None = known
+        self._examined = read_only
+        self._viewer = viewer
+        self._rights_as_of = as_of.modseq
+        self.rights = info.rights
+        """Of the account that has it open, as last read; each change checks them once more in its transaction."""
         self.info = info
         """As of `open`."""
         self.uids: array[int] = as_of.uids
@@ -48,9 +60,41 @@ class Mailbox:
         self.keywords: tuple[str, ...] = as_of.keywords
         """`keywords[i]` is the name of flag bit KEYWORD_SHIFT + i."""
         self.first_unseen: Uid | None = Uid(as_of.first_unseen) if as_of.first_unseen else None
-        self.read_only = read_only
         self.recent: frozenset[int] | range = self.claim_recent(as_of.uid_next)
         """UIDs that are \\Recent to this session (RFC 3501 §2.3.2); numbers of no message may be among them."""
+
+    # --- rights ------------------------------------------------------------------------------------------
+
+    @property
+    def read_only(self) -> bool:
+        """Nothing can be changed here: it was opened so, or the rights are no more."""
+        return self._examined or not self.rights & WRITING
+
+    @property
+    def keeps_seen(self) -> bool:
+        """Whether reading a message sets \\Seen."""
+        return not self._examined and "s" in self.rights
+
+    @property
+    def rights_outdated(self) -> bool:
+        """Another's mailbox has changed since its rights were read: they may have, too. Costs nothing."""
+        return self._viewer is not None and self._held().newest > self._rights_as_of
+
+    async def read_rights(self) -> bool:
+        """Read the rights anew; whether they changed. Raises NO_MAILBOX when the mailbox may no longer be read or is gone."""
+        viewer, number = self._viewer, self.info.id
+        if viewer is None:
+            return False
+        as_of, before = self._held().newest, self.rights
+        self.rights = await self._store.database.read(lambda connection: sharing.rights_of(connection, number, viewer))
+        self._rights_as_of = as_of
+        if "r" not in self.rights:
+            raise StoreError(Trouble.NO_MAILBOX, "the mailbox is no longer shared with you")
+        return self.rights != before
+
+    def _expect(self, transaction: Transaction, needed: str) -> Rights:
+        """The rights in this transaction, `needed` among them. Raises NO_RIGHT, NO_MAILBOX."""
+        return ALL if self._viewer is None else sharing.expect_rights(transaction, self.info.id, self._viewer, needed)
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -291,45 +335,63 @@ class Mailbox:
     async def set_flags(
         self, uids: Sequence[Uid], mode: Mode, names: Iterable[str], *, unchanged_since: ModSeq | None = None
     ) -> FlagsResult:
-        """Durable when it returns. Raises READ_ONLY, NO_MAILBOX, TOO_MANY when the mailbox has no room for another keyword."""
-        number, flags, effects = self._writable(), tuple(names), self._store.effects
+        """Durable when it returns. Raises READ_ONLY, NO_MAILBOX, TOO_MANY when the mailbox has no room for another keyword.
+
+        Flags for which a right is missing stay as they are; NO_RIGHT when that leaves nothing to change (RFC 4314 §4).
+        """
+        number, flags = self._writable(), tuple(names)
         return await self._store.database.write(
-            lambda transaction: flag_changes.set_flags(transaction, number, uids, mode, flags, unchanged_since, effects)
+            lambda transaction: self._set_flags(transaction, number, uids, mode, flags, unchanged_since=unchanged_since)
         )
 
+    def _set_flags(
+        self, transaction: Transaction, number: MailboxId, uids: Sequence[Uid], mode: Mode, names: tuple[str, ...], *,
+        unchanged_since: ModSeq | None = None,
+    ) -> FlagsResult:  # fmt: skip
+        rights, effects = self._expect(transaction, ""), self._store.effects
+        allowed, mask = changeable(names, rights), flag_mask(rights)
+        if (names and not allowed) or (mode is Mode.REPLACE and not mask):
+            raise StoreError(Trouble.NO_RIGHT)
+        return flag_changes.set_flags(transaction, number, uids, FlagChange(mode, allowed, mask), unchanged_since, effects)
+
     def see(self, uids: Sequence[Uid]) -> None:
-        """\\Seen by reading: lazy, it joins the next commit and no caller waits. Nothing in a read-only mailbox."""
-        if uids and not self.read_only:
-            number, seen, effects = self.info.id, tuple(uids), self._store.effects
-            self._store.database.write_lazily(
-                lambda transaction: flag_changes.set_flags(transaction, number, seen, Mode.ADD, ("\\Seen",), None, effects)
-            )
+        """\\Seen by reading: lazy, it joins the next commit and no caller waits. Nothing in a read-only mailbox or without right `s`."""
+        if uids and self.keeps_seen:
+            number, seen = self.info.id, tuple(uids)
+            self._store.database.write_lazily(lambda transaction: self._see(transaction, number, seen))
+
+    def _see(self, transaction: Transaction, number: MailboxId, uids: tuple[Uid, ...]) -> None:
+        if "s" in self._expect(transaction, ""):
+            flag_changes.set_flags(transaction, number, uids, FlagChange(Mode.ADD, ("\\Seen",)), None, self._store.effects)
 
     async def copy(self, uids: Sequence[Uid], target: str, *, complete: bool = False) -> Copied:
         """All that are there or nothing; flags, keywords and INTERNALDATE kept (RFC 9051 §6.4.7).
 
-        Raises NO_MAILBOX, OVER_QUOTA, TOO_MANY, and GONE when one is not there and the copy must be `complete`.
+        Raises NO_MAILBOX, NO_RIGHT, OVER_QUOTA, TOO_MANY, and GONE when one is not there and the copy must be `complete`.
         """
         return await self._copy(uids, target, move=False, complete=complete)
 
     async def move(self, uids: Sequence[Uid], target: str) -> Copied:
-        """One commit (RFC 6851); the message's identity is kept. Raises READ_ONLY and what `copy` raises."""
+        """One commit (RFC 6851); the message's identity is kept within an account. Raises READ_ONLY and what `copy` raises."""
         self._writable()
         return await self._copy(uids, target, move=True)
 
     async def _copy(self, uids: Sequence[Uid], target: str, *, move: bool, complete: bool = False) -> Copied:
-        number, account, effects = self.info.id, self.info.account, self._store.effects
+        number, effects = self.info.id, self._store.effects
+        account = self._viewer or self.info.account
 
         def work(transaction: Transaction) -> Copied:
-            row = mailboxes.row_named(transaction, account, target)
-            if row is None or not row.selectable:
+            self._expect(transaction, "rte" if move else "r")
+            seen = sharing.found(transaction, account, target, "i")
+            if not seen.row.selectable:
                 raise StoreError(Trouble.NO_MAILBOX)
-            return copy_move.copy(transaction, number, uids, row.id, effects, move=move, complete=complete)
+            copy = copy_move.copy if seen.row.account == self.info.account else copy_between
+            return copy(transaction, number, uids, seen.row.id, effects, copy_move.Copying(move, complete, seen.rights))
 
         return await self._store.database.write(work)
 
     async def expunge(self, uids: Sequence[Uid] | None = None) -> list[Uid]:
-        """Remove those that carry \\Deleted (of `uids` only, if given); the UIDs removed. Raises READ_ONLY."""
+        """Remove those that carry \\Deleted (of `uids` only, if given); the UIDs removed. Raises READ_ONLY, NO_RIGHT."""
         return await self._remove(uids, marked=True)
 
     async def remove(self, uids: Sequence[Uid]) -> list[Uid]:
@@ -340,6 +402,7 @@ class Mailbox:
         number, store = self._writable(), self._store
 
         def work(transaction: Transaction) -> list[int]:
+            self._expect(transaction, "e")
             return expunge.expunge(transaction, number, uids, store.effects, marked=marked)
 
         return [Uid(uid) for uid in await store.database.write(work)]

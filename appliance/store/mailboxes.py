@@ -201,7 +201,7 @@ def forget(transaction: Transaction, row: MailboxRow) -> None:
 
 
 def drop_row(transaction: Transaction, number: MailboxId) -> None:
-    for table in ("keyword", "expunged"):
+    for table in ("keyword", "expunged", "mailbox_right"):
         transaction.execute(f"DELETE FROM {table} WHERE mailbox = ?", (number,))
     metadata.forget(transaction, number)
     transaction.execute("DELETE FROM mailbox WHERE id = ?", (number,))
@@ -250,7 +250,7 @@ def forget_account(transaction: Transaction, account: AccountId) -> None:
     """What an account has beside mailboxes."""
     for table in (
         "subscription", "used_uid_validity", "deleted_mailbox", "departure", "import_progress", "metadata", "identity", "submission",
-        "forgotten_change", "push_subscription",
+        "forgotten_change", "push_subscription", "mailbox_right",
     ):  # fmt: skip
         transaction.execute(f"DELETE FROM {table} WHERE account = ?", (account,))
     transaction.execute("DELETE FROM counter WHERE name = ?", (counter_of(account),))

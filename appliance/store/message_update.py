@@ -17,7 +17,7 @@ from .account_messages import flag_names
 from .flag_changes import set_flags
 from .keywords import keywords_of
 from .observers import Effects
-from .values import Mode
+from .values import FlagChange, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def update_message(transaction: Transaction, account: AccountId, message: Messag
     if after.flags != before.flags and after.mailboxes:
         for mailbox, uid, bits in rows:
             wanted = (*sorted(after.flags), *(("\\Deleted",) if bits & DELETED else ()))
-            set_flags(transaction, MailboxId(mailbox), [uid], Mode.REPLACE, wanted, None, effects)
+            set_flags(transaction, MailboxId(mailbox), [uid], FlagChange(Mode.REPLACE, wanted), None, effects)
     _place(transaction, rows, sorted(after.mailboxes - before.mailboxes), before.mailboxes - after.mailboxes, effects)
 
 
@@ -68,7 +68,7 @@ def _place(
     source = MailboxId(mailbox)
     if added and leaving:
         (source, first), *leaving = leaving
-        moved = copy_move.copy(transaction, source, [first], added[0], effects, move=True)
+        moved = copy_move.copy(transaction, source, [first], added[0], effects, copy_move.MOVE)
         (source, first), added = (added[0], moved.copies[0]), added[1:]
     for target in added:
         copy_move.copy(transaction, source, [first], target, effects)

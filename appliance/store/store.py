@@ -18,7 +18,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid
 
-from . import append, copy_move, expunge, mailboxes, metadata
+from . import append, expunge, mailboxes, metadata, sharing, tree_changes
 from .account_changes import MessageChange, Position, message_changes
 from .base import StoreBase
 from .bodies import Bodies
@@ -30,18 +30,13 @@ from .message_update import Decide, update_message
 from .observers import Observers
 from .quota import QuotaOf
 from .uploads import Uploads
-from .values import OUTBOX, MailboxChanges, MailboxInfo, Placed, Placement
+from .values import MailboxChanges, MailboxInfo, Placed, Placement
 
 # `Store.list` hides the built-in name inside the class
 Names = list[str]
 Numbers = list[int]
 MessageChanges = list[MessageChange]
 NO_OBSERVERS = Observers()
-
-
-def _expect_movable(row: mailboxes.MailboxRow) -> None:
-    if row.special_use == OUTBOX:
-        raise StoreError(Trouble.NOT_ALLOWED, "the Outbox stays where it is")
 
 
 class Store(StoreBase):
@@ -144,6 +139,7 @@ class Store(StoreBase):
         described = {placement.prefix: body.describe(placement.prefix)}
 
         def work(transaction: Transaction) -> Placed:
+            sharing.expect_allowed(transaction, mailbox, placement.by, "te")
             if not expunge.expunge(transaction, mailbox, [uid], self.effects, marked=False):
                 raise StoreError(Trouble.GONE)
             number = self.bodies.hold(transaction, body, 1)
@@ -217,24 +213,13 @@ class Store(StoreBase):
     async def create(self, account: AccountId, name: str, special_use: str = "") -> MailboxInfo:
         """Missing superiors are made as well. Raises EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (a special use unknown or taken)."""
 
-        def work(transaction: Transaction) -> None:
-            mailboxes.create(transaction, account, name, special_use)
-            self.effects.mailbox_changed(transaction, account)
-
-        await self.database.write(work)
+        await self.database.write(lambda transaction: tree_changes.create(transaction, account, name, special_use, self.effects))
         return await self.find(account, name.removesuffix("/"))
 
     async def delete(self, account: AccountId, name: str) -> None:
         """Raises NO_MAILBOX, NOT_ALLOWED (INBOX), HAS_CHILDREN (a \\Noselect name). With children the name stays, not selectable."""
 
-        def work(transaction: Transaction) -> None:
-            row = mailboxes.deletable(transaction, account, name)
-            _expect_movable(row)
-            expunge.expunge(transaction, row.id, None, self.effects, marked=False)
-            mailboxes.forget(transaction, row)
-            self.effects.mailbox_changed(transaction, account)
-
-        await self.database.write(work)
+        await self.database.write(lambda transaction: tree_changes.delete(transaction, account, name, self.effects))
 
     async def rename(self, account: AccountId, old: str, new: str) -> None:
         """Children follow. INBOX's messages move and INBOX stays, empty (RFC 9051 §6.3.6).
@@ -243,18 +228,7 @@ class Store(StoreBase):
         Raises NO_MAILBOX, EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (below itself).
         """
 
-        def work(transaction: Transaction) -> None:
-            row, name = mailboxes.renamable(transaction, account, old, new)
-            _expect_movable(row)
-            if row.name == INBOX:
-                target = mailboxes.create(transaction, account, name)
-                mailboxes.subscribe_alike(transaction, account, INBOX, name)
-                copy_move.copy(transaction, row.id, None, target, self.effects, move=True)
-            else:
-                mailboxes.rename(transaction, row, name)
-            self.effects.mailbox_changed(transaction, account)
-
-        await self.database.write(work)
+        await self.database.write(lambda transaction: tree_changes.rename(transaction, account, old, new, self.effects))
 
     async def metadata(self, account: AccountId, name: str) -> dict[str, bytes]:
         """The values kept with a mailbox, or with the account itself for the name "". Raises NO_MAILBOX."""
@@ -324,12 +298,8 @@ class Store(StoreBase):
     def remove_mailboxes(self, transaction: Any, account: AccountId) -> None:
         """All of an account's mail: joins the commit that removes the account."""
         self.outboxes.detach(transaction, account)
-        for number in mailboxes.ids_of(transaction, account):
-            expunge.expunge(transaction, number, None, self.effects, marked=False)
-            mailboxes.drop_row(transaction, number)
-        mailboxes.forget_account(transaction, account)
+        tree_changes.remove_all(transaction, account, self.effects)
         self.uploads.forget(transaction, account)
-        self.effects.mailbox_changed(transaction, account)
         transaction.after_commit(lambda: self._forget(account))
 
     def _forget(self, account: AccountId) -> None:

@@ -8,6 +8,7 @@ Ids are looked up by hash. Indexed are a message's own Message-ID and, of a mess
 others, the first id it refers to (the root, which is not here): so two replies to a message that never comes share a thread.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -52,11 +53,18 @@ def own_columns(keys: ThreadKeys) -> tuple[int | None, int, str, int, bool]:
 def thread_columns(transaction: Transaction, account: AccountId, message: int, keys: ThreadKeys) -> ThreadColumns:
     """The thread that a message about to be stored as `message` joins or begins."""
     own, subject, references, own_references, is_reply = own_columns(keys)
-    looked_up = keys.references if len(keys.references) <= LOOKED_UP else (keys.references[0], *keys.references[1 - LOOKED_UP :])
+    thread, root = joined_thread(transaction, account, message, own, subject, keys.references)
+    return ThreadColumns(thread, own, root, subject, references, own_references, is_reply)
+
+
+def joined_thread(
+    transaction: Transaction, account: AccountId, message: int, own: int | None, subject: int, references: Sequence[bytes]
+) -> tuple[int, int | None]:
+    """`thread` and `root_hash` of a message of these hashes, which refers to these ids."""
+    looked_up = references if len(references) <= LOOKED_UP else (references[0], *references[1 - LOOKED_UP :])
     hashes = [hash_of(one) for one in looked_up]
     found = None
     if hashes or own is not None:
         ids = listed([*hashes, own] if own is not None else hashes)
         found = transaction.execute(FIND, (ids, account, subject)).fetchone()[0]
-    root = hashes[0] if found is None and hashes else None
-    return ThreadColumns(message if found is None else found, own, root, subject, references, own_references, is_reply)
+    return (message if found is None else found), (hashes[0] if found is None and hashes else None)

@@ -10,6 +10,7 @@ from enum import Enum, Flag, auto
 from typing import NamedTuple
 
 from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid, UidValidity
+from appliance.mail.rights import ALL, Rights
 
 
 @dataclass(slots=True)
@@ -31,6 +32,10 @@ class MailboxInfo:
     octets: int
     recent: int
     has_children: bool
+    own_name: str = ""
+    """Of a mailbox that another account shares: its name there; `name` is what it is called here (store/sharing)."""
+    rights: Rights = ALL
+    """What the account that asked may do with it."""
 
 
 OUTBOX = "\\Scheduled"
@@ -144,6 +149,14 @@ class Mode(Enum):
     REPLACE = "replace"
 
 
+class FlagChange(NamedTuple):
+    """A change of flags by their names; REPLACE changes the bits of `mask` alone."""
+
+    mode: Mode
+    names: tuple[str, ...]
+    mask: int = -1
+
+
 @dataclass(slots=True)
 class FlagsResult:
     """`changed`: (uid, flags, modseq) after the change, of every message that was there (changed or not);
@@ -169,13 +182,14 @@ class Copied:
 @dataclass(slots=True)
 class Placement:
     """One message's place in one mailbox. `flags` are names. `internal_at` is UTC seconds. `beyond`: octets by which it may pass
-    the account's limit."""
+    the account's limit. `by`: the account that puts it there; in another's mailbox it needs the rights (store/sharing)."""
 
     mailbox: MailboxId
     prefix: bytes
     flags: tuple[str, ...] = ()
     internal_at: int = 0
     beyond: int = 0
+    by: AccountId | None = None
 
 
 @dataclass(slots=True)

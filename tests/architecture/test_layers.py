@@ -68,7 +68,7 @@ PUBLIC: dict[str, set[str]] = {
     "status": {"board", "events", "journal", "plain", "snapshot", "storage_life", "text"},
     "store": {"account_changes", "account_messages", "account_rows", "bodies", "body_readers", "incoming", "loading", "mailbox",
         "message_ids", "message_update", "modseq", "reclaim", "redescription", "search_filling", "search_found", "search_index",
-        "store", "thread_counts", "transfer", "transfer_service", "uploads", "values", "view", "zip_export"},
+        "store", "thread_counts", "transfer", "transfer_service", "uploads", "values", "view", "visible", "zip_export"},
 }  # fmt: skip
 """What may be imported from outside each package. `mail` and `protocol` are values and grammars: all of them is public."""
 

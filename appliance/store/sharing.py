@@ -1,0 +1,274 @@
+"""Mailboxes that accounts share: who sees which, with which rights, and under which name (RFC 4314, RFC 2342 §5).
+
+The owner's `Family/Trips` is `Shared/Family/Trips` for everybody else. Invariants:
+
+    1. The owner has every right; no row of `mailbox_right` is about an owner, and none has no rights.
+    2. Rows go with their mailbox and with their account.
+    3. No account sees two mailboxes of one name. The first level below `Shared/` belongs to one owner: to the account itself, if it has
+       mailboxes there, else to whoever shared first; for others it is `Family (mary)`, so all below it stays together.
+    4. An account that lacks a right gets NO_RIGHT where it may see the mailbox (`l`), else NO_MAILBOX, as if nothing were there.
+    5. Rights are read in the transaction that needs them. A change of them is a change of the mailbox with a MODSEQ, so sessions hear.
+    6. Subscriptions follow names: what comes into sight is subscribed, what is out of sight is not, a new name takes the old one's place.
+    7. A new mailbox has the rights of the one above it.
+
+Everything runs inside one transaction or one reading. A removed account shares nothing while it can be restored; then
+names and subscriptions are as they were.
+"""
+
+# ruff: noqa: S608 - columns are words of ours, values are always parameters
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+from appliance.database.writer import Transaction
+from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import AccountId, MailboxId
+from appliance.mail.limits import MAILBOXES
+from appliance.mail.rights import ALL, NONE, Rights, encode_rights, parse_rights
+
+from . import mailboxes
+from .mailboxes import MailboxRow, row_named
+from .modseq import next_modseq
+from .names import SEPARATOR, below, known_as, proper, superiors
+from .observers import Effects
+from .values import OUTBOX, MailboxInfo, Mode
+
+ROOT = "Shared"
+PREFIX = ROOT + SEPARATOR
+ACCOUNTS_OF_ONE = 100
+"""Accounts that have rights on one mailbox."""
+UNNAMEABLE = re.compile(r"[/*%\x00-\x1f\x7f]")
+"""In a local part, what no mailbox name may have."""
+
+Source = sqlite3.Connection | Transaction
+
+
+class Seen(NamedTuple):
+    """A mailbox as one account sees it."""
+
+    row: MailboxRow
+    name: str
+    rights: Rights
+
+
+def expect(seen: Seen, needed: str) -> None:
+    """Raises NO_RIGHT, or NO_MAILBOX for who may not even see it, unless all these rights are there."""
+    if not seen.rights.issuperset(needed):
+        raise StoreError(Trouble.NO_RIGHT if "l" in seen.rights else Trouble.NO_MAILBOX)
+
+
+# --- names ---------------------------------------------------------------------------------------------
+
+
+def shared_with(source: Source, account: AccountId, *, removed: bool = False) -> list[Seen]:
+    """Every mailbox of others on which the account has some right, with its name; with `removed` those of removed accounts as well."""
+    found = source.execute(
+        f"SELECT {', '.join('m.' + column for column in MailboxRow._fields)}, r.rights, coalesce(a.address, ''), a.removed_at IS NULL"
+        " FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox LEFT JOIN account AS a ON a.id = m.account"
+        " WHERE r.account = ? ORDER BY r.number, m.id",
+        (account,),
+    ).fetchall()
+    if not found:
+        return []
+    taken = {name.split(SEPARATOR)[1]: AccountId(0) for name in _own_below(source, account, ROOT)}
+    given: dict[tuple[AccountId, str], str] = {}
+    seen = []
+    for *columns, written, address, there in found:
+        row = MailboxRow._make(columns)
+        first, slash, rest = row.name.partition(SEPARATOR)
+        shown = given.get((row.account, first))
+        if shown is None:
+            shown = given[row.account, first] = next(one for one in _first_levels(first, address) if one not in taken)
+            taken[shown] = row.account
+        if there or removed:
+            seen.append(Seen(row, PREFIX + shown + slash + rest, parse_rights(written)))
+    return seen
+
+
+def _first_levels(first: str, address: str) -> Iterator[str]:
+    """What a first level may be called, in order."""
+    local = address.rpartition("@")[0]
+    yield first
+    for owner in (local, address):
+        yield f"{first} ({UNNAMEABLE.sub('_', owner)})"
+    for number in range(2, 10**6):
+        yield f"{first} ({UNNAMEABLE.sub('_', address)}) {number}"
+
+
+def _own_below(source: Source, account: AccountId, name: str) -> list[str]:
+    found = source.execute("SELECT name FROM mailbox WHERE account = ? AND name > ? AND name < ?", (account, *below(name)))
+    return [one for (one,) in found.fetchall()]
+
+
+def resolve(source: Source, account: AccountId, name: str) -> Seen | None:
+    """The mailbox an account means by a name, its own before any other."""
+    row = row_named(source, account, name)
+    if row is not None:
+        return Seen(row, row.name, ALL)
+    name = known_as(name)
+    return next((one for one in shared_with(source, account) if one.name == name), None) if name.startswith(PREFIX) else None
+
+
+def found(source: Source, account: AccountId, name: str, needed: str) -> Seen:
+    """`resolve` with these rights. Raises NO_MAILBOX, NO_RIGHT."""
+    seen = resolve(source, account, name)
+    if seen is None:
+        raise StoreError(Trouble.NO_MAILBOX)
+    expect(seen, needed)
+    return seen
+
+
+def place_for(source: Source, account: AccountId, name: str) -> tuple[AccountId, str]:
+    """Whose a new mailbox of that name is, and its name there: that of the nearest mailbox above, of which `k` is needed.
+
+    Raises NO_RIGHT, BAD_NAME. Below `Shared/` an account makes mailboxes of its own only where it has one of that name.
+    """
+    name = proper(name)
+    if not name.startswith(PREFIX) or row_named(source, account, ROOT) is not None:
+        return account, name
+    shown = {one.name: one for one in shared_with(source, account)}
+    for above in reversed(superiors(name)):
+        if row_named(source, account, above) is not None:
+            return account, name
+        if above in shown:
+            expect(shown[above], "k")
+            return shown[above].row.account, shown[above].row.name + name[len(above) :]
+    raise StoreError(Trouble.NO_RIGHT, f"below {PREFIX} are mailboxes of others; make one of your own and give them rights on it")
+
+
+# --- reading -------------------------------------------------------------------------------------------
+
+
+def visible(connection: sqlite3.Connection, account: AccountId, recent_from: Mapping[MailboxId, int]) -> list[MailboxInfo]:
+    """All mailboxes an account sees: its own by name, INBOX first, then those of others with right `l` by name."""
+    infos = mailboxes.listed(connection, account, recent_from)
+    seen = sorted((one for one in shared_with(connection, account) if "l" in one.rights), key=lambda one: one.name)
+    if not seen:
+        return infos
+    parents = {parent for one in seen for parent in superiors(one.name)}
+    for info in infos:
+        info.has_children = info.has_children or info.name in parents
+    subscribed = set(mailboxes.subscribed_names(connection, account))
+    return infos + [info_of(connection, one, subscribed, parents, recent_from) for one in seen]
+
+
+def info_of(
+    connection: sqlite3.Connection, seen: Seen, subscribed: Iterable[str], parents: Iterable[str], recent_from: Mapping[MailboxId, int]
+) -> MailboxInfo:
+    """The info of another's mailbox under the name it is seen by; its special use is its owner's alone."""
+    info = mailboxes.info_of(connection, seen.row, recent_from)
+    info.own_name, info.name, info.special_use, info.rights = info.name, seen.name, "", seen.rights
+    info.subscribed, info.has_children = seen.name in subscribed, seen.name in parents
+    return info
+
+
+def rights_of(source: Source, mailbox: MailboxId, account: AccountId) -> Rights:
+    """What an account may do with a mailbox that is not its own; nothing once the mailbox is gone."""
+    row = source.execute(
+        "SELECT r.rights FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox LEFT JOIN account AS a ON a.id = m.account"
+        " WHERE r.mailbox = ? AND r.account = ? AND a.removed_at IS NULL",
+        (mailbox, account),
+    ).fetchone()
+    return parse_rights(row[0]) if row is not None else NONE
+
+
+def expect_rights(source: Source, mailbox: MailboxId, account: AccountId, needed: str) -> Rights:
+    """The rights, all of `needed` among them. Raises NO_RIGHT, NO_MAILBOX as `expect`."""
+    rights = rights_of(source, mailbox, account)
+    if not rights.issuperset(needed):
+        raise StoreError(Trouble.NO_RIGHT if "l" in rights else Trouble.NO_MAILBOX)
+    return rights
+
+
+def expect_allowed(source: Source, mailbox: MailboxId, account: AccountId | None, needed: str) -> None:
+    """`expect_rights`, unless the mailbox is the account's own (or whoever asks is no account). Raises NO_RIGHT, NO_MAILBOX."""
+    if account is not None and not source.execute("SELECT 1 FROM mailbox WHERE id = ? AND account = ?", (mailbox, account)).fetchone():
+        expect_rights(source, mailbox, account, needed)
+
+
+def given(source: Source, mailbox: MailboxId) -> dict[AccountId, Rights]:
+    """Who else has rights on a mailbox, in the order they were given."""
+    rows = source.execute("SELECT account, rights FROM mailbox_right WHERE mailbox = ? ORDER BY number, account", (mailbox,))
+    return {AccountId(account): parse_rights(written) for account, written in rows.fetchall()}
+
+
+def accounts_with_rights(source: Source, owner: AccountId) -> list[AccountId]:
+    """Accounts that have rights on some mailbox of this one."""
+    statement = "SELECT DISTINCT r.account FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox WHERE m.account = ?"
+    rows = source.execute(statement, (owner,))
+    return [AccountId(account) for (account,) in rows.fetchall()]
+
+
+# --- changing ------------------------------------------------------------------------------------------
+
+
+def change_rights(transaction: Transaction, row: MailboxRow, account: AccountId, mode: Mode, rights: Rights, effects: Effects) -> Rights:
+    """Give or take rights on a mailbox; what the account has then. Raises NOT_ALLOWED (the owner, an Outbox), NO_MAILBOX, TOO_MANY."""
+    if account == row.account:
+        raise StoreError(Trouble.NOT_ALLOWED, "the owner of a mailbox has all rights on it, for good")
+    if not row.selectable:
+        raise StoreError(Trouble.NO_MAILBOX)
+    if row.special_use == OUTBOX:
+        raise StoreError(Trouble.NOT_ALLOWED, "the Outbox is not shared")
+    before = given(transaction, row.id)
+    had = before.get(account, NONE)
+    after = {Mode.ADD: had | rights, Mode.REMOVE: had - rights, Mode.REPLACE: rights}[mode]
+    if after == had:
+        return had
+    if account not in before and len(before) >= ACCOUNTS_OF_ONE:
+        raise StoreError(Trouble.TOO_MANY, f"at most {ACCOUNTS_OF_ONE} accounts have rights on one mailbox")
+    with following_names(transaction, [account], effects):
+        if after:
+            transaction.execute(
+                "INSERT INTO mailbox_right VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET rights = excluded.rights",
+                (row.id, account, encode_rights(after), transaction.next_id("mailbox_right")),
+            )
+        else:
+            transaction.execute("DELETE FROM mailbox_right WHERE mailbox = ? AND account = ?", (row.id, account))
+        if transaction.execute("SELECT count(*) FROM mailbox_right WHERE account = ?", (account,)).fetchone()[0] > MAILBOXES:
+            raise StoreError(Trouble.TOO_MANY, f"an account sees at most {MAILBOXES} mailboxes of others")
+    modseq = next_modseq(transaction, row.account)
+    transaction.execute("UPDATE mailbox SET modseq = ?1, changed_modseq = ?1 WHERE id = ?2", (modseq, row.id))
+    transaction.touched(row.id, modseq)
+    effects.mailbox_changed(transaction, row.account)
+    return after
+
+
+def inherit_rights(transaction: Transaction, owner: AccountId, heirs: Iterable[str], above: MailboxId) -> None:
+    """Give mailboxes just made the rights of the one above them."""
+    for name in heirs:
+        transaction.execute(
+            "INSERT OR IGNORE INTO mailbox_right(mailbox, account, rights, number) SELECT b.id, r.account, r.rights, r.number"
+            " FROM mailbox_right AS r, mailbox AS b WHERE r.mailbox = ? AND b.account = ? AND b.name = ?",
+            (above, owner, name),
+        )
+
+
+@contextmanager
+def following_names(transaction: Transaction, accounts: Iterable[AccountId], effects: Effects) -> Iterator[None]:
+    """Around a change of shared mailboxes or of rights: the accounts' subscriptions follow, and their sessions hear of it."""
+    before = {account: _names_in_sight(transaction, account) for account in accounts}
+    yield
+    for account, names in before.items():
+        after = _names_in_sight(transaction, account)
+        for mailbox, name in names.items():
+            if after.get(mailbox) != name:
+                was = transaction.execute("DELETE FROM subscription WHERE account = ? AND name = ?", (account, name)).rowcount
+                if was and mailbox in after:
+                    _subscribe(transaction, account, after[mailbox])
+        for mailbox in after.keys() - names.keys():
+            _subscribe(transaction, account, after[mailbox])
+        effects.mailbox_changed(transaction, account)
+
+
+def _subscribe(transaction: Transaction, account: AccountId, name: str) -> None:
+    """Where there is room and the name, which is longer than its owner's, can be subscribed."""
+    with suppress(StoreError):
+        mailboxes.subscribe(transaction, account, name, True, when_room=True)
+
+
+def _names_in_sight(transaction: Transaction, account: AccountId) -> dict[MailboxId, str]:
+    return {one.row.id: one.name for one in shared_with(transaction, account, removed=True) if "l" in one.rights}
