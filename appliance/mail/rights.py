@@ -37,7 +37,7 @@ LEVELS: Mapping[str, Rights] = {"read": frozenset("lr"), "write": frozenset("lrs
 
 
 def parse_rights(text: str) -> Rights:
-    """Letters in any order. Raises MisuseError for one that is no right, upper-case ones included (RFC 4314 §3.1)."""
+    """Rights in any order. Raises MisuseError for one that is no right, upper-case ones included (RFC 4314 §3.1)."""
     found: set[str] = set()
     for character in text:
         if character in FORMER:

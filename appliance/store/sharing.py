@@ -1,6 +1,6 @@
 """Mailboxes that accounts share: who sees which, with which rights, and under which name (RFC 4314, RFC 2342 §5).
 
-The owner's `Family/Trips` is `Shared/Family/Trips` for everybody else. Invariants:
+The owner's `Family/Tours` is `Shared/Family/Tours` for everybody else. Invariants:
 
     1. The owner has every right; no row of `mailbox_right` is about an owner, and none has no rights.
     2. Rows go with their mailbox and with their account.

@@ -58,15 +58,15 @@ async def test_a_mailbox_is_seen_and_forgotten(tmp_path: Path) -> None:
         info = await ben.find("Shared/Family")
         assert (info.own_name, info.rights, info.account, info.subscribed) == ("Family", parse_rights("lr"), ANN, True)
         assert await shared_names(eve) == []
-        await ann.create("Family/Trips")  # inherits, with its subscription
-        assert await shared_names(ben) == ["Shared/Family", "Shared/Family/Trips"]
-        assert "Shared/Family/Trips" in await ben.subscriptions()
-        await ann.rename("Family", "House")
-        assert await shared_names(ben) == ["Shared/House", "Shared/House/Trips"]
-        assert [name for name in await ben.subscriptions() if "/" in name] == ["Shared/House", "Shared/House/Trips"]
-        await ann.delete("House/Trips")
-        assert await shared_names(ben) == ["Shared/House"]
-        await share(ann, "House", BEN, "")
+        await ann.create("Family/Tours")  # inherits, with its subscription
+        assert await shared_names(ben) == ["Shared/Family", "Shared/Family/Tours"]
+        assert "Shared/Family/Tours" in await ben.subscriptions()
+        await ann.rename("Family", "Home")
+        assert await shared_names(ben) == ["Shared/Home", "Shared/Home/Tours"]
+        assert [name for name in await ben.subscriptions() if "/" in name] == ["Shared/Home", "Shared/Home/Tours"]
+        await ann.delete("Home/Tours")
+        assert await shared_names(ben) == ["Shared/Home"]
+        await share(ann, "Home", BEN, "")
         assert await shared_names(ben) == []
         assert [name for name in await ben.subscriptions() if "/" in name] == []
 
@@ -75,15 +75,15 @@ async def test_names_that_meet(tmp_path: Path) -> None:
     async with a_server(tmp_path) as store:
         ann, ben, eve = await family(store)
         for owner in (ann, eve):
-            await owner.create("Family/Trips")
-            for name in ("Family", "Family/Trips"):
+            await owner.create("Family/Tours")
+            for name in ("Family", "Family/Tours"):
                 await share(owner, name, BEN, "lrk")
-        assert await shared_names(ben) == ["Shared/Family", "Shared/Family (eve)", "Shared/Family (eve)/Trips", "Shared/Family/Trips"]
+        assert await shared_names(ben) == ["Shared/Family", "Shared/Family (eve)", "Shared/Family (eve)/Tours", "Shared/Family/Tours"]
         made = await ben.create("Shared/Family (eve)/New")
         assert (made.account, made.own_name) == (EVE, "Family/New")
         await store.create(BEN, "Shared/Family")  # by JMAP, which has no namespaces
         assert (await ben.find("Shared/Family")).account == BEN
-        assert [name for name in await shared_names(ben) if "(ann)" in name] == ["Shared/Family (ann)", "Shared/Family (ann)/Trips"]
+        assert [name for name in await shared_names(ben) if "(ann)" in name] == ["Shared/Family (ann)", "Shared/Family (ann)/Tours"]
         assert len({info.name for info in await ben.list()}) == len(await ben.list())
 
 
