@@ -9,24 +9,22 @@
 A test answers True, False, or None: facts about the text are needed first. Text is compared as in IMAP's SEARCH (`mail.query.folded`).
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from appliance.mail.date import days_of
 from appliance.mail.query import BodyHas, HeaderHas, Query, TextHas
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError, invalid
 from appliance.store.account_rows import AccountRow
 
+from .header_forms import parse_date
 from .ids import parse_id
 
 DEPTH = 20
 CONDITIONS = 200
 """In one filter, however nested."""
 FIELDS = ("from", "to", "cc", "bcc", "subject")
-_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?Z")
 
 Facts = Mapping[Query, bool]
 
@@ -150,13 +148,10 @@ class _Compiler:
 
 def _date(text: str) -> int:
     """A UTCDate as UTC seconds (RFC 8620 §1.4)."""
-    found = _DATE.fullmatch(text)
+    found = parse_date(text) if text.endswith("Z") else None
     if found is None:
         raise invalid("A date looks like 2014-10-30T06:12:00Z.")
-    year, month, day, hour, minute, second = map(int, found.groups())
-    if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second <= 60):
-        raise invalid("There is no such date.")
-    return days_of(year, month - 1, day) * 86_400 + hour * 3600 + minute * 60 + second
+    return found[0]
 
 
 def _all(tests: list[Test]) -> Test:

@@ -1,4 +1,5 @@
-"""Email/set: keywords, mailboxes and destruction of stored messages (RFC 8621 §4.6). Each message changes in one commit of its own.
+"""Email/set: new messages, keywords, mailboxes and destruction of stored ones (RFC 8621 §4.6). Each changes in one commit of its own;
+a call that makes a message and destroys others, as when a draft is saved anew, does both in one.
 
 | update                                    | effect                                                                           |
 |-------------------------------------------|----------------------------------------------------------------------------------|
@@ -9,11 +10,12 @@
 A patch is applied to what is there when it is committed, so two clients that set different keywords both succeed.
 """
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from appliance.mail.ids import MailboxId, MessageId
+from appliance.mail.ids import MessageId
 from appliance.protocol.jmap.errors import SetError, invalid_properties
 from appliance.protocol.jmap.patch import patched
 from appliance.protocol.jmap.references import created_id
@@ -22,17 +24,16 @@ from appliance.store.message_update import MessageState
 from appliance.store.modseq import account_modseq
 from appliance.store.store import Store
 
+from .blobs import Blobs
 from .email import SYSTEM_KEYWORDS
+from .email_properties import flags_of, mailboxes_of
 from .ids import encode_id, encode_state, parse_id
 from .mailbox import MAIL
 from .method import Call, JmapAccount, Method
-from .standard import SetOutcome, attempt, read_set
+from .new_messages import NewMessages, created_response
+from .standard import SetOutcome, SetRequest, attempt, read_set
 
 CHANGEABLE = ("keywords", "mailboxIds")
-SYSTEM_FLAGS = {keyword: flag for flag, keyword in SYSTEM_KEYWORDS.items()}
-MOST_KEYWORDS = 57
-_KEYWORD = re.compile(r"[!#-$&-'+-\[^-z|}~]{1,250}")
-"""Printable ASCII but ( ) { ] % * " and the backslash (RFC 8621 §4.1.1)."""
 
 
 class EmailSetMethods:
@@ -41,6 +42,7 @@ class EmailSetMethods:
     def __init__(self, store: Store, limits: JmapLimits) -> None:
         self._store = store
         self._limits = limits
+        self._new = NewMessages(store, Blobs(store))
 
     def methods(self) -> tuple[Method, ...]:
         return (Method("Email/set", MAIL, self.set),)
@@ -50,38 +52,70 @@ class EmailSetMethods:
         before = await self._state(account)
         request = read_set(call.arguments, before, self._limits.objects_in_set)
         call.arguments.end()
-        outcome = SetOutcome()
-        for name in request.create:
-            outcome.refuse("notCreated", name, SetError("forbidden", "Messages are made by Email/import here."))
-        for one, patch in request.update.items():
-            await attempt(outcome, "notUpdated", one, lambda one=one, patch=patch: self._update(call, account, outcome, one, patch))  # type: ignore[misc]
-        for one in request.destroy:
-            await attempt(outcome, "notDestroyed", one, lambda one=one: self._destroy(call, account, outcome, one))  # type: ignore[misc]
+        outcome = await _EmailSet(self._store, self._new, call, account, request).carry_out()
         return outcome.encode(account.id, before, await self._state(account))
 
-    async def _update(self, call: Call, account: JmapAccount, outcome: SetOutcome, one: str, patch: Mapping[str, Any]) -> None:
+    async def _state(self, account: JmapAccount) -> str:
+        return encode_state(await self._store.database.read(lambda connection: account_modseq(connection, account.account)))
+
+
+@dataclass(slots=True)
+class _EmailSet:
+    """One call."""
+
+    store: Store
+    new: NewMessages
+    call: Call
+    account: JmapAccount
+    request: SetRequest
+    outcome: SetOutcome = field(default_factory=SetOutcome)
+
+    async def carry_out(self) -> SetOutcome:
+        request, last = self.request, next(reversed(self.request.create), None)
+        for name, given in request.create.items():
+            replaced = self._replaced() if name == last else {}
+            await attempt(self.outcome, "notCreated", name, partial(self._create, name, given, replaced))
+        for one, patch in request.update.items():
+            await attempt(self.outcome, "notUpdated", one, partial(self._update, one, patch))
+        done = frozenset(self.outcome.destroyed)
+        for one in request.destroy:
+            if one not in done:
+                await attempt(self.outcome, "notDestroyed", one, partial(self._destroy, one))
+        return self.outcome
+
+    def _replaced(self) -> dict[MessageId, str]:
+        """The messages to be destroyed, if that may happen with the last creation: nothing comes between."""
+        numbers = {one: parse_id("M", one) for one in self.request.destroy if not self.request.update}
+        return {MessageId(number): one for one, number in numbers.items() if number is not None}
+
+    async def _create(self, name: str, given: Mapping[str, Any], replaced: Mapping[MessageId, str]) -> None:
+        made = await self.new.create(self.call, self.account, given, list(replaced))
+        self.outcome.created[name] = created_response(made)
+        self.outcome.destroyed += [replaced[one] for one in made.replaced]
+        self.call.created[name] = encode_id("M", made.id)
+
+    async def _update(self, one: str, patch: Mapping[str, Any]) -> None:
+        if one in self.request.destroy:
+            raise SetError("willDestroy", "The same call destroys it.")
         for name in patch:
             if name.partition("/")[0] not in CHANGEABLE:
                 raise invalid_properties("Only keywords and mailboxes of a message change.", name)
 
         def decide(state: MessageState) -> MessageState:
-            return updated(state, patch, call.created)
+            return updated(state, patch, self.call.created)
 
-        await self._store.update_message(account.account, self._number(call, one), decide)
-        outcome.updated[one] = None
+        await self.store.update_message(self.account.account, self._number(one), decide)
+        self.outcome.updated[one] = None
 
-    async def _destroy(self, call: Call, account: JmapAccount, outcome: SetOutcome, one: str) -> None:
-        await self._store.update_message(account.account, self._number(call, one), lambda state: MessageState(state.flags, frozenset()))
-        outcome.destroyed.append(created_id(one, call.created) or one)
+    async def _destroy(self, one: str) -> None:
+        await self.store.update_message(self.account.account, self._number(one), lambda state: MessageState(state.flags, frozenset()))
+        self.outcome.destroyed.append(created_id(one, self.call.created) or one)
 
-    def _number(self, call: Call, one: str) -> MessageId:
-        number = parse_id("M", created_id(one, call.created) or "")
+    def _number(self, one: str) -> MessageId:
+        number = parse_id("M", created_id(one, self.call.created) or "")
         if number is None:
             raise SetError("notFound", "There is no such message.")
         return MessageId(number)
-
-    async def _state(self, account: JmapAccount) -> str:
-        return encode_state(await self._store.database.read(lambda connection: account_modseq(connection, account.account)))
 
 
 def updated(state: MessageState, patch: Mapping[str, Any], created: Mapping[str, str]) -> MessageState:
@@ -92,26 +126,6 @@ def updated(state: MessageState, patch: Mapping[str, Any], created: Mapping[str,
     }
     after = patched(before, {_resolved(name, created): value for name, value in patch.items()})
     return MessageState(flags_of(after.get("keywords", {}), state.flags), mailboxes_of(after.get("mailboxIds", {}), created))
-
-
-def flags_of(keywords: Any, before: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Flag names of a `keywords` object; a keyword that is there keeps its spelling. Raises SetError."""
-    if not isinstance(keywords, dict) or not all(value is True and _KEYWORD.fullmatch(name) for name, value in keywords.items()):
-        raise invalid_properties("Keywords map a name of printable ASCII to true.", "keywords")
-    if len(keywords) > MOST_KEYWORDS:
-        raise SetError("tooManyKeywords", f"A message has at most {MOST_KEYWORDS} keywords.")
-    spelled = {name.lower(): name for name in before}
-    return frozenset(SYSTEM_FLAGS.get(name.lower()) or spelled.get(name.lower(), name.lower()) for name in keywords)
-
-
-def mailboxes_of(mailboxes: Any, created: Mapping[str, str]) -> frozenset[MailboxId]:
-    """Raises SetError."""
-    if not isinstance(mailboxes, dict) or not mailboxes or not all(value is True for value in mailboxes.values()):
-        raise invalid_properties("A message is in at least one mailbox: map ids of mailboxes to true.", "mailboxIds")
-    numbers = [parse_id("F", created_id(one, created) or "") for one in mailboxes]
-    if None in numbers:
-        raise invalid_properties("There is no such mailbox.", "mailboxIds")
-    return frozenset(MailboxId(number) for number in numbers if number is not None)
 
 
 def _resolved(pointer: str, created: Mapping[str, str]) -> str:

@@ -19,7 +19,8 @@ from typing import Any
 from unicodedata import normalize
 
 from appliance.mail.address_recovery import parse_address_list
-from appliance.mail.date import civil, parse_zoned
+from appliance.mail.addresses import MISSING_DOMAIN, MISSING_MAILBOX
+from appliance.mail.date import civil, days_of, parse_zoned
 from appliance.mail.encoding import decode_words
 from appliance.mail.header import fields, unfold
 from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS, EnvelopeAddress, MessageEnvelope
@@ -44,6 +45,7 @@ _KNOWN = frozenset().union(*_FORMS.values()) | {"received", "return-path", "cont
 _NAME = re.compile(r"header:([!-9;-~]+?)(?::(as[A-Za-z]+))?(:all)?")
 _MESSAGE_ID = re.compile(rb"<([^<>\s]+)>")
 _IDS = re.compile(rb"[\s,]*(?:<[^<>]*>[\s,]*)*")
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|([+-])(\d\d):(\d\d))", re.ASCII)
 _URL = re.compile(rb"<([^<>]+)>")
 DAY_S = 86_400
 
@@ -112,10 +114,17 @@ def grouped(entries: Sequence[EnvelopeAddress]) -> list[dict[str, Any]]:
                 found.append({"name": name, "addresses": members})
             name, members = _words(entry.mailbox), []
         elif entry.mailbox is not None:
-            members.append({"name": _words(entry.name), "email": f"{_plain(entry.mailbox)}@{_plain(entry.host)}"})
+            members.append({"name": _words(entry.name), "email": _email(entry)})
     if members or name is not None:
         found.append({"name": name, "addresses": members})
     return found
+
+
+def _email(entry: EnvelopeAddress) -> str:
+    """An address of a draft may have no domain yet; IMAP's placeholder for that is none here (RFC 8621 §4.1.2.3)."""
+    mailbox, host = entry.mailbox or b"", entry.host or b""
+    local = "" if mailbox == MISSING_MAILBOX else _plain(mailbox)
+    return local if host == MISSING_DOMAIN else f"{local}@{_plain(host)}"
 
 
 def _words(octets: bytes | None) -> str | None:
@@ -147,6 +156,20 @@ def encode_date(at: int, zone_s: int = 0) -> str:
     year, month, day = civil(days)
     zone = "Z" if not zone_s else f"{'-' if zone_s < 0 else '+'}{abs(zone_s) // 3600:02}:{abs(zone_s) // 60 % 60:02}"
     return f"{year:04}-{month + 1:02}-{day:02}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}{zone}"
+
+
+def parse_date(text: str) -> tuple[int, int] | None:
+    """The inverse: UTC seconds, and seconds east of UTC; None for what is no Date (RFC 8620 §1.4). Fractions of seconds are dropped."""
+    found = _DATE.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    zone_s = 0
+    if found[7] != "Z":
+        zone_s = int(found[8] + "1") * (int(found[9]) * 3600 + int(found[10]) * 60)
+    if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second <= 60 and abs(zone_s) < DAY_S):
+        return None
+    return days_of(year, month - 1, day) * DAY_S + hour * 3600 + minute * 60 + second - zone_s, zone_s
 
 
 _ENCODE: dict[str, Callable[[bytes], Any]] = {

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from appliance.mail.body_encoders import ENCODERS, Base64Encoder, BodyEncoder, OctetRemover, QuotedPrintableEncoder
 from appliance.mail.content import first_encoding
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import Chunks, OutgoingMessage
@@ -31,7 +32,6 @@ from appliance.mail.partmap import TRANSFERS, UNKNOWN
 from appliance.mail.structure import Node, StructureScanner, begins_no_part
 from appliance.protocol.smtp.client import Offer
 
-from .body_encoders import ENCODERS, Base64Encoder, BodyEncoder, OctetRemover, QuotedPrintableEncoder
 from .header_edits import declare_container_7bit, declare_encoding, fold_lines, repair_lines
 from .header_words import declared_charset, encode_header
 from .message_edits import Edit, EditList, apply_edits

@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from appliance.mail.body_encoders import BodyEncoder, OctetRemover
 from appliance.mail.outgoing import Chunks
-
-from .body_encoders import BodyEncoder, OctetRemover
 
 
 @dataclass(slots=True)

@@ -35,6 +35,7 @@ class StoreBase:
         self.database = database
         self.bodies = bodies
         self.describe = describe
+        self.clock = clock
         self.described_by = describe().finish().described_by
         self.mailbox_cache = MailboxCache()
         self.watches = AccountWatches()

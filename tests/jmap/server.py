@@ -8,6 +8,7 @@ from typing import Any
 
 from appliance.database.database import Database
 from appliance.jmap.api import JmapApi
+from appliance.jmap.blobs import Blobs
 from appliance.jmap.email import EmailMethods
 from appliance.jmap.email_query import EmailQueryMethods
 from appliance.jmap.email_set import EmailSetMethods
@@ -22,6 +23,7 @@ from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.bodies import Bodies
 from appliance.store.store import Store
 from appliance.store.values import Placed, Placement
+from tests.support.clock import HandClock
 
 KINDS = (MailboxMethods, ThreadMethods, EmailMethods, EmailQueryMethods, EmailSetMethods, SnippetMethods)
 ANN, BEN = AccountId(1), AccountId(2)
@@ -62,6 +64,17 @@ class JmapClient:
     async def mailbox_id(self, name: str) -> str:
         return encode_id("F", await self.mailbox(name))
 
+    async def upload(self, octets: bytes, media_type: str = "application/octet-stream", account: AccountId = ANN) -> str:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield octets
+
+        return f"U{(await self.store.uploads.keep(account, chunks(), 2**24, media_type)).id}"
+
+    async def octets(self, blob: str, account: AccountId = ANN) -> bytes:
+        found = await Blobs(self.store).find(account, blob)
+        assert found is not None, blob
+        return b"".join([chunk async for chunk in found.chunks])
+
     async def append(self, octets: bytes, *names: str, flags: tuple[str, ...] = (), at: int = 1_700_000_000) -> Placed:
         async with self.store.receive(2**24) as incoming:
             await incoming.write(octets)
@@ -70,9 +83,10 @@ class JmapClient:
 
 
 @asynccontextmanager
-async def a_client(directory: Path, limits: JmapLimits | None = None) -> AsyncIterator[JmapClient]:
+async def a_client(directory: Path, limits: JmapLimits | None = None, quota: int | None = None) -> AsyncIterator[JmapClient]:
     async with await Database.open(directory / "pillarbox.db", migrate_in_child=False, lazy_s=0.02) as database:
-        store = await Store.start(database, await Bodies.open(database, directory / "bodies"), describe=make_describe)
+        bodies = await Bodies.open(database, directory / "bodies")
+        store = await Store.start(database, bodies, describe=make_describe, quota_of=lambda _: quota, clock=HandClock())
         if not await store.list(ANN):
             await database.write(lambda transaction: (store.make_mailboxes(transaction, ANN), store.make_mailboxes(transaction, BEN)))
         yield JmapClient(store, limits or JmapLimits())

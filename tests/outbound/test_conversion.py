@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.mail.address import Address
+from appliance.mail.body_encoders import quoted_line
 from appliance.mail.envelope import Recipient
 from appliance.mail.options import EnvelopeOptions
 from appliance.mail.outcome import Outcome
 from appliance.mail.outgoing import Chunks, OutgoingMessage
-from appliance.outbound.body_encoders import quoted_line
 from appliance.outbound.conversion import convert
 from appliance.outbound.header_words import encoded_words
 from appliance.outbound.octet_facts import OctetFacts, scan_octets

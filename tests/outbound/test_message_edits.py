@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.outbound.body_encoders import Base64Encoder, QuotedPrintableEncoder
+from appliance.mail.body_encoders import Base64Encoder, QuotedPrintableEncoder
 from appliance.outbound.message_edits import Edit, EditList, apply_edits
 
 from .test_conversion import chunks_of

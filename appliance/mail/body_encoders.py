@@ -5,7 +5,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Protocol
 
-from appliance.mail.partmap import BASE64, IDENTITY, QUOTED_PRINTABLE
+from .partmap import BASE64, IDENTITY, QUOTED_PRINTABLE
 
 HOLD_OCTETS = 16 * 2**10
 """A text line longer than this is encoded before its end is known."""
