@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from appliance.mail.clock import Clock
     from appliance.mail.ids import AccountId
 
+    from .transfers import Transfers
+
 T = TypeVar("T")
 
 HASHES_AT_ONCE = 2
@@ -79,6 +81,8 @@ class Components:
     host: Host
     search_index: SearchIndex | None = None
     """None for an opening that answers no search."""
+    transfers: "Transfers | None" = None
+    """Exports and imports by browsers; None where no server runs."""
     setup_code: "SetupCode | None" = None
     settings_file: Path | None = None
     """Where the settings were read from; None for the place in the data directory (`config.settings_edit`)."""

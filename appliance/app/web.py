@@ -5,7 +5,6 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from appliance.auth.login import Login
     from appliance.control.requests import Control
     from appliance.network.tls import ServerTls
-    from appliance.store.transfer_service import TransferService
+    from appliance.store.transfer_service import TransferServices
 
     from .components import Components
 
@@ -64,16 +63,15 @@ def web_service(components: "Components", tls: "ServerTls", login: "Login", sess
         public_days=public_days_of(components, tls),
         is_admin=first_account_is_admin(components),
         say=components.journal.log,
-        transfers=cache(lambda: _transfers(components)),
+        transfers=_transfers(components),
         options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
     )
     return WebService(context, _jmap_sections(components, context))
 
 
-def _transfers(components: "Components") -> "TransferService":
-    from appliance.store.transfer_service import TransferService
-
-    return TransferService(components.store, components.directory.path, components.clock)
+def _transfers(components: "Components") -> "TransferServices":
+    assert components.transfers is not None  # noqa: S101 - a server runs
+    return components.transfers.service
 
 
 def _jmap_sections(components: "Components", context: WebContext) -> tuple[SiteSection, ...]:

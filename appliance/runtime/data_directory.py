@@ -5,6 +5,7 @@
     bodies/server-id         whose bodies they are: the id stands in the database too (identity)
     bodies/aside/            orphaned files, kept for 30 days
     certificates/            the server's authority and certificate (secret)
+    imports/                 files whose mail is being brought in (store/received_files)
     control.sock             where commands reach the running server
     lock                     held by the kernel for whoever writes; never stale: it needs no cleaning up
 
@@ -26,7 +27,7 @@ from types import TracebackType
 
 from appliance.mail.errors import SetupError
 
-DIRECTORIES = ("bodies", "search", "certificates", "dkim")
+DIRECTORIES = ("bodies", "search", "certificates", "dkim", "imports")
 READ_ONLY = "Failing SD cards become read-only: save the mail with `pillarbox export --all TARGET`, then remount or replace the card."
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

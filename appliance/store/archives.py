@@ -89,7 +89,7 @@ def _mboxes(root: Path, position: str, mailbox: str, passed: PassedOver) -> Sour
             if not mbox.is_mbox(file):
                 continue
             found = True
-            for message, chunks in _mbox(file, root.joinpath(*parts), _mailbox(parts), offset if name == reached else "", mailbox):
+            for message, chunks in _mbox(file, root.joinpath(*parts), mailbox_of(parts), offset if name == reached else "", mailbox):
                 yield ImportedMessage(message.mailbox, message.flags, message.internal_at, f"{message.position} {name}"), chunks
     if not found and not passed.count:
         raise SetupError(f"{root} is not a Maildir, and no mbox file is in it.", "A Maildir has the folders cur, new and tmp.")
@@ -99,7 +99,8 @@ def _below(parts: tuple[str, ...]) -> str:
     return "/".join(map(printable, parts))
 
 
-def _mailbox(parts: tuple[str, ...]) -> str:
+def mailbox_of(parts: tuple[str, ...]) -> str:
+    """The mailbox an mbox file is, by the names that lead to it."""
     levels = [unescaped(printable(part).removesuffix(".sbd").removesuffix(".mbox")) for part in parts]
     if len(levels) > 1 and levels[-1] == "mbox":  # Apple Mail: a folder NAME.mbox with a file mbox
         levels.pop()

@@ -87,8 +87,7 @@ def _gather(opened: int, here: Folder, found: list[Folder], passed: PassedOver) 
     for name, (link, directory) in sorted(kinds.items()):
         if name in ("cur", "new", "tmp") or not (link or directory):
             continue
-        levels = name[1:].split(".") if name.startswith(".") else [name]
-        mailbox = "/".join([*([here.mailbox] if here.mailbox else []), *map(_decoded, levels)])
+        mailbox = "/".join([*([here.mailbox] if here.mailbox else []), mailbox_below((name,))])
         child = Folder(here.root, (*here.parts, name), mailbox)
         if len(child.parts) > LEVELS:
             passed.note(child.path, "too many folders inside each other")
@@ -102,6 +101,11 @@ def _gather(opened: int, here: Folder, found: list[Folder], passed: PassedOver) 
             _gather(below, child, found, passed)
         finally:
             os.close(below)
+
+
+def mailbox_below(parts: tuple[str, ...]) -> str:
+    """The mailbox of a folder by the names that lead to it from the root, of both ways of nesting; "" for the root."""
+    return "/".join([_decoded(level) for part in parts for level in (part[1:].split(".") if part.startswith(".") else [part])])
 
 
 def _decoded(level: str) -> str:
@@ -211,6 +215,11 @@ def keyword_names(folder: Folder) -> dict[str, str]:
             text = file.read(KEYWORDS_OCTETS).decode(errors="replace")
     except OSError:
         return {}
+    return keywords_in(text)
+
+
+def keywords_in(text: str) -> dict[str, str]:
+    """Keyword character to name, as `dovecot-keywords` says."""
     found = {}
     for line in text.splitlines():
         number, _, name = line.partition(" ")
@@ -226,8 +235,13 @@ def flags_of(name: str, keywords: dict[str, str]) -> tuple[str, ...]:
 
 def chunks(file: BinaryIO) -> Iterator[bytes]:
     """The message with CRLF."""
+    return crlf_chunks(iter(lambda: file.read(CHUNK_OCTETS), b""))
+
+
+def crlf_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """What comes in any chunks, with CRLF."""
     rest = b""
-    while chunk := file.read(CHUNK_OCTETS):
+    for chunk in pieces:
         data = rest + chunk
         rest = b"\r" if data.endswith(b"\r") else b""  # its LF may be the next octet
         yield with_crlf(data.removesuffix(b"\r") if rest else data)

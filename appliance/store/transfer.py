@@ -27,6 +27,7 @@ from .archives import mailboxes_of, messages_of
 from .body_readers import StoredMessage, whole_in_row
 from .export_names import ExportNames
 from .incoming import StagedBody
+from .known_messages import KnownMessages
 from .mailboxes import create, row_named, subscribe
 from .maildir import MaildirWriter
 from .mbox import MboxWriter
@@ -80,6 +81,10 @@ class ImportSession:
         """Where to go on: "" at the beginning."""
         self.stored = 0
         """Messages committed so far."""
+        self.known: KnownMessages | None = None
+        """Set to leave out messages that were there before."""
+        self.doubled = 0
+        """How many that were; `take` says True for them."""
         self._database = database
         self._store = store
         self._account = account
@@ -121,23 +126,30 @@ class ImportSession:
 
         Raises FULL, OVER_QUOTA: nothing of it is stored; those that gathered are, as many as fit.
         """
-        incoming = await self._open.enter_async_context(self._store.receive(MESSAGE_OCTETS))
-        try:
-            async for chunk in chunks:
-                await incoming.write(chunk)
-        except OSError:
-            return await self._leave_out(message)
-        except StoreError as refusal:
-            if refusal.trouble is not Trouble.TOO_BIG:
-                await self.finish()
-                raise
-            with suppress(OSError):
-                async for _ in chunks:
-                    pass  # the rest of it
-            return await self._leave_out(message)
-        body = await incoming.finish()
+        async with AsyncExitStack() as own:
+            incoming = await own.enter_async_context(self._store.receive(MESSAGE_OCTETS))
+            try:
+                async for chunk in chunks:
+                    await incoming.write(chunk)
+            except OSError:
+                return await self._leave_out(message)
+            except StoreError as refusal:
+                if refusal.trouble is not Trouble.TOO_BIG:
+                    await self.finish()
+                    raise
+                with suppress(OSError):
+                    async for _ in chunks:
+                        pass  # the rest of it
+                return await self._leave_out(message)
+            body = await incoming.finish()
+            place = await self._place(message.mailbox)
+            if self.known is not None and await self.known.has(place, body):
+                self.doubled += 1
+                self.position = message.position
+                return True
+            self._open.push_async_exit(own.pop_all())
         arrived = message.internal_at or body.description.sent_at or 0
-        placement = Placement(await self._place(message.mailbox), b"", message.flags, max(0, arrived))
+        placement = Placement(place, b"", message.flags, max(0, arrived))
         self._staged.append(StagedMessage(body, placement, message.position))
         self._octets += body.octets
         self.position = message.position

@@ -1,6 +1,7 @@
 """Exports and imports of the running server: for users who have a browser and no folder on the server.
 
-| an export                  | streamed (`zip_export`); one at a time for an account, EXPORTS in all                      |
+| an export | streamed (`zip_export`); one at a time for an account, EXPORTS in all                 |
+| an import | a file is received, then brought in by the background task (`file_imports`)           |
 
 Made at the first request, so that who never exports pays no memory.
 """
@@ -17,6 +18,8 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId
 
 from . import zip_export
+from .file_imports import FileImports
+from .received_files import DIRECTORY
 from .store import Store
 from .transfer import export
 from .zip_export import Form
@@ -44,10 +47,16 @@ class TransferService:
         self._directory = directory
         self._clock = clock
         self._exporting: set[AccountId] = set()
+        self.imports = FileImports(store, directory / DIRECTORY, clock)
 
     async def mailboxes(self, account: AccountId) -> list[MailboxSize]:
         """By name, INBOX first."""
         return [MailboxSize(one.name, one.messages, one.octets) for one in await self._store.list(account) if one.selectable]
+
+    def left_octets(self, account: AccountId) -> int | None:
+        """Of the account's room; None without a limit."""
+        used, limit = self._store.quota(account)
+        return None if limit is None else max(0, limit - used)
 
     # --- exports -----------------------------------------------------------------------------------
 

@@ -66,10 +66,10 @@ PUBLIC: dict[str, set[str]] = {
     "web": {"access", "context", "jmap", "message", "routes", "service"},
     "system": {"box_settings", "first_boot", "install"},
     "status": {"board", "events", "journal", "plain", "snapshot", "storage_life", "text"},
-    "store": {"account_changes", "account_messages", "account_rows", "bodies", "body_readers", "incoming", "loading", "mailbox",
-        "message_create", "message_ids", "message_update", "modseq", "reclaim", "redescription", "search_filling",
-        "search_found", "search_index", "store", "thread_counts", "transfer", "transfer_service", "uploads", "values", "view",
-        "visible", "zip_export"},
+    "store": {"account_changes", "account_messages", "account_rows", "bodies", "body_readers", "file_imports", "incoming", "loading",
+        "mailbox", "message_create", "message_ids", "message_update", "modseq", "received_files", "reclaim", "redescription",
+        "search_filling", "search_found", "search_index", "store", "thread_counts", "transfer", "transfer_service", "uploads",
+        "values", "view", "visible", "zip_export"},
 }  # fmt: skip
 """What may be imported from outside each package. `mail` and `protocol` are values and grammars: all of them is public."""
 

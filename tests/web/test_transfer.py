@@ -1,14 +1,15 @@
 """Mail out of the server and into it by a browser, over real sockets."""
 
+import json
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
 
-from tests.support.https_client import HttpsClient
+from tests.support.https_client import FORM, HttpsClient
 from tests.support.server import PASSWORD, Pillarbox, new_data, pillarbox
-from tests.support.wire import faults
+from tests.support.wire import eventually, faults
 from tests.web.browser import PROTOCOLS
 
 MESSAGE = b"Message-ID: <%d@x.example>\r\nSubject: %d\r\n\r\n" + b"body\r\n" * 50
@@ -32,7 +33,7 @@ def ada(server: Pillarbox) -> Iterator[HttpsClient]:
         yield client
 
 
-def test_all_mail_is_downloaded_while_another_download_waits(ada: HttpsClient) -> None:
+def test_all_mail_is_downloaded(ada: HttpsClient) -> None:
     status, fields, octets = ada.ask("GET", "/own/mail/export/mbox")
     assert status == 200 and "mbox.zip" in fields["content-disposition"] and fields["cache-control"] == "no-store"
     with zipfile.ZipFile(BytesIO(octets)) as archive:
@@ -54,3 +55,65 @@ def test_nobody_else_gets_it(server: Pillarbox) -> None:
         status, _, octets = stranger.ask("GET", "/own/mail/export/mbox")
         with zipfile.ZipFile(BytesIO(octets)) as archive:
             assert archive.namelist() == []
+
+
+def test_a_file_is_sent_in_parts_and_brought_in(server: Pillarbox, ada: HttpsClient) -> None:
+    octets = b"".join(b"From x@x.example Sun Sep  9 01:46:40 2001\n" + MESSAGE % (n, n) + b"\n" for n in range(25, 60))
+    ada.ask("GET", "/own/mail")
+    token = {"x_form_token": ada.token}
+    begin = f"name=Work.mbox&octets={len(octets)}&stamp=1"
+    status, _, answer = ada.ask("POST", "/own/mail/import/begin", begin, content_type=FORM, **token)
+    assert status == 201
+    place = json.loads(answer)["place"]
+    assert ada.ask("POST", "/own/mail/import/begin", begin, content_type=FORM)[0] == 403, "no token"
+    status, fields, _ = ada.ask("PATCH", place, octets[:5000], upload_offset="0", **token)
+    assert status == 200 and fields["upload-offset"] == "5000"
+    status, fields, _ = ada.ask("PATCH", place, octets[:10], upload_offset="0", **token)
+    assert status == 409 and fields["upload-offset"] == "5000" and fields["content-type"] == "application/problem+json"
+    cut_off(ada, place, octets)
+    assert eventually(lambda: ada.ask("HEAD", place)[1]["upload-offset"] == "9000")
+    assert b"Choose the same file again to go on" in ada.ask("GET", "/own/mail")[2]
+    assert json.loads(ada.ask("POST", "/own/mail/import/begin", begin, content_type=FORM, **token)[2])["offset"] == 9000
+    status, _, answer = ada.ask("PATCH", place, octets[9000:], upload_offset="9000", **token)
+    assert json.loads(answer)["state"] == "received"
+    assert b"Bring it in" in ada.ask("GET", "/own/mail")[2]
+    assert ada.post("/own/mail/import/start", where="own")[0] == 303
+    assert eventually(lambda: json.loads(ada.ask("GET", place)[2])["state"] == "done")
+    facts = json.loads(ada.ask("GET", place)[2])
+    assert (facts["stored"], facts["doubled"], facts["left_out"]) == (30, 5, 0)
+    page = ada.ask("GET", "/own/mail")[2]
+    assert b"is in." in page and ada.post("/own/mail/import/discard")[0] == 303 and ada.ask("GET", place)[0] == 404
+
+
+def cut_off(ada: HttpsClient, place: str, octets: bytes) -> None:
+    """A connection that breaks in the middle of a part."""
+    ada.connection.putrequest("PATCH", place)
+    cookies = "; ".join(f"{name}={value}" for name, value in ada.cookies.items())
+    for name, value in (("Cookie", cookies), ("X-Form-Token", ada.token), ("Upload-Offset", "5000"), ("Content-Length", "100000")):
+        ada.connection.putheader(name, value)
+    ada.connection.endheaders(octets[5000:9000])
+    ada.connection.close()
+
+
+def test_a_form_without_scripts_sends_a_file(server: Pillarbox, ada: HttpsClient) -> None:
+    ada.ask("GET", "/own/mail")
+    form = {"content_type": "multipart/form-data; boundary=XX", "accept": "text/html"}
+
+    def body(token: str, name: str, octets: bytes) -> bytes:
+        file = f'--XX\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
+        return (
+            b'--XX\r\nContent-Disposition: form-data; name="token"\r\n\r\n' + token.encode() + b"\r\n" + file + octets + b"\r\n--XX--\r\n"
+        )
+
+    assert ada.ask("POST", "/own/mail/import", body("wrong", "a.eml", b"Subject: x\n\nx\n"), **form)[0] == 403
+    assert ada.ask("POST", "/own/mail/import", body(ada.token, "", b""), **form)[0] == 422
+    status, _, page = ada.ask("POST", "/own/mail/import", body(ada.token, "cat.png", b"\x89PNG\r\n\x1a\n"), **form)
+    assert status == 422 and b"neither an mbox file" in page
+    ada.ask("GET", "/own/mail")
+    foreign = {**form, "origin": "https://evil.example"}
+    assert ada.ask("POST", "/own/mail/import", body(ada.token, "a.eml", b"Subject: x\n\nx\n"), **foreign)[0] == 403
+    assert ada.ask("POST", "/own/mail/import", body(ada.token, "a.eml", b"Subject: x\n\nx\n"), **form)[0] == 303
+    assert b"a.eml is here" in ada.ask("GET", "/own/mail")[2]
+    assert ada.post("/own/mail/import/start", where="one", mailbox="Old")[0] == 303
+    assert eventually(lambda: b"is in." in ada.ask("GET", "/own/mail")[2])
+    assert ada.ask("GET", "/own/mail/export-mailbox?mailbox=Old")[2].count(b"\nSubject: x") == 1
