@@ -69,12 +69,12 @@ class Accounts:
         Addresses come from their index, which works where the table itself cannot be read.
         """
         rows = reads.execute("SELECT id, address FROM account INDEXED BY sqlite_autoindex_account_1 ORDER BY address")
-        self._publish(tables_of_accounts((number, address, None, 0, "", 0, None) for number, address in rows), Secrets())
+        self._publish(tables_of_accounts((number, address, None, 0, "", 0, None, 0) for number, address in rows), Secrets())
 
     # --- accounts --------------------------------------------------------------------------------
 
     async def add_account(self, address: str, password: str, *, quota_octets: int | None = None, also: Also | None = None) -> Account:
-        """A new account; the very first one adds its domain as well.
+        """A new account; the very first one adds its domain as well, and is an administrator.
 
         `also(transaction, account)` joins the commit: `store.make_mailboxes`. `quota_octets` None: no limit.
         """
@@ -90,10 +90,10 @@ class Accounts:
             if not tables.domains:
                 transaction.execute("INSERT INTO domain(name) VALUES (?)", (wanted.domain,))
             account = AccountId(transaction.next_id("account"))
-            added = Account(account, str(wanted), quota_octets, int(self._clock.wall_s()))
+            added = Account(account, str(wanted), quota_octets, int(self._clock.wall_s()), is_admin=not tables.accounts)
             transaction.execute(
-                "INSERT INTO account(id, address, quota_octets, added_at) VALUES (?, ?, ?, ?)",
-                (account, added.address, quota_octets, added.added_at),
+                "INSERT INTO account(id, address, quota_octets, added_at, is_admin) VALUES (?, ?, ?, ?, ?)",
+                (account, added.address, quota_octets, added.added_at, added.is_admin),
             )
             self._insert_password(transaction, account, "", verifiers)
             if also is not None:
@@ -147,6 +147,10 @@ class Accounts:
     async def set_disabled(self, address: str, disabled: bool) -> Account:
         """A disabled account receives and cannot sign in."""
         return await self._change(lambda transaction, tables: states.set_disabled(transaction, tables, address, disabled))
+
+    async def set_admin(self, address: str, is_admin: bool) -> Account:
+        """Give an account the role of an administrator, or take it away; the last one keeps it."""
+        return await self._change(lambda transaction, tables: states.set_admin(transaction, tables, address, is_admin))
 
     async def set_account(self, address: str, *, quota_octets: int | None = UNCHANGED, name: str | None = None) -> Account:
         """A new limit (None for none; mail already there stays, whatever the limit) and a new display name ("" for none)."""

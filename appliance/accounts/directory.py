@@ -41,6 +41,13 @@ class Account:
     """Receives messages and cannot sign in."""
     removed_at: int | None = None
     """UTC seconds; such an account is in `DirectoryTables.removed` only."""
+    is_admin: bool = False
+    """Has the role of an administrator."""
+
+    @property
+    def administrates(self) -> bool:
+        """Has the role, and can sign in to use it."""
+        return self.is_admin and not self.disabled and self.removed_at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ class DirectoryTables:
 def read_tables(reads: Executes, version: int = 0) -> DirectoryTables:
     """Read everything (as many as a household has) and resolve every name once."""
     domains = {name: catch_all or "" for name, catch_all in reads.execute("SELECT name, catch_all FROM domain ORDER BY rowid")}
-    rows = reads.execute("SELECT id, address, quota_octets, added_at, name, disabled, removed_at FROM account ORDER BY id")
+    rows = reads.execute("SELECT id, address, quota_octets, added_at, name, disabled, removed_at, is_admin FROM account ORDER BY id")
     aliases: dict[str, tuple[str, ...]] = {}
     for alias, target in reads.execute("SELECT address, target FROM alias ORDER BY address, target"):
         key = key_of(split_address(alias))
@@ -120,9 +127,9 @@ def tables_of_accounts(
     by_address: dict[str, AccountId] = {}
     by_local: dict[str, AccountId | None] = {}
     removed: dict[str, Account] = {}
-    for number, text, quota_octets, added_at, name, disabled, removed_at in rows:
+    for number, text, quota_octets, added_at, name, disabled, removed_at, is_admin in rows:
         account = AccountId(number)
-        found = Account(account, text, quota_octets, added_at, name, bool(disabled), removed_at)
+        found = Account(account, text, quota_octets, added_at, name, bool(disabled), removed_at, bool(is_admin))
         address = split_address(text)
         if removed_at is not None:
             removed[key_of(address)] = found
@@ -230,6 +237,11 @@ class Directory:
 
     def account(self, account: AccountId) -> Account | None:
         return self._tables.accounts.get(account)
+
+    def is_admin(self, account: AccountId) -> bool:
+        """May this account administrate the server now?"""
+        found = self._tables.accounts.get(account)
+        return found is not None and found.administrates
 
     def own_address(self, account: AccountId) -> Address | None:
         """The account's own address; None when there is no such account."""

@@ -8,6 +8,9 @@
 
 Removing keeps every row: mail, passwords, aliases that lead there. So restoring is one column, and the address is not
 given to another account meanwhile. Days are counted by the caller, and only while the clock is trusted.
+The role of an administrator is a column of its own. Invariant: as long as there are accounts, one of them has the role, is not disabled
+and not removed (`Account.administrates`): whatever would take that from the last such account is refused, by the rows that the
+transaction itself reads, so of two changes at once that each take one of the last two the second is refused.
 How it fails: SetupError, and then nothing has changed.
 """
 
@@ -37,8 +40,26 @@ def expect_removed(tables: DirectoryTables, text: str) -> Account:
     return found
 
 
+def expect_other_admin(tables: DirectoryTables, account: Account) -> None:
+    """Raises SetupError when nobody but this account administrates the server."""
+    if account.administrates and not any(one.administrates for one in tables.accounts.values() if one.id != account.id):
+        fault = f"{account.address} is the only administrator, and the server needs one."
+        raise SetupError(fault, "Make another account an administrator first: pillarbox account admin ADDRESS --on")
+
+
+def set_admin(transaction: Transaction, tables: DirectoryTables, address: str, is_admin: bool) -> Account:
+    account = expect_account(tables, address)
+    if account.is_admin == is_admin:
+        raise SetupError(f"{account.address} is {'an' if is_admin else 'no'} administrator already.", "There is nothing to do.")
+    if not is_admin:
+        expect_other_admin(tables, account)
+    transaction.execute("UPDATE account SET is_admin = ? WHERE id = ?", (is_admin, account.id))
+    return replace(account, is_admin=is_admin)
+
+
 def retire(transaction: Transaction, tables: DirectoryTables, address: str, at: int) -> Account:
     account = expect_account(tables, address)
+    expect_other_admin(tables, account)
     transaction.execute("UPDATE account SET removed_at = ? WHERE id = ?", (at, account.id))
     return replace(account, removed_at=at)
 
@@ -55,6 +76,7 @@ def restore(transaction: Transaction, tables: DirectoryTables, address: str) -> 
 
 def erase(transaction: Transaction, tables: DirectoryTables, account: Account) -> None:
     """Delete every row of an account but its mail: passwords, and where it is the target of aliases and catch-alls."""
+    expect_other_admin(tables, account)
     key = key_of(split_address(account.address))
     for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
         if key_of(split_address(target)) == key:
@@ -104,6 +126,8 @@ def set_disabled(transaction: Transaction, tables: DirectoryTables, address: str
     account = expect_account(tables, address)
     if account.disabled == disabled:
         raise SetupError(f"{account.address} is {'disabled' if disabled else 'enabled'} already.", "There is nothing to do.")
+    if disabled:
+        expect_other_admin(tables, account)
     transaction.execute("UPDATE account SET disabled = ? WHERE id = ?", (disabled, account.id))
     return replace(account, disabled=disabled)
 

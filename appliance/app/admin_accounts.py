@@ -40,6 +40,7 @@ class AccountRequests:
             (controls.RenameAccount, self.rename_account),
             (controls.DisableAccount, self.disable_account),
             (controls.EnableAccount, self.enable_account),
+            (controls.SetAdmin, self.set_admin),
             (controls.ListAccounts, self.list_accounts),
             (controls.SetPassword, self.set_password),
             (controls.AddAppPassword, self.add_app_password),
@@ -136,6 +137,11 @@ class AccountRequests:
         account = await self._accounts.set_disabled(request.address, False)
         return Response(f"{account.address} can sign in again.", {"address": account.address, "disabled": False})
 
+    async def set_admin(self, request: controls.SetAdmin) -> Response:
+        account = await self._accounts.set_admin(request.address, request.is_admin)
+        text = f"{account.address} is an administrator now." if account.is_admin else f"{account.address} is no administrator any more."
+        return Response(text, {"address": account.address, "admin": account.is_admin})
+
     async def list_accounts(self, request: controls.ListAccounts) -> Response:
         rows, lines = [], []
         accounts = self._accounts.directory.accounts()
@@ -148,10 +154,12 @@ class AccountRequests:
                 "added_at": account.added_at,
                 "name": account.name,
                 "disabled": account.disabled,
+                "admin": account.is_admin,
             }
             rows.append({"address": account.address, **facts})
             space = f"{used / MB:,.1f} MB" + (f" of {limit / MB:,.0f} MB" if limit else "")
-            notes = [*filter(None, (account.name, "disabled: nobody can sign in" if account.disabled else ""))]
+            role, state = "administrator" if account.is_admin else "", "disabled: nobody can sign in" if account.disabled else ""
+            notes = [*filter(None, (account.name, role, state))]
             lines.append("  ".join((f"{account.address:<{width}}", space, *notes)))
         if not lines:
             lines.append("There are no accounts yet. Add the first with: pillarbox account add NAME@DOMAIN")

@@ -1,4 +1,4 @@
-"""Admin requests about the server itself: status, log, admin password, network, shutting down."""
+"""Admin requests about the server itself: status, log, network, shutting down."""
 
 from dataclasses import asdict
 
@@ -9,7 +9,7 @@ from appliance.mail.errors import SetupError, StoreError
 from appliance.runtime.supervisor import Ending
 from appliance.status.text import encode_snapshot, readable
 
-from .admin_request import Answers, Running, counted, given_or_generated, shown_once
+from .admin_request import Answers, Running, counted
 from .components import Components
 from .outbound import Outbound
 from .port_check import check, findings_text, listener_probe
@@ -28,7 +28,6 @@ class ServerRequests:
         return (
             (controls.Status, self.status),
             (controls.ReadLog, self.read_log),
-            (controls.SetAdminPassword, self.set_admin_password),
             (controls.ShutDown, self.shut_down),
             (controls.Restart, self.restart),
             (controls.CheckNetwork, self.check_network),
@@ -56,12 +55,6 @@ class ServerRequests:
     async def read_log(self, request: controls.ReadLog) -> Response:
         lines = self._components.journal.lines(request.since)
         return Response("\n".join(lines), {"lines": lines, "count": self._components.journal.count})
-
-    async def set_admin_password(self, request: controls.SetAdminPassword) -> Response:
-        password, facts = given_or_generated(request.password)
-        await self._components.admin.set(password)
-        self._components.board.touch()  # an unlocked console locks at once
-        return Response("The serial console asks for this admin password now." + shown_once(facts), facts)
 
     def _close(self, ending: Ending) -> None:
         if self._running is None:

@@ -10,13 +10,13 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from appliance.accounts.accounts import Accounts
-from appliance.accounts.admin_password import Admin
 from appliance.accounts.passwords import Passwords
 from appliance.certificates.certificates import OwnCertificates
 from appliance.certificates.contents import WantedCertificate, wanted
@@ -48,6 +48,7 @@ from appliance.store.store import Store
 
 if TYPE_CHECKING:
     from appliance.accounts.setup_code import SetupCode
+    from appliance.auth.login import Login
     from appliance.mail.clock import Clock
     from appliance.mail.ids import AccountId
 
@@ -77,8 +78,9 @@ class Components:
     bodies: Bodies
     certificates: OwnCertificates
     settings: Settings
-    admin: Admin
     host: Host
+    login: "Callable[[], Login]"
+    """The one Login that all services share, so that its throttle counts across them; made when it is first needed."""
     search_index: SearchIndex | None = None
     """None for an opening that answers no search."""
     transfers: "Transfers | None" = None
@@ -187,14 +189,21 @@ async def _components(directory: DataDirectory, database: Database, settings: Se
 def assembled(
     directory: DataDirectory, database: Database, settings: Settings, basics: Basics, accounts: Accounts, store: Store, bodies: Bodies
 ) -> Components:
-    """Components of what was opened, with certificates, admin password and host facts beside it."""
+    """Components of what was opened, with certificates, sign-in and host facts beside it."""
     clock, board, journal = basics.clock, basics.board, basics.journal
     certificates = OwnCertificates(
         directory.path / "certificates", clock=clock, board=board, log=journal.log, want=lambda: components.wanted_certificate()
     )
-    admin, host = Admin(database, limited(HASHES_AT_ONCE)), Host(directory.path, clock)
-    components = Components(directory, clock, board, journal, database, accounts, store, bodies, certificates, settings, admin, host)
+    host, login = Host(directory.path, clock), cache(lambda: make_login(components))
+    components = Components(directory, clock, board, journal, database, accounts, store, bodies, certificates, settings, host, login)
     return components
+
+
+def make_login(components: Components) -> "Login":
+    from appliance.accounts.throttle import Throttle
+    from appliance.auth.login import Login
+
+    return Login(components.accounts, Throttle(), components.board, components.clock)
 
 
 def quota_lookup(accounts: Accounts, default: int | None) -> "Callable[[AccountId], int | None]":

@@ -1,9 +1,9 @@
-"""A running server without accounts: its setup code, where it is shown, and what it opens on the serial console.
+"""A running server without accounts: its setup code, and where it is shown.
 
 | where                                  | who shows the code there                                          |
 |----------------------------------------|-------------------------------------------------------------------|
 | the terminal the server was started on | the server, when it is ready                                      |
-| the serial console's first screen      | `ConsoleAdmin.notice`                                             |
+| the serial console's first screen      | `console_access.ConsoleAccess.notice`                             |
 | `pillarbox setup-code`                 | the admin API, to the server's user and root only                 |
 | the card's boot partition              | a unit of root, which finds it in a file (`runtime_files`)        |
 
@@ -21,8 +21,6 @@ from appliance.mail.errors import StoreError
 from .components import limited
 
 if TYPE_CHECKING:
-    from appliance.accounts.admin_password import Admin
-
     from .components import Components
 
 CREDENTIAL = "setup-code"
@@ -64,32 +62,3 @@ def print_setup_code(components: "Components", out: TextIO) -> None:
 def _accounts_of(components: "Components") -> tuple[object, ...]:
     directory = components.accounts.directory
     return (*directory.accounts(), *directory.removed())
-
-
-class ConsoleAdmin:
-    """Who may change something at the serial console: the admin password, or the setup code as long as there is one."""
-
-    def __init__(self, admin: "Admin", code: SetupCode) -> None:
-        self._admin, self._code = admin, code
-
-    async def known(self) -> bool:
-        return bool(self._code.shown) or await self._admin.known()
-
-    async def check(self, password: str) -> bool:
-        if self._code.shown and (await self._code.verify(password)).accepted:
-            return True
-        return await self._admin.check(password)
-
-    @property
-    def changes(self) -> int:
-        return self._admin.changes
-
-    @property
-    def prompt(self) -> str:
-        return "Setup code:" if self._code.shown else self._admin.prompt
-
-    @property
-    def notice(self) -> str:
-        if code := self._code.shown:
-            return f"No account yet. Press 4, then a, and type this setup code: {code}"
-        return self._admin.notice

@@ -112,16 +112,12 @@ class Services:
         self._send_quota = send_quota
         self._outbound = outbound
         self._auth = cache(self._make_auth)
-        """The one Login that all services share, so that its throttle counts across them."""
 
     def _make_auth(self) -> "tuple[Login, Mechanisms]":
-        from appliance.accounts.throttle import Throttle
-        from appliance.auth.login import Login
         from appliance.auth.mechanisms import Mechanisms
 
-        components = self._components
-        login = Login(components.accounts, Throttle(), components.board, components.clock)
-        return login, Mechanisms(login, plaintext_login=components.settings.accounts.plaintext_login)
+        login = self._components.login()
+        return login, Mechanisms(login, plaintext_login=self._components.settings.accounts.plaintext_login)
 
     def smtp(self) -> "Handler":
         from appliance.smtpd.service import SmtpContext, SmtpOptions, SmtpService

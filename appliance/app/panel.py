@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from appliance.config.settings import PanelSettings
     from appliance.panel.button import Actions
     from appliance.panel.led_display import LedDisplay
-    from appliance.panel.ports import AdminPasswordPort
+    from appliance.panel.ports import AdminSignIn
 
     from .admin_api import AdminApi
     from .components import Basics, Components
+    from .console_access import OneTimePassword
 
 
 CLOSED = "The server has stopped. The plug may be pulled."
@@ -42,6 +43,7 @@ class Panel:
         self._outside, self._settings = outside, settings
         self._simulated = simulated and not (settings.leds or settings.button)
         self._lights: LedDisplay | None = None
+        self._made_one_time: OneTimePassword | None = None
         if self._simulated or not service.has_leds(settings.leds):
             return
         self._lights = service.leds_task(
@@ -98,7 +100,7 @@ class Panel:
                 settings.console_baud,
                 components.board,
                 admin_api(),
-                _console_admin(components) if settings.console_password else None,
+                self._console_access(components) if settings.console_password else None,
                 log=log,
             )
             found.append(Task("console" if len(settings.console) == 1 else f"console {device}", attend))
@@ -117,16 +119,20 @@ class Panel:
 
         async def password() -> None:
             show()
-            components.admin.make_one_time()
+            self._one_time().make()
             components.board.touch()
 
         return service.actions_of(try_now, lambda: admin_api().ask(ShutDown()), password)
 
+    def _console_access(self, components: "Components") -> "AdminSignIn":
+        """What the console asks for before it changes anything."""
+        from .console_access import ConsoleAccess
 
-def _console_admin(components: "Components") -> "AdminPasswordPort":
-    """What the console asks for before it changes anything."""
-    if components.setup_code is None:
-        return components.admin
-    from .first_setup import ConsoleAdmin
+        return ConsoleAccess(components.accounts, components.login, self._one_time(), components.setup_code)
 
-    return ConsoleAdmin(components.admin, components.setup_code)
+    def _one_time(self) -> "OneTimePassword":
+        if self._made_one_time is None:
+            from .console_access import OneTimePassword
+
+            self._made_one_time = OneTimePassword()
+        return self._made_one_time

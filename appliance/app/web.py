@@ -14,7 +14,6 @@ from appliance.certificates.certificates import export
 from appliance.certificates.contents import AUTHORITY, details_of
 from appliance.config.settings import host_and_port
 from appliance.mail.errors import SetupError
-from appliance.mail.ids import AccountId
 from appliance.mail.protocols import PROTOCOLS
 from appliance.web.access import Names
 from appliance.web.context import WebContext, WebOptions
@@ -61,7 +60,7 @@ def web_service(components: "Components", tls: "ServerTls", login: "Login", sess
         authority=lambda: _authority(components, tls),
         challenge=lambda token: "",
         public_days=public_days_of(components, tls),
-        is_admin=first_account_is_admin(components),
+        is_admin=components.accounts.directory.is_admin,
         say=components.journal.log,
         transfers=_transfers(components),
         options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
@@ -105,16 +104,6 @@ def search_domains(file: Path) -> tuple[str, ...]:
         return ()
     found = [word for line in lines if line.split()[:1] in (["search"], ["domain"]) for word in line.split()[1:]]
     return tuple(word.rstrip(".").lower() for word in found[:SEARCH_DOMAINS])
-
-
-def first_account_is_admin(components: "Components") -> Callable[[AccountId], bool]:
-    """The account that was added first administrates."""
-
-    def is_admin(account: AccountId) -> bool:
-        accounts = components.accounts.directory.accounts()
-        return bool(accounts) and account == min(one.id for one in accounts)
-
-    return is_admin
 
 
 def public_days_of(components: "Components", tls: "ServerTls") -> Callable[[], float]:

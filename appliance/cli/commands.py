@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.control import requests as controls
+from appliance.mail.errors import SetupError
 
 from .serve import DATA_HELP, Parser, add_serving
 
@@ -28,6 +29,13 @@ class CommandRow:
     """The argument to be typed as confirmation; "" for a plain yes."""
     options: tuple[tuple[str, dict[str, Any]], ...] = ()
     """(flags separated by "|", keyword arguments of `add_argument`)."""
+
+
+def role_of(options: Any) -> bool:
+    """Whether --on or --off was given. Raises SetupError for neither or both."""
+    if options.on == options.off:
+        raise SetupError("Say what is to be.", "Add --on or --off.")
+    return bool(options.on)
 
 
 ROWS: tuple[CommandRow, ...] = (
@@ -54,6 +62,12 @@ ROWS: tuple[CommandRow, ...] = (
     CommandRow(("account", "disable"), "let nobody sign in; messages still arrive", ("address",),
         lambda o: controls.DisableAccount(o.address)),
     CommandRow(("account", "enable"), "let a disabled account sign in again", ("address",), lambda o: controls.EnableAccount(o.address)),
+    CommandRow(("account", "admin"), "make an account an administrator (--on), or no longer one (--off)", ("address",),
+        lambda o: controls.SetAdmin(o.address, role_of(o)),
+        options=(
+            ("--on", {"action": "store_true", "help": "it may administrate the server"}),
+            ("--off", {"action": "store_true", "help": "it may not any more"}),
+        )),
     CommandRow(("account", "password"), "set a new password", ("address",),
         lambda o: controls.SetPassword(o.address, o.password), password=True),
     CommandRow(("app-password", "add"), "add a password for one phone or program", ("address", "label"),
@@ -93,8 +107,6 @@ ROWS: tuple[CommandRow, ...] = (
     CommandRow(("queue", "flush"), "try to send every message in the queue now", (), lambda o: controls.FlushQueue()),
     CommandRow(("message", "track"), "show what became of a message, step by step; with an address or nothing: messages that were refused",
         ("[message]",), lambda o: controls.TrackMessage(o.message or "")),
-    CommandRow(("admin", "password"), "set the password that the serial console asks for before it changes anything", (),
-        lambda o: controls.SetAdminPassword(o.password), password=True),
     CommandRow(("network", "check"), "connect to every listener and relay, and check outbound connectivity", (),
         lambda o: controls.CheckNetwork()),
     CommandRow(("status",), "show the state of the server", (), lambda o: controls.Status()),
@@ -121,7 +133,6 @@ NOUNS = {
     "message": "the history of messages",
     "certificate": "the certificate that phones and computers trust",
     "network": "listeners and outbound connectivity",
-    "admin": "the admin password of the serial console",
     "panel": "LEDs and button",
     "settings": "the settings file",
 }

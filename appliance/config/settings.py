@@ -179,7 +179,7 @@ class PanelSettings:
         (), "The serial console's device, such as /dev/serial0, /dev/ttyGS0 or /dev/ttyUSB0; /dev/tty1 is a screen. Empty: none."
     )
     console_baud: int = setting(115_200, "Its speed in baud.", least=1200, most=4_000_000)
-    console_password: bool = setting(True, "Ask for the admin password before the serial console changes anything.")
+    console_password: bool = setting(True, "Ask for the password of an administrator before the serial console changes anything.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,14 @@ class EnableAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAdmin:
+    """Give an account the role of an administrator, or take it away. Refused for the last one."""
+
+    address: str
+    is_admin: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ListAccounts:
     pass
 
@@ -284,13 +292,6 @@ class ReadLog:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAdminPassword:
-    """The password that the serial console requires before it changes anything; "": one is generated and is in the response."""
-
-    password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class ShutDown:
     """Shut down in order; with LEDs, the process then stays to show that the plug may be pulled."""
 
@@ -345,12 +346,12 @@ class Export:
 Request = (
     Status | SetUp | CheckSetupCode | ShowSetupCode | SendServerMessage
     | ShowSettings | ChangeSettings | SetRelay | RemoveRelay
-    | AddAccount | RemoveAccount | RestoreAccount | SetAccount | RenameAccount | DisableAccount | EnableAccount
+    | AddAccount | RemoveAccount | RestoreAccount | SetAccount | RenameAccount | DisableAccount | EnableAccount | SetAdmin
     | ListAccounts | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
     | ShowCertificate | ExportCertificate | RenewCertificate | NewAuthority | ListQueue | ShowMessage | RetryMessage | HoldMessage
     | ReleaseMessage | RerouteMessage | CancelMessage | FlushQueue | TrackMessage | DomainRecords | DomainCheck | Import | Export
-    | ReadLog | SetAdminPassword | ShutDown | Restart | CheckNetwork
+    | ReadLog | ShutDown | Restart | CheckNetwork
 )  # fmt: skip
 REQUESTS: tuple[type, ...] = Request.__args__
 

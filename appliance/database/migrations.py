@@ -21,7 +21,7 @@ from typing import Any
 from appliance.mail.errors import SetupError
 
 from .connection import APPLICATION, PAGE_OCTETS, header_of, is_damage, log_is_blank, log_of, sync_directory
-from .schema import STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8, STEP_9, STEP_10
+from .schema import STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8, STEP_9, STEP_10, STEP_11
 
 
 def _statements(*statements: str) -> Callable[[Any], None]:
@@ -43,6 +43,7 @@ STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
     ("8 identities, submissions and push subscriptions", _statements(*STEP_8)),
     ("9 uploads", _statements(*STEP_9)),
     ("10 rights on mailboxes", _statements(*STEP_10)),
+    ("11 administrators and second factors", _statements(*STEP_11)),
 )
 """Name and step. Never change a step that has been released; add the next number below it.
 

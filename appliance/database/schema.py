@@ -179,3 +179,19 @@ STEP_10: tuple[str, ...] = (
         PRIMARY KEY(mailbox, account)) WITHOUT ROWID""",
     "CREATE INDEX mailbox_right_account ON mailbox_right(account)",
 )
+
+STEP_11: tuple[str, ...] = (
+    # may the account administrate the server? There is always one that may and can sign in (accounts/states)
+    "ALTER TABLE account ADD COLUMN is_admin INTEGER NOT NULL DEFAULT 0",
+    # until now the first account did, by being the first: one row is written, and no other
+    "UPDATE account SET is_admin = 1 WHERE id = (SELECT id FROM account ORDER BY removed_at IS NOT NULL, disabled, id LIMIT 1)",
+    # the serial console had a password of its own
+    "DELETE FROM meta WHERE key = 'admin_password'",
+    # set by an administrator: the owner has to choose another at the next sign-in in a browser
+    "ALTER TABLE password ADD COLUMN must_change INTEGER NOT NULL DEFAULT 0",
+    # secrets of TOTP: `last_step` is the newest time step whose code was used, `salt` that of the recovery codes
+    """CREATE TABLE second_factor(account INTEGER PRIMARY KEY, secret BLOB NOT NULL, salt BLOB NOT NULL, made_at INTEGER NOT NULL,
+        last_step INTEGER NOT NULL)""",
+    # recovery codes that were not used yet, hashed
+    "CREATE TABLE recovery_code(account INTEGER, digest BLOB, PRIMARY KEY(account, digest)) WITHOUT ROWID",
+)

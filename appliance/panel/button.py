@@ -7,7 +7,7 @@
 | down     | HOLD_S over                 | held     | `shut_down`: the server stops until "safe to unplug"        |
 | held     | released                    | up       |                                                             |
 | power-on | released before POWER_ON_S  | up       |                                                             |
-| power-on | POWER_ON_S over             | held     | `password`: a one-time admin password on the serial console |
+| power-on | POWER_ON_S over             | held     | `password`: a one-time password on the serial console       |
 
 It begins in power-on when the button is down as the server starts, else in up. A press or release counts once the
 contact has rested for DEBOUNCE_S, and from the instant it began to rest; a shorter touch is a bounce. A button that

@@ -4,14 +4,15 @@
 |----------|--------------------------------|----------|-------------------------------------------------------------------|
 | viewing  | 1..9, ?, movement              | viewing  | another view, page or line                                        |
 | viewing  | a key of the view              | viewing  | a job; or, if it changes something:                               |
-| viewing  | the same, locked               | typing   | the admin password is asked for; then as below                    |
+| viewing  | the same, locked               | typing   | an administrator is asked to sign in; then as below               |
 | viewing  | the same, unlocked             | question | where it cannot be undone; else the job                           |
 | typing   | characters, backspace          | typing   | at most TYPED of them                                             |
 | typing   | Enter / Esc                    | viewing  | what was typed is used / discarded                                |
 | question | y, once the question was shown | viewing  | the job                                                           |
 | question | anything else                  | viewing  | nothing                                                           |
 | any      | no key for `lock_s`            | viewing  | locked, typed text and secret pages discarded, the first screen   |
-| any      | another admin password was set | viewing  | the same, where it was unlocked                                   |
+| any      | that administrator's password  | viewing  | the same, where it was unlocked                                   |
+|          | or role is gone                |          |                                                                   |
 
 A job is a request to the server; there is one at a time, more are refused in a sentence. `work` does jobs and fetches lists; the
 console runs it. A question is answered only after its picture was sent, so that line noise or pasted text answers
@@ -27,7 +28,7 @@ from appliance.control.requests import Request, Response
 
 from . import screens
 from .keys import NOISE, moved
-from .ports import AccessGuard, ConsoleOptions, ControlPort, SnapshotSource
+from .ports import AccessGuard, AdminGrant, ConsoleOptions, ControlPort, SignInStep, SnapshotSource
 from .screens_text import VT100, Picture, ScreenSize, clean, wrap
 from .view import View
 from .views import make_views
@@ -81,8 +82,8 @@ class Dialogue:
         self.plain = options.plain
         self.repaint = self.left = False
         self._open_until = float("-inf")
-        self._open_changes = 0
-        """`access.changes` when it was unlocked."""
+        self._grant: AdminGrant | None = None
+        """What it was unlocked by."""
         self._key_mono = trio.current_time()
         self._job: Callable[[], Awaitable[None]] | None = None
         self._fetch = self._stale = False
@@ -229,22 +230,33 @@ class Dialogue:
         self.question = Question(text, then)
 
     def changing(self, then: Callable[[], None]) -> None:
-        """`then`, after the admin password where it is required."""
+        """`then`, after an administrator has signed in where that is required."""
         if self.unlocked:
             then()
         elif wait_s := self.access.wait_s:
-            self.message = f"Wait {wait_s:.0f} seconds before the next password."
+            self.message = f"Wait {wait_s:.0f} seconds before the next try."
         else:
-            self.ask(self.access.prompt, lambda text: self._unlock(text, then), hidden=True)
+            self._sign_in(self.access.begin(), then)
 
-    def _unlock(self, text: str, then: Callable[[], None]) -> None:
+    def _sign_in(self, step: SignInStep | str, then: Callable[[], None]) -> None:
+        if isinstance(step, str):
+            self.message = step
+        else:
+            self.ask(step.label, lambda text: self._answer(step, text, then), hidden=step.hidden)
+
+    def _answer(self, step: SignInStep, text: str, then: Callable[[], None]) -> None:
         async def job() -> None:
-            changes = self.access.changes
-            self.message = await self.access.refusal(text)
-            if not self.message and changes != self.access.changes:
-                self.message = "Another admin password has been set meanwhile."
-            elif not self.message:
-                self._open_changes = changes
+            result = await self.access.answered(step, text)
+            if isinstance(result, str):
+                self.message = result
+            elif self.typing is not None or self.question is not None:
+                self.message = "Nothing was changed: something else was begun meanwhile."
+            elif isinstance(result, SignInStep):
+                self._sign_in(result, then)
+            elif not result.holds():
+                self.message = "The password has been changed meanwhile."
+            else:
+                self._grant = result
                 self._open_until = trio.current_time() + self.options.lock_s
                 self._job = None  # this one is done; `then` may start the next
                 then()
@@ -280,14 +292,14 @@ class Dialogue:
 
     def away(self) -> None:
         """Nobody is there: locked, typed text and secrets discarded, the first screen."""
-        self._open_until = float("-inf")
+        self._open_until, self._grant = float("-inf"), None
         self.page = self.typing = self.question = None
         self.message = ""
         self.go(0)
 
     def _lock_after_change(self) -> None:
-        """Whoever knew only the former admin password is out, with the answer to an open question as well."""
-        if self._open_until > 0 and self._open_changes != self.access.changes:
+        """Whoever is no administrator any more, or knew only the former password, is out, with an open question as well."""
+        if self._grant is not None and not self._grant.holds():
             self.away()
 
     def check_idle(self) -> None:

@@ -1,5 +1,6 @@
-"""What the console is given: snapshots, the admin API, options, and the access guard, which remembers wrong passwords."""
+"""What the console is given: snapshots, the admin API, options, and the access guard, which remembers wrong answers."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,23 +41,31 @@ class ConsoleOptions:
     octets_per_s: float = 11_520.0
 
 
-class AdminPasswordPort(Protocol):
-    """Checks the admin password."""
+class AdminGrant(Protocol):
+    """Somebody signed in as an administrator."""
 
-    async def known(self) -> bool:
-        """Whether a password is set at all."""
+    def holds(self) -> bool:
+        """No once the password or the role is gone."""
         ...
 
-    async def check(self, password: str) -> bool: ...
 
-    @property
-    def changes(self) -> int:
-        """How often the password was set since the start: who was let in with a former one is locked out again."""
-        ...
+@dataclass(frozen=True, slots=True)
+class SignInStep:
+    """One thing that is asked for: `label`, and `answer` to what was typed: a further step, the grant, or why not in a sentence."""
 
-    @property
-    def prompt(self) -> str:
-        """What is asked for."""
+    label: str
+    answer: Callable[[str], Awaitable["SignInResult"]]
+    hidden: bool = True
+
+
+SignInResult = SignInStep | AdminGrant | str
+
+
+class AdminSignIn(Protocol):
+    """How an administrator signs in at the console."""
+
+    def begin(self) -> SignInStep | str:
+        """What is asked for first; or in a sentence why nobody can sign in."""
         ...
 
     @property
@@ -66,9 +75,9 @@ class AdminPasswordPort(Protocol):
 
 
 class AccessGuard:
-    """Who may change something at one port; without an `admin` everybody. Remembers wrong passwords across dialogues."""
+    """Who may change something at one port; without an `admin` everybody. Remembers wrong answers across dialogues."""
 
-    def __init__(self, admin: AdminPasswordPort | None) -> None:
+    def __init__(self, admin: AdminSignIn | None) -> None:
         self._admin = admin
         self._wrong = 0
         self._again_mono = 0.0
@@ -78,35 +87,27 @@ class AccessGuard:
         return self._admin is not None
 
     @property
-    def changes(self) -> int:
-        """As AdminPasswordPort."""
-        return self._admin.changes if self._admin else 0
-
-    @property
     def notice(self) -> str:
         """A line for the first screen, or ""."""
         return self._admin.notice if self._admin else ""
 
     @property
-    def prompt(self) -> str:
-        """What is asked for before something is changed."""
-        return self._admin.prompt if self._admin else ""
-
-    @property
     def wait_s(self) -> float:
-        """Until the next password may be tried."""
+        """Until the next try."""
         return max(0.0, self._again_mono - trio.current_time())
 
-    async def refusal(self, password: str) -> str:
-        """Why `password` is not accepted, in a sentence; "" when it is."""
-        if self._admin is None:
-            return ""
-        if not await self._admin.known():
-            return "No admin password has been set yet: pillarbox admin password"
-        if await self._admin.check(password):
+    def begin(self) -> SignInStep | str:
+        """As AdminSignIn."""
+        return self._admin.begin() if self._admin else "Nothing is asked for here."
+
+    async def answered(self, step: SignInStep, typed: str) -> SignInResult:
+        """The step's answer; after a wrong one the next try has to wait."""
+        result = await step.answer(typed)
+        if isinstance(result, str):
+            pause_s = min(WRONG_S[1], WRONG_S[0] * float(2**self._wrong))
+            self._wrong = min(self._wrong + 1, 16)
+            self._again_mono = trio.current_time() + pause_s
+            return f"{result} The next try in {pause_s:.0f} s."
+        if not isinstance(result, SignInStep):
             self._wrong = 0
-            return ""
-        pause_s = min(WRONG_S[1], WRONG_S[0] * float(2**self._wrong))
-        self._wrong = min(self._wrong + 1, 16)
-        self._again_mono = trio.current_time() + pause_s
-        return f"That is not the {self.prompt.rstrip(':').lower()}. The next try in {pause_s:.0f} s."
+        return result

@@ -33,10 +33,10 @@ Esc           back (so does backspace); q leaves, and locks
 h             on the first screen: everything that needs you, and what to do
 others        as the line above the last one says: each screen has its own
 
-Anybody at the serial line may look. Changing something asks for the admin
-password, and asks again after some minutes without a key or when the cable
-was unplugged. What cannot be undone asks once more: y does it, any other key
-leaves everything as it was.
+Anybody at the serial line may look. Changing something asks for the password
+of an administrator, and asks again after some minutes without a key or when
+the cable was unplugged. What cannot be undone asks once more: y does it, any
+other key leaves everything as it was.
 
 Ctrl-L        draw the screen again
 t             plain lines and back, for terminals without cursor control

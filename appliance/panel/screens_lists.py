@@ -19,7 +19,8 @@ DETAIL = 4
 
 @dataclass(frozen=True, slots=True)
 class ListItem:
-    """`key` names it to the server; `message` is the message id where there is one; `about` names it in questions."""
+    """`key` names it to the server; `message` is the message id where there is one; `about` names it in questions. `held`: the message
+    is held, or the account is an administrator: the key that changes it goes the other way."""
 
     key: str
     text: str
@@ -145,7 +146,9 @@ def accounts_groups(facts: Mapping[str, Any], s: Snapshot, screen: ScreenSize) -
         used = size(int(row.get("octets") or 0)) + (f" of {size(int(limit))}" if limit else "")
         address = str(row.get("address", ""))
         since = f"Added {stamp(int(row['added_at']), s.utc_offset_s)}." if row.get("added_at") else ""
-        items.append(ListItem(address, columns((address, 50 + screen.extra_columns // 2), (used, 22)), since, about=address))
+        role = "administrator" if row.get("admin") else ""
+        text = columns((address, 42 + screen.extra_columns // 2), (used, 18), (role, 0))
+        items.append(ListItem(address, text, since, about=address, held=bool(role)))
     empty = "There are no accounts yet: every message is refused. Press a to add one."
     return [ListGroup(count(len(items), "account", "accounts"), tuple(items), empty)]
 

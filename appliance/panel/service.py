@@ -18,7 +18,7 @@ from .board_leds import default_leds
 if TYPE_CHECKING:
     from .button import Actions
     from .led_display import LedDisplay
-    from .ports import AdminPasswordPort, ControlPort, SnapshotSource
+    from .ports import AdminSignIn, ControlPort, SnapshotSource
     from .simulate import ServerClock
 
     LogLine = Callable[[str], None]
@@ -87,12 +87,12 @@ async def console(
     baud: int,
     board: "SnapshotSource",
     control: "ControlPort",
-    admin: "AdminPasswordPort | None",
+    admin: "AdminSignIn | None",
     *,
     log: "LogLine",
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """The task of the serial console; without an `admin` no password is required. Ten bits on the line carry an octet."""
+    """The task of the serial console; without an `admin` nobody has to sign in. Ten bits on the line carry an octet."""
     from .console import run
     from .ports import AccessGuard, ConsoleOptions
     from .serial_port import open_serial
@@ -154,7 +154,7 @@ async def simulate_beside(control: "ControlPort", clock: "ServerClock", log: "Lo
     board = await RemoteBoard.open(control)
 
     async def password() -> None:
-        log("A one-time password is for the serial console; here: pillarbox admin password.")
+        log("A one-time password is for the serial console; here: pillarbox account password ADDRESS.")
 
     actions = actions_of(lambda: control.ask(FlushQueue()), lambda: control.ask(ShutDown()), password)
     async with trio.open_nursery() as nursery:

@@ -44,7 +44,7 @@ class Interaction(Protocol):
         ...
 
     def changing(self, then: Callable[[], None]) -> None:
-        """`then`, after the admin password where it is required."""
+        """`then`, after an administrator has signed in where that is required."""
         ...
 
     def request(self, request: Request, then: Callable[[Response], None] | None = None) -> None:

@@ -126,14 +126,15 @@ class AccountsView(ListView):
         d.ask("What is it for (phone, laptop, ...):", then)
 
     @staticmethod
-    def _admin(d: Interaction, item: object) -> None:
-        d.ask("New admin password of this console:", lambda text: d.request(requests.SetAdminPassword(text)) if text else None, hidden=True)
+    def _role(d: Interaction, item: ListItem) -> None:
+        question = f"Take the role of an administrator from {item.key}?" if item.held else f"Make {item.key} an administrator?"
+        d.confirm(question, lambda: d.request(requests.SetAdmin(item.key, not item.held)))
 
     actions = (
         KeyAction("a", "add", lambda d, item: AccountsView._add(d, item), changes=True),
         KeyAction("p", "password", lambda d, item: AccountsView._password(d, item), changes=True, item=True),
         KeyAction("w", "app password", lambda d, item: AccountsView._app(d, item), changes=True, item=True),
-        KeyAction("m", "admin password", lambda d, item: AccountsView._admin(d, item), changes=True),
+        KeyAction("m", "administrator", lambda d, item: AccountsView._role(d, item), changes=True, item=True),
     )
 
 

@@ -37,7 +37,7 @@ class WebContext:
     """`control`: the admin API, for what pages do. `https_port`: where https answers; 0 for nowhere. `mail_services`: protocol and port
     of each mail service, as clients reach it. `authority`: the certificate that devices trust, PEM and fingerprint; ("", "") when a
     certificate of the user's own is served. `challenge`: the answer to an ACME http-01 token (RFC 8555 §8.3); "" for none.
-    `public_days`: how many days a publicly trusted certificate still lasts; 0 for any other. `is_admin`: the role of an account.
+    `public_days`: how many days a publicly trusted certificate still lasts; 0 for any other. `is_admin`: may this account administrate?
     `transfers`: exports and imports, made at the first call."""
 
     control: "Control"

@@ -34,7 +34,7 @@ def accounts(directory: Directory, address: str) -> tuple[AccountId, ...]:
 
 async def test_exact_in_any_case(server: Directory) -> None:
     assert accounts(server, "anna@home.example") == accounts(server, "ANNA@HOME.EXAMPLE") == (ANNA,)
-    assert server.account(ANNA) == Account(ANNA, "Anna@home.example", None, server.accounts()[0].added_at)
+    assert server.account(ANNA) == Account(ANNA, "Anna@home.example", None, server.accounts()[0].added_at, is_admin=True)
 
 
 async def test_groups_chains_and_outside(server: Directory) -> None:

@@ -1,4 +1,4 @@
-"""app/admin_server: status, log, admin password, shutting down, with and without a running server."""
+"""app/admin_server: status, log, shutting down, with and without a running server."""
 
 from pathlib import Path
 
@@ -25,23 +25,11 @@ async def test_what_needs_a_running_admin_server(tmp_path: Path) -> None:
         assert (await one.running.ask(controls.TrackMessage(""))).facts["refused"] == []
 
 
-async def test_the_log_and_the_admin_password(tmp_path: Path) -> None:
+async def test_the_log(tmp_path: Path) -> None:
     async with admin_server(tmp_path / "data") as one:
         one.components.journal.log("A sentence.")
         read = (await one.offline.ask(controls.ReadLog(0))).facts
         assert read["count"] >= 1 and any("A sentence." in line for line in read["lines"])
-        made = await one.offline.ask(controls.SetAdminPassword(""))
-        assert made.facts["password"] in made.text
-        with pytest.raises(SetupError):
-            await one.offline.ask(controls.SetAdminPassword("1234"))
-
-
-async def test_the_admin_password_locks_consoles_at_once(tmp_path: Path) -> None:
-    async with admin_server(tmp_path / "data") as one:
-        before = one.components.board.snapshot().version
-        await one.running.ask(controls.SetAdminPassword("a good long secret"))
-        assert one.components.admin.changes == 1 and one.components.board.snapshot().version > before
-        assert await one.components.admin.check("a good long secret")
 
 
 async def test_the_log_from_a_place_on(tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ import pytest
 from appliance.app.admin_api import AdminApi
 from appliance.app.admin_request import Running
 from appliance.app.components import open_components
-from appliance.app.first_setup import ConsoleAdmin, given_code, prepare_setup_code, print_setup_code
+from appliance.app.first_setup import given_code, prepare_setup_code, print_setup_code
 from appliance.app.outbound import Outbound
 from appliance.config.settings import Settings
 from appliance.control import requests as controls
 from appliance.mail.errors import SetupError
-from appliance.panel.ports import AccessGuard
 
 RUNNING: Any = Running(SimpleNamespace(), stop=lambda ending: None, end_sessions=lambda: 0)
 
@@ -53,21 +52,6 @@ async def test_it_is_printed_on_a_terminal_and_never_in_the_journal(tmp_path: Pa
         print_setup_code(components, pipe)
         lines = "\n".join(components.journal.lines(0))
         assert code in terminal.getvalue() and pipe.getvalue() == "" and code not in lines and "pillarbox setup-code" in lines
-
-
-async def test_the_console_takes_it_until_there_is_an_account(tmp_path: Path) -> None:
-    async with open_components(tmp_path / "data", Settings()) as components:
-        await prepare_setup_code(components)
-        assert components.setup_code is not None
-        code = components.setup_code.shown
-        guard = AccessGuard(ConsoleAdmin(components.admin, components.setup_code))
-        assert code in guard.notice and guard.prompt == "Setup code:"
-        assert await guard.refusal("aaaa-aaaa-aaaa") and not await guard.refusal(code)
-        await components.accounts.add_account("ada@home.example", "Correct-Horse-7", also=components.store.make_mailboxes)
-        assert guard.notice == "" and guard.prompt == "Admin password:"
-        assert "No admin password" in await guard.refusal(code)
-        components.admin.make_one_time()
-        assert components.admin.one_time in guard.notice and not await guard.refusal(components.admin.one_time)
 
 
 async def test_the_code_shown_before_a_restart_comes_back_as_a_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def wait_until_indexed(data: Path) -> list[Path]:
 
 
 def test_the_index_of_a_server_that_is_killed(tmp_path: Path) -> None:
-    data = new_data(tmp_path / "data", "ann")
+    data = new_data(tmp_path / "data", "ben", "ann")
     with Pillarbox(data) as server:
         imap = Imap(server.ports["imap"], USER)
         imap.append_many("INBOX", iter([message(number) for number in range(MESSAGES)]))

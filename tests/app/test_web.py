@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from appliance.app.web import DAY_S, first_account_is_admin, public_days_of, search_domains
-from appliance.mail.ids import AccountId
+from appliance.app.web import DAY_S, public_days_of, search_domains
 
 
 def test_search_domains(tmp_path: Path) -> None:
@@ -15,15 +14,6 @@ def test_search_domains(tmp_path: Path) -> None:
     assert search_domains(file) == ()
     file.write_text("# made by DHCP\nnameserver 192.0.2.1\nsearch Fritz.Box lan.\ndomain home.arpa\n")
     assert search_domains(file) == ("fritz.box", "lan", "home.arpa")
-
-
-def test_the_first_account_administrates() -> None:
-    accounts = [SimpleNamespace(id=3), SimpleNamespace(id=2)]
-    components: Any = SimpleNamespace(accounts=SimpleNamespace(directory=SimpleNamespace(accounts=lambda: accounts)))
-    is_admin = first_account_is_admin(components)
-    assert [is_admin(AccountId(number)) for number in (1, 2, 3)] == [False, True, False]
-    accounts.clear()
-    assert not is_admin(AccountId(2))
 
 
 def test_only_a_publicly_trusted_certificate_has_days(monkeypatch: pytest.MonkeyPatch) -> None:

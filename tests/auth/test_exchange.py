@@ -187,6 +187,7 @@ async def test_a_bearer_token(server: Family, autojump_clock: MockClock) -> None
     assert server.login.is_current(identity)
     await server.accounts.set_password("anna", "another")
     assert server.login.is_current(identity), "no password of the account was used"
+    await server.add_second_admin()
     await server.accounts.set_disabled("anna", True)
     assert not server.login.is_current(identity)
 

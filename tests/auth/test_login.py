@@ -74,6 +74,7 @@ async def test_forgotten_when_the_password_changes(server: Family, autojump_cloc
 
 async def test_forgotten_when_the_account_is_removed(server: Family, autojump_clock: MockClock) -> None:
     await check(server, "anna", "right")
+    await server.add_second_admin()
     await server.accounts.remove_account("anna")
     assert (await check(server, "anna", "right"))[0] is None
 

@@ -77,7 +77,7 @@ def panel(table: "Table", work: Path, messages: int, rest_s: float) -> None:
             ratios.append(spent[1] / spent[0])
         table.add(f"CPU a message with the panel to without, median of {PAIRS} pairs", statistics.median(ratios), most=1.03)
         for server in servers:
-            pillarbox("account", "remove", "ada@home.example", "--yes", data=server.data)  # nobody lives there: all ten LEDs blink
+            pillarbox("account", "set", "ada@home.example", "--quota-mb", "1", data=server.data)  # it is full: all ten LEDs blink
         time.sleep(LATE_S)  # what both servers still do after their last messages
         before = [process.cpu_s() for process in processes]
         time.sleep(rest_s)

@@ -87,8 +87,12 @@ def test_set_rename_disable_and_enable(tmp_path: Path) -> None:
     assert (row["name"], row["quota_octets"]) == ("Ada Smith", 7_000_000)
     for wrong in ((), ("--quota", "-1"), ("--quota", "-7"), ("--quota", "much")):
         assert pillarbox("account", "set", "ada@home.example", *wrong, data=data, check=False).returncode == 2
+    for wrong in ((), ("--on", "--off"), ("--on",)):
+        assert pillarbox("account", "admin", "ada@home.example", *wrong, data=data, check=False).returncode == 2
     with Pillarbox(data, protocols=("smtp", "imap")) as server:
         deliver(server, "ada@home.example")
+        assert "only administrator" in pillarbox("account", "disable", "ada@home.example", data=data, check=False).stderr
+        pillarbox("account", "admin", "ben@home.example", "--on", data=data)
         renamed = pillarbox("account", "rename", "ada@home.example", "adele@home.example", data=data)
         assert "stays as an alias" in renamed.stdout
         deliver(server, "ada@home.example")
@@ -185,7 +189,7 @@ def test_every_route_refuses_a_weak_password(tmp_path: Path, weak: str) -> None:
         check_strength(weak, "ada@home.example")
     if weak in ("1234", "password"):
         data = new_data(tmp_path / "data", "ada")
-        for words in (("account", "add", "ben@home.example"), ("account", "password", "ada@home.example"), ("admin", "password")):
+        for words in (("account", "add", "ben@home.example"), ("account", "password", "ada@home.example")):
             done = pillarbox(*words, data=data, password=weak, check=False)
             assert done.returncode == 2 and "assword" in done.stderr, words
 

@@ -20,7 +20,7 @@ COMMANDS = (
     ("certificate", "renew"),
     ("queue", "list"),
     ("message", "track"),
-    ("admin", "password"),
+    ("account", "admin", "ada@home.example", "--on"),
     ("network", "check"),
     ("status",),
     ("status", "--json"),
@@ -32,7 +32,7 @@ COMMANDS = (
     ("panel", "--simulate"),
     ("serve",),
 )
-WITH_PASSWORD = (("account", "add"), ("account", "password"), ("admin", "password"))
+WITH_PASSWORD = (("account", "add"), ("account", "password"))
 
 
 @pytest.fixture(scope="module")

@@ -122,6 +122,8 @@ def test_a_refused_message_and_a_removal_are_no_damage(data: Path) -> None:
             smtp.send(large.replace("Subject", "subject").encode() * 2)
             smtp.close()  # in the middle of a large message
         assert "All is well" in pillarbox("check", data=data).stdout
+        pillarbox("account", "add", "ben@home.example", data=data, password="Paper-Tiger-8")
+        pillarbox("account", "admin", "ben@home.example", "--on", data=data)
         pillarbox("account", "remove", "--yes", "ada@home.example", data=data)
         assert "All is well" in pillarbox("check", data=data).stdout
 

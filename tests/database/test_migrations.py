@@ -6,6 +6,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +15,7 @@ import pytest
 from appliance.database import migrations
 from appliance.database.connection import header_of
 from appliance.database.database import InlineWriter
-from appliance.database.schema import STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8, STEP_9, STEP_10
+from appliance.database.schema import STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8, STEP_9, STEP_10, STEP_11
 from appliance.mail.errors import SetupError
 from tests.crash.storage import Model, Storage
 from tests.crash.trace import Said, events, record_words
@@ -24,6 +25,7 @@ FROZEN = {
     "f16b7ae8fad7248f": STEP_1, "1476abada908b24c": STEP_2, "5d85199b027d795b": STEP_3, "4ec82036b2056ee3": STEP_4,
     "d7628168f1e69ecb": STEP_5, "5b0c4fa506c2c024": STEP_6, "cfcd729895dda46c": STEP_7, "954f2cfd7e1befe5": STEP_8,
     "ea28a2705ccab4ab": STEP_9, "0522d7d4d873ae04": STEP_10,
+    "cd001009d3c9d41e": STEP_11,
 }  # fmt: skip
 """The steps as released. When one differs, the change belongs into a step of its own."""
 NEXT_STEP = (
@@ -173,3 +175,32 @@ def test_copies_are_counted_when_the_counter_moves(tmp_path: Path, monkeypatch: 
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT * FROM shared_data").fetchall() == [(7, 3)]
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("rows", "administrators"),
+    [
+        ([(3, 0, None), (7, 0, None)], [3]),
+        ([(1, 0, 1_700_000_000), (2, 1, None), (3, 0, None), (4, 0, None)], [3]),
+        ([(1, 1, None), (2, 1, None)], [1]),
+        ([], []),
+    ],
+    ids=["the first", "the first that can sign in", "all disabled", "none"],
+)
+def test_the_first_account_of_an_older_database_becomes_administrator(
+    tmp_path: Path, rows: list[tuple[int, int, int | None]], administrators: list[int]
+) -> None:
+    path = tmp_path / "pillarbox.db"
+    steps, migrations.STEPS = migrations.STEPS, migrations.STEPS[:10]
+    try:
+        migrations.migrate(path)
+    finally:
+        migrations.STEPS = steps
+    with closing(sqlite3.connect(path)) as connection, connection:
+        statement = "INSERT INTO account(id, address, added_at, disabled, removed_at) VALUES (?1, 'a' || ?1, 1, ?2, ?3)"
+        connection.executemany(statement, rows)
+        connection.execute("INSERT INTO meta(key, value) VALUES ('admin_password', 'x')")
+    migrations.migrate(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert [one for (one,) in connection.execute("SELECT id FROM account WHERE is_admin ORDER BY id")] == administrators
+        assert connection.execute("SELECT count(*) FROM meta WHERE key = 'admin_password'").fetchone() == (0,)

@@ -19,12 +19,11 @@ from tests.bench.meters import Process
 from tests.support.cable import Cable
 from tests.support.mailbox_model import Wrong
 from tests.support.many_sessions import MIXES, play
-from tests.support.server import Pillarbox, new_data, pillarbox
+from tests.support.server import Pillarbox, new_data
 
 from .line_noise import shake
 from .machine import WORDS, Outcome, fuzz
 
-ADMIN = "a good long secret"
 PORTS = (*sorted(WORDS), "console", "sessions")
 GROWTH_KB = 16 * 1024
 """Memory by which a fuzzed server may grow."""
@@ -36,7 +35,6 @@ def fuzzed_server() -> Iterator[tuple[Pillarbox, Cable]]:
     with tempfile.TemporaryDirectory() as place, closing(Cable()) as cable:
         settings, data = Path(place) / "settings.toml", new_data(Path(place) / "data")
         settings.write_text(f'[panel]\nconsole = "{cable.device}"\n')
-        pillarbox("admin", "password", data=data, password=ADMIN)
         with Pillarbox(data, "--settings", str(settings)) as server:
             yield server, cable
 

@@ -15,7 +15,7 @@ import trio
 from appliance.control.client import RemoteControl
 from appliance.control.requests import Restart
 from tests.support.cable import SECONDS, Cable
-from tests.support.server import Pillarbox, free_ports, new_data, on_terminal, pillarbox
+from tests.support.server import PASSWORD, Pillarbox, free_ports, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp
 
 
@@ -36,34 +36,36 @@ def logged(server: Pillarbox, words: str, times: int = 1) -> None:
         time.sleep(0.05)
 
 
-def test_the_console_shows_status_and_adds_an_account_with_the_admin_password(
+def test_the_console_shows_status_and_adds_an_account_for_an_administrator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cable: Cable
 ) -> None:
     with with_panel(tmp_path, monkeypatch, f'console = "{cable.device}"\nleds = ["pwm:18 all", "rgb:5,6,13 mail"]') as server:
         cable.until("9 Power")
         cable.type("4a")
-        cable.until("Admin password:")
-        cable.type("guess\r")
-        cable.until("No admin password has been set yet")
-        pillarbox("admin", "password", data=server.data, password="a good long secret")
-        cable.type("a")
-        cable.until("Admin password:")
+        cable.until("Password of ada@home.example:")
         cable.type("wrong\r")
-        cable.until("not the admin password")
+        cable.until("password is wrong")
         time.sleep(1.1)
         cable.type("a")
-        cable.until("Admin password:")
-        cable.type("a good long secret\r")
+        cable.until("Password of ada@home.example:")
+        cable.type(f"{PASSWORD}\r")
         cable.until("Address of the new account:")
         cable.type("bob@home.example\r")
         cable.until("Password (empty")
         cable.type("correct horse battery\r")
         cable.until("bob@home.example")
         assert "bob@home.example" in pillarbox("account", "list", data=server.data).stdout
-        pillarbox("admin", "password", data=server.data, password="another good secret")
+        pillarbox("account", "password", "ada@home.example", data=server.data, password="another good secret")
         cable.until("read only")
+        pillarbox("account", "admin", "bob@home.example", "--on", data=server.data)
         cable.type("4a")
-        cable.until("Admin password:")
+        cable.until("Address of an administrator:")
+        cable.type("bob\r")
+        cable.until("Password of bob:")
+        cable.type("correct horse battery\r")
+        cable.until("Address of the new account:")
+        pillarbox("account", "admin", "bob@home.example", "--off", data=server.data)
+        cable.until("read only")
         assert "secret" not in server.log.read_text()
 
 
@@ -179,7 +181,7 @@ def test_the_console_through_a_pipe_and_the_printed_card(tmp_path: Path) -> None
         shown = pillarbox("console", data=data).stdout
         assert "Overview" in shown and "Queue     empty" in shown and "written today" in shown
         assert "No message was refused" in pillarbox("message", "track", data=data).stdout
-        assert "Password: " in on_terminal("admin", "password", data=data)
+        assert "Password: " in on_terminal("account", "password", "ada@home.example", data=data)
     pillarbox("panel", "--card", str(tmp_path / "card.pdf"))
     assert (tmp_path / "card.pdf").read_bytes().startswith(b"%PDF")
     assert pillarbox("panel", check=False).returncode == 2

@@ -82,11 +82,11 @@ def test_holding_ten_seconds_at_power_on_shows_a_one_time_password_on_the_consol
         began = time.monotonic()
         cable.until("9 Power")
         assert "One-time" not in cable.shown.decode()
-        password = cable.match(r"One-time admin password: ([a-z0-9-]+)\x1b")[1]
+        password = cable.match(r"One-time password: ([a-z0-9-]+)\x1b")[1]
         assert time.monotonic() - began > POWER_ON_S - 2
         wire.release(BUTTON)
         cable.type("4a")
-        cable.until("Admin password:")
+        cable.until("One-time password:")
         cable.type(password + "\r")
         cable.until("Address of the new account:")
         cable.type("bob@home.example\r")
@@ -94,7 +94,7 @@ def test_holding_ten_seconds_at_power_on_shows_a_one_time_password_on_the_consol
         cable.type("correct horse battery\r")
         cable.until("bob@home.example")
         cable.type("q4a")  # q locks
-        cable.until("Admin password:")
+        cable.until("Password of ada@home.example:")
         cable.type(password + "\r")
-        cable.until("No admin password has been set yet")
+        cable.until("password is wrong")
         assert password not in running.log.read_text()

@@ -36,6 +36,8 @@ def commands() -> list[str]:
 def words_of(command: str, place: Path) -> list[str]:
     """A line of the table with a family's own names in it."""
     name = "guest" if command.startswith(("account add", "account re")) else "ada"
+    if command.startswith(("account admin", "account disable", "account enable")):
+        name = "new"  # who was renamed; not the only administrator
     line = command.replace("NAME@", f"{name}@").replace("DOMAIN", "smith.example")
     if command.startswith("account remove"):
         line += " --yes"  # it asks first

@@ -33,16 +33,14 @@ def test_the_code_on_the_console_makes_the_first_account(tmp_path: Path, monkeyp
         cable.until("ada@home.example")
         assert "ada@home.example" in pillarbox("account", "list", data=data).stdout
         assert "no setup code any more" in pillarbox("setup-code", data=data, check=False).stderr
-        cable.type("m")
-        cable.until("New admin password")
-        cable.type("a good long secret\r")
+        cable.type("q")  # locks
         cable.until("read only")
         cable.type("1\x0c")
         shown = cable.until("9 Power")
         assert code not in shown and "setup code" not in shown, "the first screen no longer has it"
         cable.type("4a")
-        cable.until("Admin password:")
-        cable.type("a good long secret\r")
+        cable.until("Password of ada@home.example:")
+        cable.type("correct horse battery\r")
         cable.until("Address of the new account:")
         assert (runtime / "setup-code").read_text() == ""
         assert code not in server.log.read_text()

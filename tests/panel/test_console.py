@@ -306,7 +306,7 @@ async def test_wrong_passwords_are_remembered_across_connections(autojump_clock:
                 with trio.move_on_after(0.2):
                     while True:
                         screen.feed(await wire.receive_some())
-            assert ("Wait" if wait else "not the admin password") in screen.text()
+            assert ("Wait" if wait else "password is wrong") in screen.text()
             nursery.cancel_scope.cancel()
 
 

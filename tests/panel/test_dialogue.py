@@ -13,10 +13,10 @@ from appliance.control import requests as controls
 from appliance.control.requests import Request, Response
 from appliance.panel.dialogue import FETCH_S, TYPED, Dialogue
 from appliance.panel.keys import NOISE
-from appliance.panel.ports import AccessGuard, ConsoleOptions
+from appliance.panel.ports import AccessGuard, AdminGrant, ConsoleOptions, SignInStep
 from appliance.panel.terminal import FULL_OCTETS, Vt100
 from appliance.status import events as e
-from tests.support.console import ADMIN, UNLOCKED, AdminOf, ServerAnswers, busy_board, locked
+from tests.support.console import ADMIN, UNLOCKED, AdminOf, GrantOf, ServerAnswers, busy_board, locked
 from tests.support.vt100 import Vt100Screen
 
 
@@ -64,6 +64,8 @@ CHANGES = [
     (("4", "a"), (*"eve@home.example", "enter", *"long-secret-1", "enter"), controls.AddAccount("eve@home.example", "long-secret-1")),
     (("4", "down", "p"), (*"secret", "enter", "y"), controls.SetPassword("ben@home.example", "secret")),
     (("4", "w"), (*"phone", "enter"), controls.AddAppPassword("ada@home.example", "phone")),
+    (("4", "m"), ("y",), controls.SetAdmin("ada@home.example", False)),
+    (("4", "down", "m"), ("y",), controls.SetAdmin("ben@home.example", True)),
     (("7", "n"), ("y",), controls.RenewCertificate()),
     (("7", "a"), ("y",), controls.NewAuthority()),
     (("9", "s"), ("y",), controls.ShutDown()),
@@ -76,7 +78,7 @@ async def test_changing_asks_for_the_password_once(
     route: tuple[str, ...], more: tuple[str, ...], request_: Request, autojump_clock: object
 ) -> None:
     async with dialogue_session() as session:
-        assert "Admin password:" in await session.keys(*route)
+        assert "Password of ada@home.example:" in await session.keys(*route)
         await session.keys(*more)  # typed without the password: nothing is done
         await session.keys("esc", "esc", "esc")
         assert session.server.changes() == []
@@ -84,7 +86,7 @@ async def test_changing_asks_for_the_password_once(
         await session.keys(*route, *PASSWORD, *more)
         assert session.server.changes() == [request_]
         await session.keys("esc")
-        assert "Admin password" not in await session.keys(*route)  # once is enough for a while
+        assert "Password of" not in await session.keys(*route)  # once is enough for a while
 
 
 @pytest.mark.parametrize(("route", "more", "request_"), CHANGES, ids=[type(row[2]).__name__ for row in CHANGES])
@@ -139,7 +141,7 @@ async def test_a_question_that_was_not_shown_is_not_answered() -> None:
 
 async def test_a_wrong_password_costs_time(autojump_clock: object) -> None:
     async with dialogue_session() as session:
-        assert "not the admin password" in await session.keys("2", "r", *"wrong", "enter")
+        assert "password is wrong. The next try in 1 s." in await session.keys("2", "r", *"wrong", "enter")
         assert "Wait" in await session.keys("r")
         await trio.sleep(1.1)
         await session.keys("r", *"again", "enter")
@@ -149,19 +151,21 @@ async def test_a_wrong_password_costs_time(autojump_clock: object) -> None:
         await session.keys("r", *PASSWORD)
         assert session.server.changes() == [controls.RetryMessage("40")]
         for _ in range(40):
-            refusal = await session.access.refusal("wrong")
-        assert "next try in 60 s" in refusal and session.access.wait_s == 60
+            step = session.access.begin()
+            assert isinstance(step, SignInStep)
+            refusal = await session.access.answered(step, "wrong")
+        assert "next try in 60 s" in str(refusal) and session.access.wait_s == 60
 
 
-async def test_no_password_set_says_so() -> None:
+async def test_no_administrator_says_so() -> None:
     async with dialogue_session(AccessGuard(AdminOf(""))) as session:
-        assert "No admin password has been set" in await session.keys("2", "r", "x", "enter")
+        assert "No account is an administrator" in await session.keys("2", "r")
 
 
 async def test_the_one_time_password_is_on_the_first_screen_until_it_is_used() -> None:
     admin = AdminOf("", one_time="maple-otter")
     async with dialogue_session(AccessGuard(admin)) as session:
-        assert "One-time admin password: maple-otter" in await session.keys("1")
+        assert "One-time password: maple-otter" in await session.keys("1")
         await session.keys("2", "r", *"maple-otter", "enter")
         assert session.server.changes() == [controls.RetryMessage("40")]
         admin.one_time = ""
@@ -179,34 +183,57 @@ async def test_unlocking_ends_after_idle_time_and_on_leaving(autojump_clock: obj
         assert "read only" in text and "Overview" in text
         assert "unlocked" in await session.keys("2", "r", *PASSWORD)
         assert "read only" in await session.keys("q")
-        assert "Admin password" in await session.keys("2", "r")
+        assert "Password of" in await session.keys("2", "r")
 
 
-async def test_another_admin_password_locks_what_was_unlocked() -> None:
+@pytest.mark.parametrize("gone", ["password", "role"])
+async def test_a_new_password_and_a_lost_role_lock_what_was_unlocked(gone: str) -> None:
     admin = AdminOf()
     async with dialogue_session(AccessGuard(admin)) as session:
         assert "unlocked" in await session.keys("2", "r", *PASSWORD)
         assert "Cancel M7A0" in await session.keys("c")
         before = session.server.changes()
-        admin.password, admin.changes = "another good secret", 1
+        if gone == "password":
+            admin.password = "another good secret"
+        else:
+            admin.is_admin = False
         text = await session.text()
         assert "read only" in text and "Overview" in text and "Cancel" not in text, "without a key being pressed"
         await session.keys("2", "y")
-        assert "Admin password" in await session.keys("c") and session.server.changes() == before
-        await session.keys(*"another good secret", "enter")
+        assert "Password of" in await session.keys("c") and session.server.changes() == before
+        admin.is_admin = True
+        await session.keys(*admin.password, "enter")
         assert "unlocked" in await session.text()
 
 
 async def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing() -> None:
     class Replaced(AdminOf):
-        async def check(self, password: str) -> bool:
-            right = await super().check(password)
-            self.changes += 1
-            return right
+        async def check(self, password: str) -> SignInStep | AdminGrant | str:
+            grant = await super().check(password)
+            self.password = "another good secret"
+            return grant
 
     async with dialogue_session(AccessGuard(Replaced())) as session:
         text = await session.keys("2", "r", *PASSWORD)
-        assert "read only" in text and session.server.changes() == []
+        assert "read only" in text and "changed meanwhile" in text and session.server.changes() == []
+
+
+async def test_a_sign_in_of_two_steps() -> None:
+    class Several(AdminOf):
+        """Asks for an address first."""
+
+        def begin(self) -> SignInStep | str:
+            return SignInStep("Address of an administrator:", self.named, hidden=False)
+
+        async def named(self, address: str) -> SignInStep:
+            return SignInStep(f"Password of {address}:", self.check)
+
+    async with dialogue_session(AccessGuard(Several())) as session:
+        assert "Address of an administrator: ben" in await session.keys("2", "r", *"ben")
+        assert "Password of ben: ***" in await session.keys("enter", *"abc")
+        await session.keys("esc")
+        await session.keys("r", *"ben", "enter", *PASSWORD)
+        assert session.server.changes() == [controls.RetryMessage("40")]
 
 
 async def test_a_secret_is_shown_once_and_not_for_long(autojump_clock: object) -> None:
@@ -333,9 +360,9 @@ def test_random_keys_never_raise_and_change_nothing_without_the_password(keys: l
 
 def test_checking_the_password_may_be_slow(autojump_clock: object) -> None:
     class Slow(AdminOf):
-        async def check(self, password: str) -> bool:
+        async def check(self, password: str) -> SignInStep | AdminGrant | str:
             await trio.sleep(5)
-            return True
+            return GrantOf(self)
 
     async def body() -> None:
         async with dialogue_session(AccessGuard(Slow())) as session:

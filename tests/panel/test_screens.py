@@ -235,4 +235,4 @@ def test_many_conditions_are_counted_and_listed_by_one_key() -> None:
     many = replace(s, conditions=tuple(replace(s.conditions[0], key=str(n)) for n in range(9)))
     rows = health(many, VT100, 4)
     assert len(rows) <= 4 and "more" in rows[-1].text
-    assert len(overview(many, VT100, "one-time admin password: x")) <= BODY < HEIGHT
+    assert len(overview(many, VT100, "one-time password: x")) <= BODY < HEIGHT

@@ -78,6 +78,11 @@ class Family:
         self.login = Login(self.accounts, self.throttle, self.board, self.clock, failure_s=self.failure_s)
         self.mechanisms = Mechanisms(self.login)
 
+    async def add_second_admin(self) -> None:
+        """So that the first account may be removed or disabled."""
+        await self.accounts.add_account("second@home.example", "Second-Horse-8")
+        await self.accounts.set_admin("second@home.example", True)
+
 
 @contextmanager
 def a_family(directory: Path, *, scram_for_all: bool = True, failure_s: float = 2.0) -> Iterator[Family]:

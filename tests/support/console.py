@@ -5,7 +5,7 @@ from typing import Any
 from appliance.control import requests as controls
 from appliance.control.requests import Request, Response
 from appliance.mail.errors import SetupError
-from appliance.panel.ports import AccessGuard
+from appliance.panel.ports import AccessGuard, AdminGrant, SignInStep
 from appliance.status import events as e
 from appliance.status.board import Board
 
@@ -103,7 +103,8 @@ class ServerAnswers:
             case controls.ListQueue():
                 return Response("", {"messages": self.rows})
             case controls.ListAccounts():
-                rows = [{"address": one, "octets": 3_400_000, "quota_octets": 10**9, "added_at": 1_790_000_000} for one in self.accounts]
+                facts = {"octets": 3_400_000, "quota_octets": 10**9, "added_at": 1_790_000_000}
+                rows = [{"address": one, **facts, "admin": one == self.accounts[0]} for one in self.accounts]
                 return Response("", {"accounts": rows})
             case controls.ListDomains():
                 return Response("", {"domains": [{"name": "home.example", "catch_all": None}]})
@@ -130,25 +131,36 @@ class ServerAnswers:
         return Response("Done.", {})
 
 
+class GrantOf:
+    """Of whoever knew a password of `admin`."""
+
+    def __init__(self, admin: "AdminOf") -> None:
+        self.admin, self.password = admin, admin.password
+
+    def holds(self) -> bool:
+        return self.admin.is_admin and self.admin.password == self.password
+
+
 class AdminOf:
-    """A server's admin password, and one for one use."""
+    """A server's administrator, and a password for one use."""
 
     def __init__(self, password: str = ADMIN, one_time: str = "") -> None:
         self.password, self.one_time = password, one_time
-        self.checked = self.changes = 0
-
-    prompt = "Admin password:"
+        self.is_admin = True
 
     @property
     def notice(self) -> str:
-        return f"One-time admin password: {self.one_time}" if self.one_time else ""
+        return f"One-time password: {self.one_time}" if self.one_time else ""
 
-    async def known(self) -> bool:
-        return bool(self.password or self.one_time)
+    def begin(self) -> SignInStep | str:
+        if not self.password and not self.one_time:
+            return "No account is an administrator yet: pillarbox account admin ADDRESS --on"
+        return SignInStep("One-time password:" if self.one_time else "Password of ada@home.example:", self.check)
 
-    async def check(self, password: str) -> bool:
-        self.checked += 1
-        return bool(password) and password in (self.password, self.one_time)
+    async def check(self, password: str) -> SignInStep | AdminGrant | str:
+        if password and password in (self.password, self.one_time):
+            return GrantOf(self)
+        return "The address or the password is wrong."
 
 
 def locked() -> AccessGuard:

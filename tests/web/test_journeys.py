@@ -124,6 +124,27 @@ def press_link(page: "Page", name: str) -> None:
         page.get_by_role("link", name=name).click()
 
 
+def test_the_role_of_an_administrator_is_given_and_taken(ada: "Page", browser: Chromium) -> None:
+    page = browser.page()
+    sign_in(page, "mary@home.example", PASSWORD)
+    ada.goto("/admin/accounts/ada@home.example")
+    ada.get_by_text("Administrator", exact=True).click()
+    press(ada, "Take the role away")
+    assert "only administrator" in ada.get_by_role("alert").inner_text() and not violations(ada)
+    ada.goto("/admin/accounts/mary@home.example")
+    ada.get_by_text("Administrator", exact=True).click()
+    press(ada, "Make it an administrator")
+    assert "mary@home.example is an administrator now." in ada.get_by_role("status").inner_text()
+    page.goto("/admin/accounts/ada@home.example")
+    assert page.get_by_role("heading", level=1).inner_text() == "ada@home.example", "without signing in again"
+    ada.get_by_text("Administrator", exact=True).click()
+    press(ada, "Take the role away")
+    page.get_by_text("Disable", exact=True).first.click()
+    press(page, "Disable")
+    assert "Only an administrator may see this page." in page.content(), "the page was open, the right is gone"
+    page.context.close()
+
+
 def test_the_overview_follows_the_server(ada: "Page", server: Pillarbox) -> None:
     from playwright.sync_api import expect
 

@@ -1,6 +1,7 @@
 """Accounts for administrators: add, rename, limit, disable, remove and bring back; new passwords; aliases and groups; devices.
 
 An app password is listed and revoked here, never made: it belongs to its owner. Nobody's mail is shown.
+A new password, the role of an administrator, and whatever touches an account that has it need the password once more (`base.confirm`).
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from appliance.control.requests import Request
 from appliance.mail.errors import SetupError
 
 from ..language import refusal_text
-from ..message import HttpRefusal, HttpRequest, HttpResponse
+from ..message import Handler, HttpRefusal, HttpRequest, HttpResponse
 from ..routes import Access, WebRoute
 from .base import PageGroup
 
@@ -33,11 +34,12 @@ class AccountPages(PageGroup):
             ("POST", f"{of}/name", self.set_name),
             ("POST", f"{of}/quota", self.set_quota),
             ("POST", f"{of}/rename", self.rename),
-            ("POST", f"{of}/disable", self.disable),
+            ("POST", f"{of}/role", self.confirmed("role", self.set_role)),
+            ("POST", f"{of}/disable", self.confirmed("disable", self.disable)),
             ("POST", f"{of}/enable", self.enable),
-            ("POST", f"{of}/password", self.set_password),
+            ("POST", f"{of}/password", self.confirmed("password", self.set_password)),
             ("POST", f"{of}/devices/remove", self.remove_device),
-            ("POST", f"{of}/remove", self.remove),
+            ("POST", f"{of}/remove", self.confirmed("remove", self.remove)),
         )
         return tuple(WebRoute(method, pattern, handle, Access.ADMIN) for method, pattern, handle in rows)
 
@@ -95,6 +97,27 @@ class AccountPages(PageGroup):
 
     # --- one account -------------------------------------------------------------------------------
 
+    def confirmed(self, place: str, handle: Handler) -> Handler:
+        """The handler, once the password was typed: for every account where it gives access, for administrators everywhere."""
+
+        async def confirmed(request: HttpRequest) -> HttpResponse:
+            directory = self.context.accounts.directory
+            found = directory.find_login(request.values["address"])
+            needed = place in ("role", "password") or (found is not None and found.is_admin)
+            if needed and not await self.confirm(request):
+                return await self._account(request, 422, fault=request.language("That is not your password."), place=place)
+            return await handle(request)
+
+        return confirmed
+
+    async def set_role(self, request: HttpRequest) -> HttpResponse:
+        _, is_admin = request.language, (await request.form()).get("admin") == "on"
+        address = request.values["address"]
+        sentence = _("%(address)s is an administrator now.", address=address)
+        if not is_admin:
+            sentence = _("%(address)s is no administrator any more.", address=address)
+        return await self._change(request, controls.SetAdmin(address, is_admin), sentence, place="role")
+
     async def account_page(self, request: HttpRequest) -> HttpResponse:
         return await self._account(request)
 
@@ -115,6 +138,7 @@ class AccountPages(PageGroup):
             fault=typed.get("fault", ""),
             place=typed.get("place", ""),
             typed=typed.get("typed", ""),
+            confirmed=self.is_confirmed(request),
         )
 
     async def _change(self, request: HttpRequest, change: Request, sentence: str, *, place: str = "", typed: str = "") -> HttpResponse:
@@ -123,7 +147,9 @@ class AccountPages(PageGroup):
             facts = (await self.ask(change)).facts
         except SetupError as error:
             return await self._account(request, 422, fault=refusal_text(error, request.language), place=place, typed=typed)
-        return self.done(request, sentence, f"{PLACE}/{facts.get('address', request.values['address'])}")
+        still = self.context.is_admin(request.session.account) if request.session else False
+        place = f"{PLACE}/{facts.get('address', request.values['address'])}"
+        return self.done(request, sentence, place if still else "/own/")
 
     async def set_name(self, request: HttpRequest) -> HttpResponse:
         name = (await request.form()).get("name")
@@ -145,7 +171,8 @@ class AccountPages(PageGroup):
 
     async def disable(self, request: HttpRequest) -> HttpResponse:
         _, address = request.language, request.values["address"]
-        return await self._change(request, controls.DisableAccount(address), _("Nobody can sign in now; messages still arrive."))
+        sentence = _("Nobody can sign in now; messages still arrive.")
+        return await self._change(request, controls.DisableAccount(address), sentence, place="disable")
 
     async def enable(self, request: HttpRequest) -> HttpResponse:
         _, address = request.language, request.values["address"]
@@ -165,7 +192,10 @@ class AccountPages(PageGroup):
 
     async def remove(self, request: HttpRequest) -> HttpResponse:
         _, address = request.language, request.values["address"]
-        facts = (await self.ask(controls.RemoveAccount(address))).facts
+        try:
+            facts = (await self.ask(controls.RemoveAccount(address))).facts
+        except SetupError as error:
+            return await self._account(request, 422, fault=refusal_text(error, _), place="remove")
         days = facts["kept_days"]
         sentence = _("%(address)s is removed. Its mail is kept for %(days)s days and can be brought back.", address=address, days=days)
         return self.done(request, sentence, PLACE)
