@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
     from appliance.control.requests import Control
+    from appliance.jmap.service import Sending
     from appliance.mail.ids import AccountId
     from appliance.network.listener import Handler
     from appliance.network.stream import Stream
@@ -171,7 +172,26 @@ class Services:
         components = self._components
         sessions = WebSessions(components.database, components.clock, components.accounts.is_current)
         trio.from_thread.run(sessions.open)
-        return web_service(components, tls, self._auth()[0], sessions, control).handle
+        return web_service(components, tls, self._auth()[0], sessions, control, self._sending).handle
+
+    def _sending(self) -> "Sending":
+        """What JMAP submits with: intake, rights, quota and queue are those of SMTP."""
+        from appliance.delivery.submission import SubmissionRules, Submitter
+        from appliance.jmap.service import Sending
+
+        from .server_message import intake_of
+
+        components, outbound, messages = self._components, self._outbound, self._components.settings.messages
+        rules = SubmissionRules(components.host_name(), messages.largest_mb * MB, messages.recipients, messages.others_as_sender)
+        submitter = Submitter(
+            intake=intake_of(components, outbound),
+            directory=components.accounts.directory,
+            relay_check=outbound.relay_check,
+            sending=self._send_quota,
+            clock=components.clock,
+            rules=rules,
+        )
+        return Sending(submitter, outbound.queue, components.accounts.directory, components.clock)
 
 
 class LazyHandler:

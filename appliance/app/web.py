@@ -24,6 +24,7 @@ from appliance.web.service import WebService
 if TYPE_CHECKING:
     from appliance.auth.login import Login
     from appliance.control.requests import Control
+    from appliance.jmap.service import Sending
     from appliance.network.tls import ServerTls
     from appliance.store.transfer_service import TransferServices
 
@@ -36,8 +37,15 @@ PUBLIC_S = 30.0
 """To ask whether a certificate is public, while the first browser waits: half a second on a slow board."""
 
 
-def web_service(components: "Components", tls: "ServerTls", login: "Login", sessions: WebSessions, control: "Control") -> WebService:
-    """The service behind the http and https listeners."""
+def web_service(
+    components: "Components",
+    tls: "ServerTls",
+    login: "Login",
+    sessions: WebSessions,
+    control: "Control",
+    sending: "Callable[[], Sending]",
+) -> WebService:
+    """The service behind the http and https listeners. `sending`: what JMAP sends with, made at its first request."""
     listen, web = components.settings.listen, components.settings.web
 
     def https_port() -> int:
@@ -65,7 +73,7 @@ def web_service(components: "Components", tls: "ServerTls", login: "Login", sess
         transfers=_transfers(components),
         options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
     )
-    return WebService(context, _jmap_sections(components, context))
+    return WebService(context, _jmap_sections(components, context, sending))
 
 
 def _transfers(components: "Components") -> "TransferServices":
@@ -73,7 +81,7 @@ def _transfers(components: "Components") -> "TransferServices":
     return components.transfers.service
 
 
-def _jmap_sections(components: "Components", context: WebContext) -> tuple[SiteSection, ...]:
+def _jmap_sections(components: "Components", context: WebContext, sending: "Callable[[], Sending]") -> tuple[SiteSection, ...]:
     """JMAP, made at its first request."""
 
     def make() -> JmapPort:
@@ -83,7 +91,7 @@ def _jmap_sections(components: "Components", context: WebContext) -> tuple[SiteS
             components.journal.log(f"{name} failed: {fault!r}")
             components.journal.log("".join(traceback.format_exception(fault)))
 
-        return JmapService(components.store, components.accounts.directory, report)
+        return JmapService(components.store, components.accounts.directory, report, sending())
 
     def base_url() -> str:
         port = context.https_port()

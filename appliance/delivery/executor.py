@@ -54,6 +54,14 @@ class Executed:
     full: tuple[PlannedCopy, ...] = ()
 
 
+Join = Callable[[Any, DeliveryPlan, Sequence[PlannedCopy]], object]
+"""`join(transaction, plan, full)` writes its rows in the same commit; `full`: the copies that were queued because the mailbox is full."""
+
+
+def joins_nothing(transaction: Any, plan: DeliveryPlan, full: Sequence[PlannedCopy]) -> None:
+    """The Join of a message that nothing else is kept about."""
+
+
 class PlanExecutor:
     """`queue` None: plans without groups only."""
 
@@ -62,9 +70,9 @@ class PlanExecutor:
         self._queue = queue
         self._clock = clock
 
-    async def store_new(self, plan: DeliveryPlan, facts: MessageFacts, body: StagedBody) -> Executed:
-        """ONE durable commit. Raises StoreError: FULL, NO_MAILBOX, BROKEN; NOT_ALLOWED for groups without a queue; OVER_QUOTA where
-        every mailbox is full and nothing is relayed, or without a queue where one is full."""
+    async def store_new(self, plan: DeliveryPlan, facts: MessageFacts, body: StagedBody, join: Join = joins_nothing) -> Executed:
+        """ONE durable commit, which `join` joins. Raises StoreError: FULL, NO_MAILBOX, BROKEN; NOT_ALLOWED for groups without a queue;
+        OVER_QUOTA where every mailbox is full and nothing is relayed, or without a queue where one is full."""
         if plan.groups and self._queue is None:
             raise StoreError(Trouble.NOT_ALLOWED, "no queue to relay this message")  # never dropped silently
         placements = await self._placements(plan, body.description)
@@ -74,21 +82,22 @@ class PlanExecutor:
         def also(transaction: Any, number: BodyId) -> None:
             stored.append(number)
             self._enqueue(transaction, number, facts, plan.groups, body.describe)
+            join(transaction, plan, full)
 
+        passed: list[int] = []
         try:
             placed = await self._store.file(body, placements, also)  # the usual commit: every mailbox has room
         except StoreError as refusal:
             if refusal.trouble is not Trouble.OVER_QUOTA or self._queue is None:
                 raise
-            passed: list[int] = []
 
             def also_full(transaction: Any, number: BodyId) -> None:
                 nonlocal full
                 if len(passed) == len(placements) and not plan.groups:
                     raise StoreError(Trouble.OVER_QUOTA)
                 full = tuple(plan.copies[which] for which in passed)
-                also(transaction, number)
                 self._enqueue(transaction, number, facts, waiting_group(plan, full), body.describe)
+                also(transaction, number)
 
             placed = await self._store.file(body, placements, also_full, passed=passed)
         return Executed(stored[-1], placed, full)

@@ -27,7 +27,7 @@ from appliance.store.values import Placed
 
 from .arrival import Arrival
 from .body_chunks import chunks_of
-from .executor import Executed, MessageFacts, PlanExecutor, PlanQueue
+from .executor import Executed, Join, MessageFacts, PlanExecutor, PlanQueue, joins_nothing
 from .plan import DeliveryPlan, PlanRules, plan, several
 
 
@@ -62,8 +62,8 @@ class Intake:
         used_octets, limit_octets = self._store.quota(account)
         return limit_octets is None or used_octets + max(octets, 1) <= limit_octets
 
-    async def accept(self, arrival: Arrival, body: StagedBody) -> list[Placed]:
-        """Store the message for all recipients of its envelope. Durable when it returns."""
+    async def accept(self, arrival: Arrival, body: StagedBody, join: Join = joins_nothing) -> list[Placed]:
+        """Store the message for all recipients of its envelope, with the rows of `join`. Durable when it returns."""
         envelope = arrival.envelope
         at = int(self._clock.wall_s())
         held = self._holds and self._clock.trusted() and envelope.options.release_at > at
@@ -76,7 +76,7 @@ class Intake:
             options=envelope.options if held else replace(envelope.options, release_at=0),
             account=arrival.account,
         )
-        executed = await self._executor.store_new(delivery_plan, facts, body)  # the commit 250 stands for
+        executed = await self._executor.store_new(delivery_plan, facts, body, join)  # the commit 250 stands for
         self._board.publish(
             MessageAccepted(
                 protocol=arrival.protocol,

@@ -15,7 +15,10 @@ from appliance.accounts.directory import Directory, Resolution
 from appliance.accounts.send_quota import SendQuota
 from appliance.auth.identity import Identity
 from appliance.mail.address import Address
+from appliance.mail.description import Description
 from appliance.mail.envelope import Recipient
+from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
+from appliance.mail.options import EnvelopeOptions
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.grammar import Path
 
@@ -32,6 +35,10 @@ FORGED = Reply(550, "5.7.1", ("This sender's address belongs to this server; its
 NOT_YOURS = Reply(553, "5.7.1", ("You cannot send with this sender address: messages to it do not come to you.",))
 NOT_YOUR_FROM = Reply(553, "5.7.1", ("The From or Sender of this message names an address whose messages do not come to you.",))
 UNREADABLE_FROM = Reply(553, "5.7.1", ("The From or Sender of this message cannot be read as addresses.",))
+
+LOOP = Reply(554, "5.4.6", ("This message has been through too many servers; it is in a mail loop.",))
+BIG_HEADER = Reply(552, "5.3.4", (f"The header of this message is larger than {HEADER_OCTETS} octets.",))
+LONG_LINE = Reply(554, "5.6.0", (f"A line of this message is longer than {TEXT_LINE_OCTETS} octets.",))
 
 ROUTING = frozenset("%!@")
 """Characters that once stood for a route inside a local part. Such a name is refused before it is looked up, so that no
@@ -146,6 +153,15 @@ def judge_sending(sending: SendQuota, identity: Identity, recipients: int, now_m
     minutes = max(1, round(wait_s / 60))
     again = f"{minutes} minute{'s' * (minutes > 1)}" if minutes < 100 else f"{round(wait_s / 3600)} hours"
     return Reply(450, "4.7.1", (f"You have sent as much as this server lets one account send; please try again in {again}.",))
+
+
+def judge_size(description: Description, options: EnvelopeOptions) -> Reply | None:
+    """Header size, hops and line length."""
+    if description.header_octets > HEADER_OCTETS:
+        return BIG_HEADER
+    if description.hops > HOPS:
+        return LOOP
+    return LONG_LINE if description.longest_line_octets > TEXT_LINE_OCTETS and options.body != "BINARYMIME" else None
 
 
 def judge_authors(directory: Directory, identity: Identity, authors: Authors, *, others: str) -> Reply | None:

@@ -64,3 +64,8 @@ def encode_received(facts: ReceivedField) -> bytes:
     if facts.recipient is not None and facts.recipient.address is not None:
         lines.append(f" for <{encode_address(facts.recipient.address).decode()}>")
     return ("\r\n".join(lines) + f";\r\n {encode_date(facts.at, facts.offset_s)}\r\n").encode()
+
+
+def encode_submitted(host: str, message: str, at: int, offset_s: int) -> bytes:
+    """The Received field of a message that was submitted by JMAP, not SMTP: where from is nobody's business (RFC 5321 §4.4, §7.6)."""
+    return f"Received: by {host} (JMAP)\r\n id {message};\r\n {encode_date(at, offset_s)}\r\n".encode()

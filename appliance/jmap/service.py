@@ -16,11 +16,16 @@ from .email import EmailMethods
 from .email_order import SORTS
 from .email_query import EmailQueryMethods
 from .email_set import EmailSetMethods
+from .identity import SUBMISSION, IdentityMethods
 from .ids import encode_id
 from .mailbox import MAIL, MailboxMethods
-from .method import Caller, JmapAccount
+from .method import Caller, JmapAccount, Method
 from .search_snippet import SnippetMethods
 from .session import session_object
+from .submission import SubmissionMethods
+from .submission_query import SubmissionQueryMethods
+from .submission_set import Sending as Sending
+from .submission_set import SubmissionSetMethods, submission_facts
 from .thread import ThreadMethods
 
 CAPABILITIES: dict[str, dict[str, Any]] = {
@@ -38,7 +43,10 @@ CAPABILITIES: dict[str, dict[str, Any]] = {
 class JmapService:
     """Made once, when the first request of JMAP comes. `report` gets faults of ours."""
 
-    def __init__(self, store: Store, directory: Directory, report: Callable[[str, BaseException], None]) -> None:
+    def __init__(
+        self, store: Store, directory: Directory, report: Callable[[str, BaseException], None], sending: Sending | None = None
+    ) -> None:
+        """`sending` None: nothing is sent, and that is not announced."""
         self._store = store
         self._directory = directory
         self.limits = JmapLimits()
@@ -46,7 +54,19 @@ class JmapService:
         methods = [method for kind in kinds for method in kind(store, self.limits).methods()]
         self._blobs = Blobs(store)
         self._uploading: Counter[AccountId] = Counter()
-        self._api = JmapApi(methods, CAPABILITIES, limits=self.limits, report=report)
+        capabilities = dict(CAPABILITIES)
+        if sending is not None:
+            methods += self._sending_methods(sending)
+            capabilities[SUBMISSION] = submission_facts(sending)
+        self._api = JmapApi(methods, capabilities, limits=self.limits, report=report)
+
+    def _sending_methods(self, sending: Sending) -> list[Method]:
+        store, limits = self._store, self.limits
+        kinds = (
+            IdentityMethods(store, sending.directory, limits), SubmissionMethods(store, limits), SubmissionQueryMethods(store, limits),
+            SubmissionSetMethods(store, sending, EmailSetMethods(store, limits).set, limits),
+        )  # fmt: skip
+        return [method for kind in kinds for method in kind.methods()]
 
     def caller(self, account: AccountId) -> Caller:
         """Whoever is signed in to this account."""

@@ -1,6 +1,7 @@
 """Delivery history of each message, as a mail log keeps it: accepted, each attempt with its hosts and replies, the final outcome.
 
-Rows are written in the queue's own commits. Bounded by `HistoryLimits`: the newest rows, none older than so many days.
+Rows are written in the queue's own commits, and each moves the submission of its message on (`submissions`).
+Bounded by `HistoryLimits`: the newest rows, none older than so many days.
 Facts are JSON objects; `at` is UTC seconds by the wall clock of that moment.
 """
 
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.database.writer import Transaction
+
+from .submissions import noted
 
 PRUNE_EVERY = 512
 """Rows written between two prunings, so that few commits pay for one."""
@@ -43,6 +46,7 @@ def add(transaction: Transaction, message: str, at: int, event: str, **facts: An
         "INSERT INTO history(id, message, at, event, details) VALUES (?, ?, ?, ?, ?)",
         (transaction.next_id("history"), message, at, event, json.dumps(kept, ensure_ascii=False, separators=(",", ":"))),
     )
+    noted(transaction, message, event)
 
 
 def prune(transaction: Transaction, now: int, limits: HistoryLimits) -> None:

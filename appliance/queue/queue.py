@@ -8,7 +8,7 @@ Fails with StoreError (FULL, BROKEN) when the storage does; then nothing changed
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -25,6 +25,7 @@ from .attempt_result import AttemptResult, OtherDestination, evaluate, stay
 from .entry import NewEntry, QueuedRecipient, QueueEntry
 from .rows import COLUMNS, INSERT, encode_new_options, encode_recipients, encode_sender, parse_row
 from .schedule import Destinations, Intervals, QueueClock
+from .submissions import is_pending
 
 CLOSE_S = 2
 """Due instants this close to each other are the same."""
@@ -78,6 +79,7 @@ class Queue:
         self._token: trio.lowlevel.TrioToken
         self._queue_clock: QueueClock
         self._recorded = 0
+        self._claims = 0
         self.destinations = Destinations()
         self.active: set[QueueId] = set()
         self.changed = trio.Event()
@@ -192,16 +194,19 @@ class Queue:
     # --- delivery attempts -----------------------------------------------------------------------
 
     async def due(self, destination: str, limit: int) -> list[QueueEntry]:
-        """Rows of the destination that are due and not active, in the order they came due."""
-        now, most = int(self.now()), limit + len(self.active)
-        active = set(self.active)
-        rows = await self.database.read(
-            lambda connection: connection.execute(
-                f"SELECT {COLUMNS} FROM queue WHERE destination = ? AND held = 0 AND due_at <= ? ORDER BY due_at, id LIMIT ?",  # noqa: S608
-                (destination, now, most),
-            ).fetchall()
-        )
-        return [entry for entry in map(parse_row, rows) if entry.id not in active][:limit]
+        """Rows of the destination that are due and not active, in the order they came due. The caller makes them active at once."""
+        rows: list[Any] = []
+        claims = -1
+        while claims != self._claims:  # a row that was withdrawn while it was read may be gone
+            claims = self._claims
+            now, most = int(self.now()), limit + len(self.active)
+            rows = await self.database.read(
+                lambda connection, now=now, most=most: connection.execute(  # type: ignore[misc]
+                    f"SELECT {COLUMNS} FROM queue WHERE destination = ? AND held = 0 AND due_at <= ? ORDER BY due_at, id LIMIT ?",  # noqa: S608
+                    (destination, now, most),
+                ).fetchall()
+            )
+        return [entry for entry in map(parse_row, rows) if entry.id not in self.active][:limit]
 
     async def refresh(self, destination: str) -> None:
         """Read the destination's next due instant from the index; active rows are left out."""
@@ -285,6 +290,42 @@ class Queue:
                     if others is None:
                         self._outbox.unshow(transaction, MailboxId(mailbox), Uid(uid))
                 self.bodies.release(transaction, [(BodyId(body), 1)])
+
+    async def withdraw(self, message: str) -> bool:
+        """Take a message out of the queue before anything of it is sent; False when it has been sent, or an attempt is under way.
+
+        The rows are active while this runs, so no attempt begins; the commit finds all of them, or the message stays.
+        """
+        rows = await self.database.read(
+            lambda connection: connection.execute("SELECT id, destination FROM queue WHERE message = ?", (message,)).fetchall()
+        )
+        ids = [QueueId(number) for number, _ in rows]
+        if not ids or not self.active.isdisjoint(ids):
+            return False
+
+        def work(transaction: Transaction) -> bool:
+            there = transaction.execute("SELECT id FROM queue WHERE message = ?", (message,)).fetchall()
+            if {number for (number,) in there} != set(ids) or not is_pending(transaction, message):
+                return False
+            self.remove(transaction, ids)
+            history.add(transaction, message, int(self.clock.wall_s()), "cancelled", text="Its sender canceled it.")
+            return True
+
+        self._claim(ids)
+        try:
+            return await self.database.write(work)
+        finally:
+            self._claims += 1
+            self.active.difference_update(ids)
+            with trio.CancelScope(shield=True):
+                for destination in {destination for _, destination in rows}:
+                    await self.refresh(destination)
+            self.changed.set()
+            self.changed = trio.Event()
+
+    def _claim(self, ids: Sequence[QueueId]) -> None:
+        self._claims += 1
+        self.active.update(ids)
 
     # --- the Outbox ------------------------------------------------------------------------------
 

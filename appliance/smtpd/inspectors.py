@@ -3,19 +3,15 @@
 from dataclasses import dataclass
 
 from appliance.delivery.authors import Authors
-from appliance.delivery.rights import claims_our_accounts, judge_authors
+from appliance.delivery.rights import claims_our_accounts, judge_authors, judge_size
 from appliance.delivery.trace import WARNING
 from appliance.mail.envelope import Envelope, encode_recipient
-from appliance.mail.limits import HEADER_OCTETS, HOPS, TEXT_LINE_OCTETS
 from appliance.mail.reply import Reply
 from appliance.store.incoming import StagedBody
 
 from .inspection import PASSED, Inspector, TransactionSession, Verdict
 
-LOOP = Reply(554, "5.4.6", ("This message has been through too many servers; it is in a mail loop.",))
 CAME_BACK = Reply(554, "5.4.6", ("This message was forwarded from here before and has come back; it is in a mail loop.",))
-BIG_HEADER = Reply(552, "5.3.4", (f"The header of this message is larger than {HEADER_OCTETS} octets.",))
-LONG_LINE = Reply(554, "5.6.0", (f"A line of this message is longer than {TEXT_LINE_OCTETS} octets.",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +22,7 @@ class SizeInspection:
     scanner: None = None
 
     async def verdict(self, body: StagedBody) -> Verdict:
-        description = body.description
-        if description.header_octets > HEADER_OCTETS:
-            return Verdict(BIG_HEADER)
-        if description.hops > HOPS:
-            return Verdict(LOOP)
-        if description.longest_line_octets > TEXT_LINE_OCTETS and self.envelope.options.body != "BINARYMIME":
-            return Verdict(LONG_LINE)
-        return PASSED
+        return Verdict(judge_size(body.description, self.envelope.options))
 
 
 @dataclass(frozen=True, slots=True)

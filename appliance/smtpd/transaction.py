@@ -13,6 +13,7 @@ import trio
 from appliance.delivery.arrival import Arrival
 from appliance.delivery.bcc import BccRemover
 from appliance.delivery.missing_fields import missing_fields
+from appliance.delivery.rights import BIG_HEADER
 from appliance.delivery.trace import FIRST_LINE, ReceivedField, encode_received, protocol_word
 from appliance.mail.description import Description
 from appliance.mail.envelope import Envelope
@@ -22,7 +23,6 @@ from appliance.protocol.smtp.data import LineEnds
 from appliance.store.incoming import Incoming, StagedBody
 
 from .inspection import Inspections, TransactionSession, Verdict
-from .inspectors import BIG_HEADER
 from .store_replies import BROKEN, TOO_BIG, answer_for
 
 BARE = Reply(550, "5.6.0", ("A line of this message does not end in CRLF; to keep messages from being smuggled in it, it is refused.",))

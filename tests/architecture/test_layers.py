@@ -44,7 +44,7 @@ PUBLIC: dict[str, set[str]] = {
     "control": {"client", "exchange", "import_result", "local_socket", "requests", "stream"},
     "database": {"check", "database", "group", "migrations", "read_only", "scrub", "writer"},
     "delivery": {"arrival", "authors", "bcc", "body_chunks", "enqueuer", "executor", "generated", "intake", "local_transport",
-        "missing_fields", "plan", "rights", "route", "sender_rewriting", "trace", "transport"},
+        "missing_fields", "plan", "rights", "route", "sender_rewriting", "submission", "trace", "transport"},
     "dns_setup": {"check", "records"},
     "dsn": {"compose", "policy", "report"},
     "imapd": {"service"},
@@ -57,7 +57,7 @@ PUBLIC: dict[str, set[str]] = {
         "smtp_transport", "tls_policy"},
     "panel": {"button", "led_display", "ports", "service"},
     "pop3d": {"service"},
-    "queue": {"admin", "attempt_result", "entry", "history", "queue", "schedule"},
+    "queue": {"admin", "attempt_result", "entry", "history", "queue", "schedule", "submissions"},
     "runtime": {
         "atomic_file", "clock", "data_directory", "dkim_key_files", "host", "identity", "memory", "notify", "privileges", "serial_line",
             "supervisor",
@@ -69,7 +69,8 @@ PUBLIC: dict[str, set[str]] = {
     "store": {"account_changes", "account_messages", "account_rows", "bodies", "body_readers", "file_imports", "incoming", "loading",
         "mailbox", "message_create", "message_ids", "message_update", "modseq", "received_files", "reclaim", "redescription",
         "search_filling", "search_found", "search_index", "store", "thread_counts", "transfer", "transfer_service", "uploads",
-        "values", "view", "visible", "zip_export"},
+        "values", "view", "visible", "zip_export",
+        "identities", "object_changes"},
 }  # fmt: skip
 """What may be imported from outside each package. `mail` and `protocol` are values and grammars: all of them is public."""
 
