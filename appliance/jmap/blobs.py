@@ -166,10 +166,15 @@ class Blobs:
             body = await _body_of(blob.message.octets, blob)
         else:
             body = await self._store.bodies.open_body(blob.kept[0]) if blob.kept is not None else None
-        if body is None or not _FIELD.match(await body.read(0, LINE_OCTETS)):
+        if body is None or not begins_message(await body.read(0, LINE_OCTETS)):
             return None
         described = await describe(self._store, body)
         return OpenedMessage(StoredMessage(b"", described.parts, body), described.envelope, described.bodystructure, described.preview)
+
+
+def begins_message(octets: bytes) -> bool:
+    """May these be the first octets of a message: is there a field?"""
+    return _FIELD.match(octets) is not None
 
 
 async def _body_of(message: StoredMessage, blob: Blob) -> Body | None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.mail.encoding import decode_parameter
-from appliance.mail.ids import MessageId
 from appliance.protocol.imap.bodystructure_fields import BodyPart
 from appliance.protocol.imap.shown_parts import media_type, name_of
 
@@ -21,8 +20,9 @@ def part_id(part: BodyPart) -> str:
     return ".".join(map(str, part.section))
 
 
-def part_blob(message: MessageId, part: BodyPart) -> str:
-    return f"B{message}-{'_'.join(map(str, part.section))}"
+def part_blob(message: str, part: BodyPart) -> str:
+    """`message`: its blob."""
+    return f"{message}-{'_'.join(map(str, part.section))}"
 
 
 def charset_of(part: BodyPart) -> str | None:
@@ -34,9 +34,9 @@ def charset_of(part: BodyPart) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class PartFacts:
-    """How to show parts of one message: `size_of` gives decoded octets, `header` the value of a header property or the whole header."""
+    """How to show parts of the message that is `blob`: `size_of` gives decoded octets, `header` a header property or the whole header."""
 
-    message: MessageId
+    blob: str
     properties: Sequence[str]
     size_of: Callable[[BodyPart], int]
     header: Callable[[BodyPart, str], Any]
@@ -50,7 +50,7 @@ class PartFacts:
             case "partId":
                 return None if part.is_multipart else part_id(part)
             case "blobId":
-                return None if part.is_multipart else part_blob(self.message, part)
+                return None if part.is_multipart else part_blob(self.blob, part)
             case "size":
                 return 0 if part.is_multipart else self.size_of(part)
             case "name":

@@ -7,7 +7,7 @@
 | body values, sizes of parts                             | the parts                                                |
 
 A message in several mailboxes is one Email. Its keywords are those any copy has; setting them sets them in every copy.
-Messages are opened one after the other, and no more is held of them than a header and VALUE_OCTETS of text.
+Messages are opened one after the other, and no more is held of them than a header and VALUE_OCTETS of text; of all RESPONSE_OCTETS.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ from .header_forms import CONVENIENT, encode_date, encode_headers, from_envelope
 from .ids import encode_id, encode_state, parse_id, parse_state
 from .mailbox import MAIL
 from .method import Call, JmapAccount, Method
-from .standard import get_response, read_most_changes, read_names, read_properties, split
+from .standard import get_response, read_most_changes, read_names, split
 
 METADATA = ("id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt")
 BODY = ("bodyStructure", "bodyValues", "textBody", "htmlBody", "attachments", "hasAttachment", "preview")
@@ -42,6 +42,8 @@ PROPERTIES = (*METADATA, *CONVENIENT, "headers", *BODY)
 DEFAULT = (*METADATA, *CONVENIENT, "hasAttachment", "preview", "bodyValues", "textBody", "htmlBody", "attachments")
 IN_ROWS = frozenset((*METADATA, "from", "to", "cc", "bcc", "subject", "sentAt", "messageId", "hasAttachment", "preview"))
 """What the rows hold."""
+RESPONSE_OCTETS = 8 * VALUE_OCTETS
+"""Of all body values of a call: a larger text is cut, and says so."""
 SYSTEM_KEYWORDS = {"\\Seen": "$seen", "\\Flagged": "$flagged", "\\Answered": "$answered", "\\Draft": "$draft"}
 """Other system flags are of IMAP alone (RFC 8621 §4.1.1)."""
 
@@ -54,9 +56,9 @@ def keywords_of(message: AccountMessage) -> dict[str, bool]:
 class EmailReading:
     """Email/get's arguments about what to give of each message."""
 
-    def __init__(self, arguments: Arguments) -> None:
+    def __init__(self, arguments: Arguments, default: Sequence[str] = DEFAULT) -> None:
         """Takes properties, bodyProperties, the fetch flags and maxBodyValueBytes. Raises MethodError."""
-        self.properties = read_properties(arguments, PROPERTIES, DEFAULT, extra="header:")
+        self.properties = read_names(arguments, "properties", PROPERTIES, default, extra="header:")
         self.headers = {name: parse_header_property(name) for name in self.properties if name.startswith("header:")}
         self.body_properties = read_names(arguments, "bodyProperties", body_parts.PROPERTIES, body_parts.DEFAULT, extra="header:")
         self.part_headers = {name: parse_header_property(name) for name in self.body_properties if name.startswith("header:")}
@@ -64,6 +66,7 @@ class EmailReading:
         self.html = arguments.flag("fetchHTMLBodyValues")
         self.all = arguments.flag("fetchAllBodyValues")
         self.most_octets = arguments.number("maxBodyValueBytes", 0) or VALUE_OCTETS
+        self.left_octets = RESPONSE_OCTETS
 
     @property
     def opens_messages(self) -> bool:
@@ -84,6 +87,7 @@ class EmailMethods:
         account = call.account()
         wanted = call.arguments.ids("ids", most=self._limits.objects_in_get)
         reading = EmailReading(call.arguments)
+        reading.properties = list(dict.fromkeys(("id", *reading.properties)))
         call.arguments.end()
         if wanted is None:
             raise MethodError("requestTooLarge", "There may be too many messages for one response: name them.")
@@ -108,7 +112,7 @@ class EmailMethods:
             return row_properties(message, reading.properties)
         opened = await open_message(self._store, message)
         found = row_properties(message, [name for name in reading.properties if name in IN_ROWS])
-        return found | await opened_properties(message, opened, reading)
+        return found | await opened_properties(message.bodystructure, encode_id("B", message.id), opened, reading)
 
     async def changes(self, call: Call) -> dict[str, Any]:
         account = call.account()
@@ -169,14 +173,14 @@ def _metadata(message: AccountMessage, name: str) -> Any:
     raise invalid(f'There is no property "{name}".')
 
 
-async def opened_properties(message: AccountMessage, opened: StoredMessage, reading: EmailReading) -> dict[str, Any]:
-    """Properties for which the message is read. Raises StoreError."""
-    root = parse_bodystructure(message.bodystructure)
+async def opened_properties(bodystructure: bytes, blob: str, opened: StoredMessage, reading: EmailReading) -> dict[str, Any]:
+    """Properties for which the message is read; `blob` is what it is called. Raises StoreError."""
+    root = parse_bodystructure(bodystructure)
     headers = header_list(await header_block(opened, None, HEADER_OCTETS))
     shown = shown_parts(root)
     parts = {"bodyStructure": [root], "textBody": shown.text, "htmlBody": shown.html, "attachments": shown.attachments}
     listed = [part for name in parts if name in reading.properties for one in parts[name] for part in one.walk()]
-    facts = await _part_facts(message, opened, listed, reading)
+    facts = await _part_facts(blob, opened, listed, reading)
     found: dict[str, Any] = {}
     for name in reading.properties:
         if name in IN_ROWS:
@@ -197,7 +201,7 @@ async def opened_properties(message: AccountMessage, opened: StoredMessage, read
     return found
 
 
-async def _part_facts(message: AccountMessage, opened: StoredMessage, parts: Sequence[BodyPart], reading: EmailReading) -> PartFacts:
+async def _part_facts(blob: str, opened: StoredMessage, parts: Sequence[BodyPart], reading: EmailReading) -> PartFacts:
     """Sizes and headers of these parts, read beforehand where they are wanted."""
     sizes: dict[tuple[int, ...], int] = {}
     headers: dict[tuple[int, ...], list[tuple[str, bytes]]] = {}
@@ -218,7 +222,7 @@ async def _part_facts(message: AccountMessage, opened: StoredMessage, parts: Seq
         field, form, every = reading.part_headers[name]
         return header_value(known, field, form, every=every)
 
-    return PartFacts(message.id, reading.body_properties, lambda part: sizes.get(part.section, 0), header)
+    return PartFacts(blob, reading.body_properties, lambda part: sizes.get(part.section, 0), header)
 
 
 async def _body_values(opened: StoredMessage, root: BodyPart, reading: EmailReading) -> dict[str, Any]:
@@ -228,7 +232,8 @@ async def _body_values(opened: StoredMessage, root: BodyPart, reading: EmailRead
     left = VALUE_OCTETS
     for part in chosen:
         if part.type == "text" and part_id(part) not in values:
-            value = await body_value(opened, part, min(reading.most_octets, max(left, 0)))
+            value = await body_value(opened, part, max(min(reading.most_octets, left, reading.left_octets), 0))
             left -= len(value.value)
+            reading.left_octets -= len(value.value)
             values[part_id(part)] = value.encode()
     return values

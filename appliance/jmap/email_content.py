@@ -18,7 +18,7 @@ from .body_parts import charset_of
 
 CHUNK_OCTETS = 64 * 2**10
 VALUE_OCTETS = 1_000_000
-"""Of all body values of one response; a larger text is cut, and says so."""
+"""Of all body values of one message; a larger text is cut, and says so."""
 
 
 async def open_message(store: Store, message: AccountMessage) -> StoredMessage:

@@ -13,7 +13,9 @@ from appliance.store.store import Store
 from .api import JmapApi
 from .blobs import Blob, Blobs
 from .email import EmailMethods
+from .email_import import EmailImportMethods
 from .email_order import SORTS
+from .email_parse import EmailParseMethods
 from .email_query import EmailQueryMethods
 from .email_set import EmailSetMethods
 from .identity import SUBMISSION, IdentityMethods
@@ -39,6 +41,12 @@ CAPABILITIES: dict[str, dict[str, Any]] = {
     }
 }
 
+KINDS = (
+    MailboxMethods, ThreadMethods, EmailMethods, EmailQueryMethods, EmailSetMethods, EmailImportMethods, EmailParseMethods,
+    SnippetMethods,
+)  # fmt: skip
+"""What contributes methods of mail."""
+
 
 class JmapService:
     """Made once, when the first request of JMAP comes. `report` gets faults of ours."""
@@ -50,8 +58,7 @@ class JmapService:
         self._store = store
         self._directory = directory
         self.limits = JmapLimits()
-        kinds = (MailboxMethods, ThreadMethods, EmailMethods, EmailQueryMethods, EmailSetMethods, SnippetMethods)
-        methods = [method for kind in kinds for method in kind(store, self.limits).methods()]
+        methods = [method for kind in KINDS for method in kind(store, self.limits).methods()]
         self._blobs = Blobs(store)
         self._uploading: Counter[AccountId] = Counter()
         capabilities = dict(CAPABILITIES)

@@ -9,14 +9,10 @@ from typing import Any
 from appliance.database.database import Database
 from appliance.jmap.api import JmapApi
 from appliance.jmap.blobs import Blobs
-from appliance.jmap.email import EmailMethods
-from appliance.jmap.email_query import EmailQueryMethods
-from appliance.jmap.email_set import EmailSetMethods
 from appliance.jmap.ids import encode_id
-from appliance.jmap.mailbox import MAIL, MailboxMethods
+from appliance.jmap.mailbox import MAIL
 from appliance.jmap.method import CORE, Caller, JmapAccount
-from appliance.jmap.search_snippet import SnippetMethods
-from appliance.jmap.thread import ThreadMethods
+from appliance.jmap.service import KINDS
 from appliance.mail.ids import AccountId, MailboxId
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.protocol.jmap.request import JmapLimits
@@ -25,7 +21,6 @@ from appliance.store.store import Store
 from appliance.store.values import Placed, Placement
 from tests.support.clock import HandClock
 
-KINDS = (MailboxMethods, ThreadMethods, EmailMethods, EmailQueryMethods, EmailSetMethods, SnippetMethods)
 ANN, BEN = AccountId(1), AccountId(2)
 A1 = "A1"
 CALLER = Caller(ANN, "ann@home.test", (JmapAccount(A1, ANN, "ann@home.test"), JmapAccount("A2", BEN, "ben@home.test", False, True)))
