@@ -172,7 +172,7 @@ class Services:
         components = self._components
         sessions = WebSessions(components.database, components.clock, components.accounts.is_current)
         trio.from_thread.run(sessions.open)
-        return web_service(components, tls, self._auth()[0], sessions, control, self._sending).handle
+        return web_service(components, tls, self._auth()[0], sessions, control, self._sending, self._outbound).handle
 
     def _sending(self) -> "Sending":
         """What JMAP submits with: intake, rights, quota and queue are those of SMTP."""

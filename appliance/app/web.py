@@ -1,10 +1,12 @@
 """The web put together: what its pages may see and do of the server, and which names it answers to."""
 
 import socket
+import ssl
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +17,13 @@ from appliance.certificates.contents import AUTHORITY, details_of
 from appliance.config.settings import host_and_port
 from appliance.mail.errors import SetupError
 from appliance.mail.protocols import PROTOCOLS
+from appliance.runtime.host import host_addresses
 from appliance.web.access import Names
 from appliance.web.context import WebContext, WebOptions
 from appliance.web.jmap import JmapPort, jmap_section
 from appliance.web.routes import SiteSection
 from appliance.web.service import WebService
+from appliance.web.webmail.section import webmail_section
 
 if TYPE_CHECKING:
     from appliance.auth.login import Login
@@ -27,8 +31,11 @@ if TYPE_CHECKING:
     from appliance.jmap.service import Sending
     from appliance.network.tls import ServerTls
     from appliance.store.transfer_service import TransferServices
+    from appliance.web.rendering import Pages
+    from appliance.web.webmail.remote_images import RemoteImages
 
     from .components import Components
+    from .outbound import Outbound
 
 RESOLVER_FILE = Path("/etc/resolv.conf")
 SEARCH_DOMAINS = 8
@@ -44,6 +51,7 @@ def web_service(
     sessions: WebSessions,
     control: "Control",
     sending: "Callable[[], Sending]",
+    outbound: "Outbound",
 ) -> WebService:
     """The service behind the http and https listeners. `sending`: what JMAP sends with, made at its first request."""
     listen, web = components.settings.listen, components.settings.web
@@ -73,7 +81,7 @@ def web_service(
         transfers=_transfers(components),
         options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
     )
-    return WebService(context, _jmap_sections(components, context, sending))
+    return WebService(context, lambda pages: _mail_sections(components, context, sending, outbound, pages))
 
 
 def _transfers(components: "Components") -> "TransferServices":
@@ -81,9 +89,12 @@ def _transfers(components: "Components") -> "TransferServices":
     return components.transfers.service
 
 
-def _jmap_sections(components: "Components", context: WebContext, sending: "Callable[[], Sending]") -> tuple[SiteSection, ...]:
-    """JMAP, made at its first request."""
+def _mail_sections(
+    components: "Components", context: WebContext, sending: "Callable[[], Sending]", outbound: "Outbound", pages: "Pages"
+) -> Sequence[SiteSection]:
+    """JMAP and webmail over one JMAP service, made at the first request."""
 
+    @cache
     def make() -> JmapPort:
         from appliance.jmap.service import JmapService
 
@@ -97,7 +108,17 @@ def _jmap_sections(components: "Components", context: WebContext, sending: "Call
         port = context.https_port()
         return f"https://{components.host_name()}" + (f":{port}" if port not in (0, 443) else "")
 
-    return jmap_section(context, make, base_url)
+    return (*jmap_section(context, make, base_url), webmail_section(context, pages, make, lambda: _remote_images(outbound)))
+
+
+def _remote_images(outbound: "Outbound") -> "RemoteImages":
+    from appliance.network.resolver import addresses_of
+    from appliance.web.webmail.remote_images import RemoteImages
+
+    async def resolve(name: str) -> tuple[str, ...]:
+        return (await addresses_of(outbound.resolver(), name)).values
+
+    return RemoteImages(resolve, lambda: tuple(host_addresses()), ssl.create_default_context)
 
 
 def names_of(components: "Components") -> Names:

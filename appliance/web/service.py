@@ -1,6 +1,6 @@
 """The web service on the http and https listeners: what all connections share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from appliance.network.stream import Stream
 
@@ -14,12 +14,12 @@ from .site import Site
 
 
 class WebService:
-    """All HTTP connections of the server. `more`: sections that others add."""
+    """All HTTP connections of the server. `more`: sections that others add; they are told what renders pages."""
 
-    def __init__(self, context: WebContext, more: Sequence[SiteSection] = ()) -> None:
+    def __init__(self, context: WebContext, more: Callable[[Pages], Sequence[SiteSection]] = lambda pages: ()) -> None:
         self._context = context
         pages, log = Pages(context), AccessLog()
-        self.site = Site(context, (*sections_of(context, pages, log), *more), pages.refusal, log)
+        self.site = Site(context, (*sections_of(context, pages, log), *more(pages)), pages.refusal, log)
 
     async def handle(self, stream: Stream) -> None:
         """One connection to its end; TLS of the https listener is already on. Raises PeerError."""

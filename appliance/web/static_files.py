@@ -52,9 +52,8 @@ class StaticFiles:
     def _add(self, path: Path) -> None:
         octets = path.read_bytes()
         name = f"{path.stem}.{hashlib.sha256(octets).hexdigest()[:DIGEST_CHARACTERS]}{path.suffix}"
-        packer = zlib.compressobj(9, wbits=GZIP)
         self._names[path.name] = name
-        self._files[name] = StaticFile(name, MEDIA_TYPES[path.suffix], packer.compress(octets) + packer.flush())
+        self._files[name] = StaticFile(name, MEDIA_TYPES[path.suffix], packed(octets))
 
     def address(self, name: str) -> str:
         """Raises KeyError for a file that is not there."""
@@ -65,13 +64,23 @@ class StaticFiles:
         found = self._files.get(request.values["name"])
         if found is None:
             raise HttpRefusal(404)
-        response = HttpResponse(200, media_type=found.media_type, cached=IMMUTABLE, tag=found.tag, fields=[("vary", "accept-encoding")])
-        if accepts_coding(request.fields.get("accept-encoding"), "gzip"):
-            response.body = found.packed
-            response.fields.append(("content-encoding", "gzip"))
-        else:
-            response.body, response.ranges = zlib.decompress(found.packed, GZIP), True
-        return response
+        return file_response(request, found)
+
+
+def packed(octets: bytes) -> bytes:
+    packer = zlib.compressobj(9, wbits=GZIP)
+    return packer.compress(octets) + packer.flush()
+
+
+def file_response(request: HttpRequest, found: StaticFile) -> HttpResponse:
+    """The file, compressed where the client takes that."""
+    response = HttpResponse(200, media_type=found.media_type, cached=IMMUTABLE, tag=found.tag, fields=[("vary", "accept-encoding")])
+    if accepts_coding(request.fields.get("accept-encoding"), "gzip"):
+        response.body = found.packed
+        response.fields.append(("content-encoding", "gzip"))
+    else:
+        response.body, response.ranges = zlib.decompress(found.packed, GZIP), True
+    return response
 
 
 async def robots(request: HttpRequest) -> HttpResponse:

@@ -15,7 +15,7 @@ ALLOWED: tuple[tuple[str, str], ...] = (
     (
         r".*",
         r"\bletters?,? (?:and )?digits\b|\bletters or digits\b|letters, hyphens|"
-        r"(?<![A-Za-z])round[ _-]trips?(?![a-z])|\bupper-case letters?\b|\blower-case letters?\b",
+        r"(?<![A-Za-z])round[ _-]trips?(?![a-z])|\bupper-case letters?\b|\blower-case letters?\b|\bletter-spacing\b",
     ),
     (r"appliance/database/migrations\.py", r"house\.db"),
     (r"LICENSE|.*\.lock", r".*"),

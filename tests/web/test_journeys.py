@@ -75,7 +75,7 @@ def test_an_account_is_added_and_its_owner_changes_the_password(ada: "Page", bro
     password = ada.locator(".secret").inner_text()
     page = browser.page()
     sign_in(page, "tim@home.example", password)
-    assert page.url.endswith("/own/") and page.get_by_role("navigation").count() == 0, "no administrator"
+    assert "/mail/" in page.url and page.get_by_role("link", name="Administration").count() == 0, "no administrator"
     page.goto("/own/password")
     page.get_by_label("Present password").fill(password)
     page.get_by_label("New password", exact=True).fill("12345678")
@@ -206,6 +206,7 @@ def test_the_keyboard_is_enough(browser: Chromium) -> None:
     page.keyboard.type(PASSWORD)
     with page.expect_navigation():
         page.keyboard.press("Enter")
+    page.goto("/own/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")

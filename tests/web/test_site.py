@@ -85,7 +85,7 @@ async def test_a_setup_that_was_interrupted_goes_on_for_the_administrator(web: W
     await ada.sign_in("ada@home.example")
     await mary.sign_in("mary@home.example")
     await web.context.progress.keep(stage="sending")
-    assert field_of(await ada.get("/"), "location") == "/setup/sending" and field_of(await mary.get("/"), "location") == "/own/"
+    assert field_of(await ada.get("/"), "location") == "/setup/sending" and field_of(await mary.get("/"), "location") == "/mail/"
     await web.context.progress.end()
     assert field_of(await ada.get("/"), "location") == "/admin/"
 

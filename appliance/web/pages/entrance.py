@@ -32,7 +32,7 @@ class Entrance(PageGroup):
     async def home(self, request: HttpRequest) -> HttpResponse:
         """The page to begin with; for the administrator the rest of a setup that was interrupted."""
         if not may_administrate(request.session, self.context.is_admin):
-            return redirect("/own/")
+            return redirect("/mail/")
         unfinished = (await self.context.progress.answers()).stage == "sending"
         return redirect("/setup/sending" if unfinished else "/admin/")
 

@@ -1,0 +1,22 @@
+"""Webmail: one page of ES modules that speaks JMAP, and the few things the server makes for it.
+
+| address                                | what                                                              | who may ask        |
+|----------------------------------------|-------------------------------------------------------------------|--------------------|
+| /mail/                                 | the page (`section`), all else of it is static files and JMAP     | the session        |
+| /mail/message/ACCOUNT/EMAIL            | a message as a document for a frame (`message_document`)          | the session        |
+| /mail/image/TOKEN                      | an inline or remote image (`images`)                              | whoever has the URL|
+| /mail/preview/ACCOUNT/BLOB, /mail/zip/ | an attachment to look at; all of them in one file (`attachments`) | the session        |
+| /mail/source/ACCOUNT/BLOB              | a message as it came                                              | the session        |
+
+The page: the policy of every page (`security`) and `frame-src 'self'`. Nothing of a message enters it as HTML.
+
+The frame's document always has `sandbox` in its own Content-Security-Policy, also when it is opened by itself, and no script can
+run in it for three reasons, each enough alone: the cleaning leaves none, the policy allows none (`default-src 'none'`), the sandbox
+lacks allow-scripts. Its styles are its own ('unsafe-inline'), its images signed URLs of /mail/image/, its links open elsewhere
+without opener or referrer. Nobody but our own page may frame it.
+
+The frame's height is read by our page from the frame's document, which therefore keeps its origin (allow-same-origin). Against it
+speaks that a script in it would be ours; for it, that without it each message would be a box that scrolls for itself (a phone's
+finger and the keyboard get caught in it), prints cut off, and tells nothing of itself to our page. Without scripts the origin is of
+no use to a message: forms are gone, the policy lets it fetch images of /mail/image/ only, and those look at no cookie.
+"""

@@ -1,0 +1,148 @@
+"""Attachments to look at, all of them in one file, and a message as it came: each streamed in constant memory.
+
+| asked for                  | answered as                              | policy                                                          |
+|----------------------------|------------------------------------------|-----------------------------------------------------------------|
+| a raster image             | what its first octets say it is          | sandbox, nothing may be loaded                                  |
+| a PDF (by its first octets) | application/pdf, for a frame of our page | no sandbox: browsers show no PDF in one; nothing may be loaded  |
+| text, a message's source   | text/plain                               | sandbox, nothing may be loaded                                  |
+| anything else              | 415                                      |                                                                 |
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from appliance.mail.ids import AccountId
+
+from ..message import HttpRefusal, HttpRequest, HttpResponse
+from .mail_reader import MailReader, undamaged
+from .raster import raster_type
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
+
+CLOSED = "default-src 'none'; frame-ancestors 'self'; sandbox"
+PDF = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+"""What browsers' own viewers need of the policy of the file they show."""
+_CHARSET = re.compile(r"[A-Za-z0-9._:-]{1,40}")
+_NAME = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
+
+
+class Attachments:
+    """Handlers for the signed-in user."""
+
+    def __init__(self, mail: MailReader) -> None:
+        self._mail = mail
+
+    async def preview(self, request: HttpRequest) -> HttpResponse:
+        blob = await self._mail.blob(_account(request), request.values["account"], request.values["blob"])
+        chunks = undamaged(blob.chunks)
+        first = await anext(chunks, b"")
+        kind = raster_type(first)
+        if kind is None and first.startswith(b"%PDF-"):
+            return shown(first, chunks, "application/pdf", PDF)
+        if kind is None and blob.media_type.startswith("text/"):
+            return shown(first, chunks, _text_type(request), CLOSED)
+        if kind is None:
+            await chunks.aclose()  # type: ignore[attr-defined]
+            raise HttpRefusal(415)
+        return shown(first, chunks, kind, CLOSED)
+
+    async def source(self, request: HttpRequest) -> HttpResponse:
+        blob = await self._mail.blob(_account(request), request.values["account"], request.values["blob"])
+        if blob.media_type != "message/rfc822":
+            raise HttpRefusal(404)
+        return shown(b"", undamaged(blob.chunks), "text/plain; charset=utf-8", CLOSED)
+
+    async def archive(self, request: HttpRequest) -> HttpResponse:
+        account, values = _account(request), request.values
+        email = await self._mail.email(
+            account, values["account"], values["email"], ["attachments"], bodyProperties=["blobId", "name", "cid", "disposition"]
+        )
+        chunks = self._archived(account, values["account"], [one for one in email["attachments"] if not _is_shown(one)])
+        fields = [("content-disposition", 'attachment; filename="attachments.zip"'), ("content-security-policy", CLOSED)]
+        return HttpResponse(200, chunks, "application/zip", fields)
+
+    async def _archived(self, account: AccountId, jmap_account: str, parts: list[dict[str, Any]]) -> AsyncIterator[bytes]:
+        """A zip file of stored members (APPNOTE 4.4.4: sizes stand behind each, since they are not known before)."""
+        from zipfile import ZIP_STORED, ZipFile
+
+        written = _Written()
+        names: set[str] = set()
+        with ZipFile(written, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]
+            for number, part in enumerate(parts, 1):
+                blob = await self._mail.blob(account, jmap_account, part["blobId"])
+                async with aclosing(self._member(archive, written, _unused(part["name"], number, names), blob.chunks)) as member:  # type: ignore[type-var]
+                    async for chunk in member:
+                        yield chunk
+        yield written.take()
+
+    async def _member(self, archive: "ZipFile", written: "_Written", name: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        with archive.open(name, "w", force_zip64=False) as member:
+            async for chunk in undamaged(chunks):
+                member.write(chunk)
+                yield written.take()
+
+
+class _Written:
+    """What the zip writer has written and nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self._octets = bytearray()
+        self._place = 0
+
+    def write(self, octets: bytes) -> int:
+        self._octets += octets
+        self._place += len(octets)
+        return len(octets)
+
+    def tell(self) -> int:
+        return self._place
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def take(self) -> bytes:
+        taken = bytes(self._octets)
+        self._octets.clear()
+        return taken
+
+
+def shown(first: bytes, rest: AsyncIterator[bytes], media_type: str, policy: str) -> HttpResponse:
+    """Octets that a browser shows and does not save."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        async with aclosing(rest):  # type: ignore[type-var]
+            if first:
+                yield first
+            async for chunk in rest:
+                if chunk:
+                    yield chunk
+
+    fields = [("content-security-policy", policy), ("x-frame-options", "SAMEORIGIN"), ("content-disposition", "inline")]
+    return HttpResponse(200, chunks(), media_type, fields)
+
+
+def _is_shown(part: dict[str, Any]) -> bool:
+    """Is it a picture of the text rather than an attachment?"""
+    return bool(part["cid"]) and part["disposition"] == "inline"
+
+
+def _text_type(request: HttpRequest) -> str:
+    charset = request.query.get("charset", "utf-8")
+    return f"text/plain; charset={charset if _CHARSET.fullmatch(charset) else 'utf-8'}"
+
+
+def _account(request: HttpRequest) -> AccountId:
+    assert request.session is not None  # noqa: S101 - the route wants one
+    return request.session.account
+
+
+def _unused(name: str | None, number: int, names: set[str]) -> str:
+    """A file name without separators or dots at its start that no other member has."""
+    clean = _NAME.sub("_", name or "").strip(". ")[-120:] or f"attachment-{number}"
+    while clean.lower() in names:
+        clean = f"{number}-{clean}"
+    names.add(clean.lower())
+    return clean

@@ -1,0 +1,126 @@
+"""HTML of a message made harmless: an allow-list of elements and attributes, by nh3 (html5ever's parser, so what is checked is what a
+browser would see), loaded at the first HTML message.
+
+| what comes                                                    | what becomes of it                                             |
+|---------------------------------------------------------------|----------------------------------------------------------------|
+| script, style, SVG, MathML, template, object, media, frames    | gone with their content                                        |
+| forms and their fields, base, meta, link                       | gone; text between them stays                                  |
+| event handlers, id, name, class, srcset, background            | gone: nothing is named, nothing else is fetched                |
+| style attributes                                               | as `styles` has it                                             |
+| images `cid:`                                                  | the signed URL of that part                                    |
+| images `http:`, `https:`                                       | counted; the signed URL of our own fetch where that is allowed |
+| other images, relative links, links of other schemes           | without their address                                          |
+
+Bounded: HTML_CHARACTERS and DEPTH open elements, since html5ever's time grows with the square of the depth. What is deeper is shown as
+text. Without nh3 (no wheel for this machine) every HTML message is.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .styles import clean_style
+
+HTML_CHARACTERS = 1_000_000
+DEPTH = 300
+TAGS = frozenset((
+    "a", "abbr", "address", "article", "aside", "b", "bdi", "bdo", "big", "blockquote", "br", "caption", "center", "cite", "code", "col",
+    "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "font", "footer", "h1", "h2", "h3", "h4",
+    "h5", "h6", "header", "hr", "i", "img", "ins", "kbd", "li", "main", "mark", "nav", "ol", "p", "pre", "q", "s", "samp", "section",
+    "small", "span", "strike", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "time", "tr", "tt", "u",
+    "ul", "var", "wbr",
+))  # fmt: skip
+REMOVED = frozenset((
+    "script", "style", "svg", "math", "template", "noscript", "noembed", "noframes", "iframe", "frameset", "object", "embed", "applet",
+    "audio", "video", "canvas", "map", "title", "xmp", "plaintext", "select", "datalist", "textarea", "portal", "dialog",
+))  # fmt: skip
+"""With all that is in them."""
+ATTRIBUTES: Mapping[str, frozenset[str]] = {
+    "*": frozenset(("style", "dir", "lang", "title", "align", "valign", "bgcolor", "width", "height")),
+    "a": frozenset(("href",)),
+    "img": frozenset(("src", "alt", "border", "hspace", "vspace")),
+    "font": frozenset(("color", "face", "size")),
+    "table": frozenset(("border", "cellpadding", "cellspacing", "summary")),
+    "td": frozenset(("colspan", "rowspan", "nowrap")),
+    "th": frozenset(("colspan", "rowspan", "nowrap", "scope")),
+    "col": frozenset(("span",)),
+    "ol": frozenset(("start", "type", "reversed")),
+    "ul": frozenset(("type",)),
+    "li": frozenset(("value", "type")),
+    "details": frozenset(("open",)),
+    "time": frozenset(("datetime",)),
+}
+SCHEMES = frozenset(("http", "https", "mailto", "tel", "cid"))
+_LINK = re.compile(r"(?:https?://|mailto:|tel:)[^\s]+", re.IGNORECASE)
+_WEB = re.compile(r"https?://[^\s\\]+", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
+_ALONE = frozenset((
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
+    "p", "li", "td", "th", "tr", "dd", "dt", "option", "tbody", "thead", "tfoot",
+))  # fmt: skip
+"""Elements that cannot be nested in themselves without another between them."""
+
+
+@dataclass(slots=True)
+class CleanHtml:
+    """`remote`: how many images would come from elsewhere. `html` None: show the text instead."""
+
+    html: str | None
+    remote: int = 0
+
+
+def clean_html(html: str, inline: Callable[[str], str | None], remote: Callable[[str], str | None] | None) -> CleanHtml:
+    """`inline` gives the URL for a Content-ID, `remote` for an address elsewhere; None leaves the image without one. CPU-bound."""
+    if len(html) > HTML_CHARACTERS or depth_of(html) > DEPTH:
+        return CleanHtml(None)
+    try:
+        import nh3
+    except ImportError:
+        return CleanHtml(None)
+    found = CleanHtml("")
+
+    def source(value: str) -> str | None:
+        if value[:4].lower() == "cid:":
+            return inline(value[4:])
+        if _WEB.fullmatch(value) is None:
+            return None
+        found.remote += 1
+        return remote(value) if remote is not None else None
+
+    def keep(tag: str, name: str, value: str) -> str | None:
+        if name == "style":
+            return clean_style(value) or None
+        if name == "href":
+            return value if _LINK.fullmatch(value.strip()) else None
+        return source(value.strip()) if name == "src" else value
+
+    found.html = nh3.clean(
+        html,
+        tags=set(TAGS),
+        clean_content_tags=set(REMOVED),
+        attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
+        attribute_filter=keep,
+        url_schemes=set(SCHEMES),
+        link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={"a": {"target": "_blank"}, "img": {"loading": "lazy"}},
+    )
+    return found
+
+
+def depth_of(html: str) -> int:
+    """An upper bound of the depth of elements: tags opened and not closed, by name; an end tag closes only its own kind."""
+    opened: Counter[str] = Counter()
+    deepest = depth = 0
+    for end, name in _TAG.findall(html):
+        name = name.lower()
+        if name in _ALONE:
+            continue
+        if not end:
+            opened[name] += 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif opened[name]:
+            opened[name] -= 1
+            depth -= 1
+    return deepest

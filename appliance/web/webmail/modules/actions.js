@@ -1,0 +1,140 @@
+/* What is done with messages: archive, delete, junk, move, read, flag; each told in a line that offers to undo it.
+
+An action is for conversations: it takes each message of them that is in the mailbox shown (in a search: wherever it is, but for drafts
+and sent ones). Undo puts back the mailboxes and keywords each message had. */
+
+import { _, ask, counted, h, say } from "./dom.js"
+import { Offline, call } from "./jmap.js"
+import { byRole, conversation, emails, isUnread, listed, mailboxName, mailboxes, update, wanted } from "./mail.js"
+
+/** Set by the list: `take(emails)` takes rows out of sight, `again()` reads them anew. */
+export const view = { mailbox: null, take() {}, again() {} }
+
+const KEPT = ["drafts", "sent", "scheduled"]
+
+/** The messages of these conversations that an action is about. */
+export function concerned(rows, { all = false } = {}) {
+  const found = new Map()
+  for (const row of rows) {
+    for (const email of conversation(row)) {
+      const kept = Object.keys(email.mailboxIds).every((id) => KEPT.includes(mailboxes.get(id)?.role))
+      if (all || (view.mailbox ? email.mailboxIds[view.mailbox] : !kept || email.id === row.id)) found.set(email.id, email)
+    }
+    if (emails.has(row.id)) found.set(row.id, emails.get(row.id))
+  }
+  return [...found.values()]
+}
+
+async function change(rows, some, patch, done, { leaves = false } = {}) {
+  const patches = Object.fromEntries(some.map((email) => [email.id, patch(email)]))
+  const backwards = Object.fromEntries(some.map((email) => [email.id, reversed(email, patches[email.id])]))
+  if (leaves) view.take(rows)
+  const undoing = async () => {
+    await attempt(() => update(backwards))
+    if (leaves) view.again()
+    say(_("It is as it was."))
+  }
+  if (done) say(done, { undoing })
+  const refused = await attempt(() => update(patches))
+  if (refused === null || refused.size) {
+    if (leaves) view.again()
+    if (refused) say(_("The server refused that for some messages."), { fault: true })
+  }
+}
+
+/** null when it failed, and the line says why. */
+async function attempt(work) {
+  try {
+    return await work()
+  } catch (fault) {
+    const why = fault instanceof Offline ? _("There is no connection: nothing was changed.") : _("That did not work: %(why)s", { why: fault.message })
+    say(why, { fault: true })
+    return null
+  }
+}
+
+function reversed(email, patch) {
+  const before = {}
+  for (const path of Object.keys(patch)) {
+    const [name, member] = path.split("/")
+    before[path] = member === undefined ? email[name] : email[name][member] ?? null
+  }
+  return before
+}
+
+const elsewhere = (target) => () => ({ mailboxIds: { [target]: true } })
+
+/** Out of the mailbox shown, into another; other mailboxes a message is in stay. */
+const moved = (target) => (email) =>
+  view.mailbox && email.mailboxIds[view.mailbox] && Object.keys(email.mailboxIds).length > 1
+    ? { [`mailboxIds/${view.mailbox}`]: null, [`mailboxIds/${target}`]: true }
+    : { mailboxIds: { [target]: true } }
+
+export async function moveTo(rows, target) {
+  if (!rows.length || target === view.mailbox) return
+  const name = mailboxName(mailboxes.get(target))
+  const done = counted("%(number)s conversation moved", "%(number)s conversations moved", rows.length)
+  await change(rows, concerned(rows), moved(target), `${done}: ${name}`, { leaves: view.mailbox !== null })
+}
+
+async function toRole(rows, role, patch, done) {
+  if (!rows.length) return
+  const target = await attempt(() => wanted(role))
+  if (!target) return
+  if (target.id === view.mailbox) return
+  await change(rows, concerned(rows), patch(target.id), done(rows.length), { leaves: true })
+}
+
+export const archive = (rows) => toRole(rows, "archive", moved, (number) => counted("%(number)s conversation archived", "%(number)s conversations archived", number))
+
+export async function junk(rows) {
+  const isJunk = mailboxes.get(view.mailbox)?.role === "junk"
+  if (isJunk) return toRole(rows, "inbox", elsewhere, (number) => counted("%(number)s conversation is no junk", "%(number)s conversations are no junk", number))
+  const marked = (target) => () => ({ mailboxIds: { [target]: true }, "keywords/$junk": true, "keywords/$notjunk": null })
+  return toRole(rows, "junk", marked, (number) => counted("%(number)s conversation is junk", "%(number)s conversations are junk", number))
+}
+
+/** To the trash; in the trash for good, after a question. */
+export async function remove(rows) {
+  if (mailboxes.get(view.mailbox)?.role !== "trash")
+    return toRole(rows, "trash", elsewhere, (number) => counted("%(number)s conversation deleted", "%(number)s conversations deleted", number))
+  const some = concerned(rows)
+  if (!some.length) return
+  const question = counted("%(number)s message will be gone for good.", "%(number)s messages will be gone for good.", some.length)
+  if ((await ask(_("Delete for good?"), h("p", {}, question), [["yes", _("Delete for good"), "danger"]])) !== "yes") return
+  view.take(rows)
+  await attempt(() => call("Email/set", { destroy: some.map((email) => email.id) }))
+  say(counted("%(number)s message is gone for good", "%(number)s messages are gone for good", some.length))
+  view.again()
+}
+
+/** Read when any was unread, else unread; or as `seen` says. */
+export async function toggleRead(rows, seen = null) {
+  const all = concerned(rows, { all: true })
+  const wantsSeen = seen ?? all.some(isUnread)
+  const some = wantsSeen ? all.filter(isUnread) : concerned(rows).slice(-rows.length)
+  if (!some.length) return
+  const done = wantsSeen ? counted("%(number)s message is marked as read", "%(number)s messages are marked as read", some.length)
+    : counted("%(number)s message is marked as unread", "%(number)s messages are marked as unread", some.length)
+  await change(rows, some, () => ({ "keywords/$seen": wantsSeen || null }), seen === true ? "" : done)
+}
+
+export async function toggleFlag(rows) {
+  const flagged = rows.some((row) => !row.keywords.$flagged)
+  const done = flagged ? counted("%(number)s message has a star", "%(number)s messages have a star", rows.length)
+    : counted("%(number)s message has no star", "%(number)s messages have no star", rows.length)
+  await change(rows, rows, () => ({ "keywords/$flagged": flagged || null }), done)
+}
+
+/** Where to? In a dialog. */
+export async function chooseMailbox(rows) {
+  if (!rows.length) return
+  const options = listed().filter(({ mailbox }) => mailbox.id !== view.mailbox && !KEPT.includes(mailbox.role))
+  const select = h("select", { size: Math.min(options.length, 10), required: true, id: "target" },
+    options.map(({ mailbox, depth }, at) => h("option", { value: mailbox.id, selected: !at }, "\u2003".repeat(depth) + mailboxName(mailbox))))
+  const title = counted("Move %(number)s conversation", "Move %(number)s conversations", rows.length)
+  const body = h("p", {}, h("label", { htmlFor: "target" }, _("To which mailbox?")), select)
+  if ((await ask(title, body, [["yes", _("Move")]])) === "yes" && select.value) await moveTo(rows, select.value)
+}
+
+export const inboxId = () => byRole("inbox")?.id

@@ -1,0 +1,137 @@
+/* Elements, sentences, dates and the line that says what was done: what every other module builds with.
+
+Nothing here or elsewhere makes elements from strings of HTML: Trusted Types forbid it, and mail is text until a frame shows it. */
+
+const read = (id) => JSON.parse(document.getElementById(id).textContent)
+
+/** What the server put into the page: account, address, version, mailboxes, capabilities. */
+export const boot = read("boot")
+const { texts, plurals } = read("catalogue")
+const page = document.documentElement.lang
+/** For dates and numbers: the browser's kind of the page's language. */
+export const lang = navigator.languages.find((one) => one.split("-")[0] === page) ?? page
+
+/** The sentence in the language of the page, its %(name)s filled in. */
+export const _ = (text, values = {}) => (texts[text] ?? text).replace(/%\((\w+)\)s/g, (whole, name) => values[name] ?? whole)
+
+/** `one` or `many`, with %(number)s filled in. */
+export function counted(one, many, number) {
+  const form = plurals ? Number(plurals[number < 200 ? number : 100 + (number % 100)]) : number === 1 ? 0 : 1
+  return (texts[one] ?? [one, many])[form].replace("%(number)s", number.toLocaleString(lang))
+}
+
+export const $ = (id) => document.getElementById(id)
+
+/** An element: properties (`on...` are listeners, names with a dash are attributes, null is left out), then children. */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag)
+  for (const [name, value] of Object.entries(properties)) {
+    if (value == null || value === false) continue
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value)
+    else if (name in element && !name.includes("-")) element[name] = value
+    else element.setAttribute(name, value === true ? "" : value)
+  }
+  element.append(...children.flat().filter((one) => one != null && one !== false))
+  return element
+}
+
+/** An icon of the page's sprite, for the eye only. */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg")
+  svg.setAttribute("class", "icon")
+  svg.setAttribute("aria-hidden", "true")
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use")
+  use.setAttribute("href", `#i-${name}`)
+  svg.append(use)
+  return svg
+}
+
+/** A button with an icon; its name is read out and shown as a tip. */
+export const iconButton = (name, label, onclick, more = {}) =>
+  h("button", { type: "button", className: "icon-button", title: label, "aria-label": label, onclick, ...more }, icon(name))
+
+// --- instants and sizes ------------------------------------------------------------------------------
+
+const format = (options) => new Intl.DateTimeFormat(lang, options)
+const TIME = format({ hour: "2-digit", minute: "2-digit" })
+const DAY = format({ day: "numeric", month: "short" })
+const DATE = format({ day: "numeric", month: "short", year: "numeric" })
+const WHOLE = format({ dateStyle: "full", timeStyle: "short" })
+
+/** As short as a list needs it: the time today, the day this year. */
+export function shortDate(text, now = new Date()) {
+  const at = new Date(text)
+  if (at.toDateString() === now.toDateString()) return TIME.format(at)
+  return (at.getFullYear() === now.getFullYear() ? DAY : DATE).format(at)
+}
+
+export const fullDate = (text) => WHOLE.format(new Date(text))
+
+/** In kB, MB or GB of a thousand each, as on all pages. */
+export function size(octets) {
+  let value = octets, unit = "B"
+  for (const larger of ["kB", "MB", "GB"]) {
+    if (value < 999.5) break
+    value /= 1000
+    unit = larger
+  }
+  return `${value < 9.95 && unit !== "B" ? value.toFixed(1) : Math.round(value)} ${unit}`
+}
+
+// --- addresses -----------------------------------------------------------------------------------------
+
+export const nameOf = (one) => one.name || one.email || ""
+export const addressText = (one) => (one.name && one.name !== one.email ? `${one.name} <${one.email}>` : one.email)
+
+// --- what was done ---------------------------------------------------------------------------------------
+
+let gone = 0
+let undo = null
+
+/** Say what was done, for as long as a reader needs; `undoing` puts an Undo button beside it. `lasting`: until something else is said. */
+export function say(sentence, { undoing = null, label = _("Undo"), ms = 8000, fault = false, lasting = false } = {}) {
+  clearTimeout(gone)
+  undo = undoing && (() => { unsay(); return undoing() })
+  const line = $("said")
+  line.replaceChildren(h("span", {}, sentence), ...(undo ? [h("button", { type: "button", onclick: undo }, label)] : []))
+  line.className = fault ? "fault-line" : ""
+  line.hidden = false
+  if (!lasting) gone = setTimeout(unsay, ms)
+}
+
+export function unsay() {
+  undo = null
+  $("said").hidden = true
+}
+
+/** Undo what the line offers to undo. */
+export const undoLast = () => undo?.()
+
+/** Something that lasts until it is over: no connection, a newer version. */
+export function banner(sentence, label = "", onclick = null) {
+  const line = $("banner")
+  line.hidden = !sentence
+  line.replaceChildren(h("span", {}, sentence), ...(label ? [h("button", { type: "button", className: "quiet", onclick }, label)] : []))
+}
+
+/** A question in a dialog; resolves to what `value` the chosen button has, "" when it was closed. */
+export function ask(title, body, buttons) {
+  return new Promise((resolve) => {
+    const dialog = h("dialog", { "aria-labelledby": "dialog-title", onclose: () => { resolve(dialog.returnValue); dialog.remove() } },
+      h("form", { method: "dialog" },
+        h("h2", { id: "dialog-title" }, title),
+        body,
+        h("p", { className: "buttons" },
+          buttons.map(([value, label, kind]) => h("button", { value, className: kind ?? "" }, label)),
+          h("button", { value: "", className: "quiet" }, _("Cancel")))))
+    document.body.append(dialog)
+    dialog.showModal()
+  })
+}
+
+/** The word mark of a snippet (RFC 8621 §5: escaped text with <mark>) as nodes. */
+export function marked(snippet) {
+  const plain = (text) => text.replace(/&(lt|gt|amp|quot|#x27|#39);/g, (_all, name) =>
+    ({ lt: "<", gt: ">", amp: "&", quot: '"', "#x27": "'", "#39": "'" })[name])
+  return snippet.split(/<mark>(.*?)<\/mark>/s).map((text, at) => (at % 2 ? h("mark", {}, plain(text)) : plain(text)))
+}

@@ -1,0 +1,163 @@
+/* What this tab knows of the mail: mailboxes, rows of messages, threads; each as the server last said.
+
+Rows are kept for ROWS messages. Whoever shows something listens to `changes`: `mailboxes` when counts or names changed, `messages`
+when rows did, `remote` when something came from elsewhere and lists have to look again. */
+
+import { _, boot } from "./dom.js"
+import { MethodError, call, request } from "./jmap.js"
+
+export const ROW = ["id", "blobId", "threadId", "mailboxIds", "keywords", "from", "to", "subject", "receivedAt", "preview", "hasAttachment"]
+const MEMBER = ["id", "threadId", "mailboxIds", "keywords", "from", "receivedAt"]
+const ROWS = 4000
+const NAMES = () => ({
+  inbox: _("Inbox"), drafts: _("Drafts"), scheduled: _("Scheduled"), sent: _("Sent"), archive: _("Archive"), junk: _("Junk"), trash: _("Trash"),
+})
+
+export const changes = new EventTarget()
+export const mailboxes = new Map()
+export const emails = new Map()
+export const threads = new Map()
+export const states = { Email: "", Mailbox: "" }
+
+const tell = (name) => changes.dispatchEvent(new Event(name))
+
+function keepMailboxes(response) {
+  mailboxes.clear()
+  for (const one of response.list) mailboxes.set(one.id, one)
+  states.Mailbox = response.state
+}
+keepMailboxes(boot.mailboxes)
+
+export const byRole = (role) => [...mailboxes.values()].find((one) => one.role === role)
+export const mailboxName = (one) => (one.role && NAMES()[one.role]) || one.name
+
+/** Mailboxes as they are listed: those with a role first, then by name, each below the one it is in; with `depth`. */
+export function listed() {
+  const rows = []
+  const add = (parent, depth) => {
+    const level = [...mailboxes.values()].filter((one) => (one.parentId ?? null) === parent)
+    level.sort((a, b) => a.sortOrder - b.sortOrder || mailboxName(a).localeCompare(mailboxName(b)))
+    for (const one of level) {
+      rows.push({ mailbox: one, depth })
+      add(one.id, depth + 1)
+    }
+  }
+  add(null, 0)
+  return rows
+}
+
+/** The mailbox of a role, made when there is none. */
+export async function wanted(role) {
+  if (!byRole(role)) {
+    const names = { archive: "Archive", junk: "Junk", trash: "Trash", drafts: "Drafts", sent: "Sent" }
+    await call("Mailbox/set", { create: { made: { name: names[role], role } } })
+    await readMailboxes()
+  }
+  return byRole(role)
+}
+
+export async function readMailboxes() {
+  keepMailboxes(await call("Mailbox/get", { ids: null }))
+  tell("mailboxes")
+}
+
+export function keepEmails(list) {
+  for (const one of list) {
+    const known = emails.get(one.id)
+    emails.delete(one.id)
+    emails.set(one.id, { ...known, ...one })
+  }
+  for (const id of emails.keys()) {
+    if (emails.size <= ROWS) break
+    emails.delete(id)
+  }
+}
+
+export function keepThreads(list) {
+  for (const one of list) threads.set(one.id, one.emailIds)
+  while (threads.size > ROWS) threads.delete(threads.keys().next().value)
+}
+
+/** Calls that read a window of a query with rows, threads and their members (RFC 8621 §4.10). */
+export const readingCalls = (query) => [
+  ["Email/query", query],
+  ["Email/get", { "#ids": { resultOf: "0", name: "Email/query", path: "/ids" }, properties: ROW }],
+  ["Thread/get", { "#ids": { resultOf: "1", name: "Email/get", path: "/list/*/threadId" } }],
+  ["Email/get", { "#ids": { resultOf: "2", name: "Thread/get", path: "/list/*/emailIds" }, properties: MEMBER }],
+]
+
+export function keepReading([, rows, found, members]) {
+  if (members && !(members instanceof MethodError)) keepEmails(members.list)
+  if (found && !(found instanceof MethodError)) keepThreads(found.list)
+  if (rows && !(rows instanceof MethodError)) {
+    keepEmails(rows.list)
+    states.Email = rows.state
+  }
+}
+
+/** Members of a message's conversation, oldest first, as far as they are known. */
+export const conversation = (email) => (threads.get(email.threadId) ?? [email.id]).map((id) => emails.get(id)).filter(Boolean)
+
+export const isUnread = (email) => !email.keywords.$seen && !email.keywords.$draft
+
+/** Something changed on the server, told by push: read what this tab shows. */
+export async function look() {
+  const calls = [["Mailbox/get", { ids: null }]]
+  if (states.Email) calls.push(["Email/changes", { sinceState: states.Email, maxChanges: 200 }])
+  const [boxes, changed] = await request(calls)
+  if (!(boxes instanceof MethodError)) keepMailboxes(boxes)
+  const known = changed instanceof MethodError || !changed ? [...emails.keys()].slice(-200) : changed.updated.filter((id) => emails.has(id))
+  if (known.length) {
+    const [got] = await request([["Email/get", { ids: known.slice(0, 400), properties: ROW }]])
+    if (!(got instanceof MethodError)) keepEmails(got.list)
+  }
+  if (changed && !(changed instanceof MethodError)) {
+    for (const id of changed.destroyed) emails.delete(id)
+    states.Email = changed.newState
+  }
+  tell("mailboxes")
+  tell("messages")
+  tell("remote")
+}
+
+/** Change messages: `patches` by id. Rows change at once and go back when the server refuses; ids refused are returned. */
+export async function update(patches) {
+  const before = new Map()
+  for (const [id, patch] of Object.entries(patches)) {
+    const email = emails.get(id)
+    if (!email) continue
+    before.set(id, email)
+    emails.set(id, patched(email, patch))
+  }
+  tell("messages")
+  const refused = new Set()
+  try {
+    const ids = Object.keys(patches)
+    for (let at = 0; at < ids.length; at += 200) {
+      const some = Object.fromEntries(ids.slice(at, at + 200).map((id) => [id, patches[id]]))
+      const [done, boxes] = await request([["Email/set", { update: some }], ["Mailbox/get", { ids: null }]])
+      if (done instanceof MethodError) throw done
+      if (!(boxes instanceof MethodError)) keepMailboxes(boxes)
+      for (const id of Object.keys(done.notUpdated ?? {})) refused.add(id)
+    }
+  } catch (fault) {
+    for (const [id, email] of before) emails.set(id, email)
+    tell("messages")
+    throw fault
+  }
+  for (const id of refused) if (before.has(id)) emails.set(id, before.get(id))
+  if (refused.size) tell("messages")
+  tell("mailboxes")
+  return refused
+}
+
+function patched(email, patch) {
+  const after = { ...email, keywords: { ...email.keywords }, mailboxIds: { ...email.mailboxIds } }
+  for (const [path, value] of Object.entries(patch)) {
+    const [name, member] = path.split("/")
+    if (member === undefined) after[name] = value
+    else if (value === null) delete after[name][member]
+    else after[name][member] = value
+  }
+  return after
+}

@@ -1,0 +1,171 @@
+/* The reading pane: a conversation, oldest message first; unread ones and the last are open, the others a line.
+
+A message's text is a document of its own in a frame (the server cleaned it, and no script runs in it); this page reads the frame's
+height and the facts in its root element: remote images left out, invitation, authentication. Attachments are listed below. */
+
+import { $, _, addressText, boot, fullDate, h, icon, iconButton, nameOf, say, shortDate } from "./dom.js"
+import { MethodError, request } from "./jmap.js"
+import { ROW, changes, emails, isUnread, keepEmails, keepThreads, threads } from "./mail.js"
+import { ACTIONS } from "./main.js"
+import { toggleRead } from "./actions.js"
+import { attachmentList } from "./attachments.js"
+import { factLines } from "./facts.js"
+
+const SHOWN = [...ROW, "cc", "bcc", "replyTo", "sentAt", "messageId", "references", "attachments", "htmlBody"]
+const PARTS = ["partId", "blobId", "name", "type", "cid", "disposition", "charset"]
+const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+const MOST_OPEN = 5
+const FRAME_PX = 30000
+const pane = $("conversation")
+
+let thread = ""
+let row = ""
+let shown = new Map()
+
+/** The row of the conversation that is open; its newest message where the list does not have it. */
+export const current = () => (thread ? emails.get(row) ?? emails.get((threads.get(thread) ?? []).at(-1)) : null)
+
+/** The message a reply is to: the open one that was looked at last, else the newest. */
+export function answered() {
+  const focused = document.activeElement?.closest?.("[data-email]")?.dataset.email
+  return emails.get(focused) ?? emails.get([...shown.keys()].at(-1))
+}
+
+export async function open(wanted, inList) {
+  row = inList
+  if (wanted === thread) return
+  thread = wanted
+  document.documentElement.dataset.read = "1"
+  pane.setAttribute("aria-busy", "true")
+  const [found, got] = await request([
+    ["Thread/get", { ids: [wanted] }],
+    ["Email/get", { "#ids": { resultOf: "0", name: "Thread/get", path: "/list/*/emailIds" }, properties: SHOWN, bodyProperties: PARTS }],
+  ])
+  if (wanted !== thread) return
+  pane.removeAttribute("aria-busy")
+  if (found instanceof MethodError || got instanceof MethodError || !got.list.length) {
+    pane.replaceChildren(h("p", { className: "dim" }, _("This conversation is not there any more.")))
+    return
+  }
+  keepThreads(found.list)
+  keepEmails(got.list)
+  draw(found.list[0].emailIds.map((id) => got.list.find((one) => one.id === id)).filter(Boolean))
+}
+
+export function close() {
+  thread = row = ""
+  shown = new Map()
+  pane.replaceChildren(h("p", { className: "dim nothing" }, _("Choose a conversation to read it here.")))
+  $("reading-tools").replaceChildren()
+}
+
+function draw(list) {
+  shown = new Map()
+  const openOnes = new Set([list.at(-1).id, ...list.filter(isUnread).slice(-MOST_OPEN).map((one) => one.id)])
+  const articles = list.map((email) => article(email, openOnes.has(email.id)))
+  const heading = h("h1", { id: "subject", className: "subject", tabIndex: -1 }, list[0].subject || _("(no subject)"))
+  pane.replaceChildren(heading, ...articles, answers())
+  $("reading-tools").replaceChildren(...ACTIONS.map(([name, action, key, label, run]) => iconButton(name, label(), run, { "data-action": action, "aria-keyshortcuts": key })),
+    iconButton("print", _("Print"), () => print()))
+  const unread = list.filter((one) => openOnes.has(one.id) && isUnread(one))
+  if (unread.length) seen(unread)
+  if (document.activeElement === document.body || matchMedia("(max-width: 47.99rem)").matches) heading.focus({ preventScroll: true })
+  const first = articles.find((one) => one.classList.contains("open"))
+  pane.parentElement.scrollTop = articles.length > 1 && first && first !== articles[0] ? first.offsetTop - pane.offsetTop - 56 : 0
+}
+
+const seen = (list) => toggleRead(list, true)
+
+const answers = () => h("p", { className: "buttons answers" },
+  [["reply", _("Reply")], ["all", _("Reply to all")], ["forward", _("Forward")]].map(([how, label], at) =>
+    h("button", { type: "button", className: at ? "quiet" : "", onclick: () => answer(answered(), how) }, icon(how), label)))
+
+const answer = async (email, how) => (await import("./compose.js")).answer(email, how)
+
+function article(email, isOpen) {
+  const from = email.from?.[0] ?? { name: "", email: _("unknown sender") }
+  const head = h("button", { type: "button", className: "head", "aria-expanded": String(isOpen) },
+    h("span", { className: "who" }, from.email === boot.address ? _("me") : nameOf(from)),
+    h("time", { dateTime: email.receivedAt }, shortDate(email.receivedAt)),
+    h("span", { className: "preview" }, email.preview))
+  const element = h("article", { className: isOpen ? "open" : "", "data-email": email.id, "aria-label": _("Message from %(name)s", { name: nameOf(from) }) }, head)
+  head.onclick = () => {
+    const open = element.classList.toggle("open")
+    head.setAttribute("aria-expanded", String(open))
+    if (open && element.children.length === 1) element.append(...content(email, from, element))
+    if (open && isUnread(emails.get(email.id))) seen([emails.get(email.id)])
+  }
+  if (isOpen) element.append(...content(email, from, element))
+  shown.set(email.id, element)
+  return element
+}
+
+function content(email, from, element) {
+  const facts = h("div", { className: "facts-of" })
+  const holder = h("div", { className: "text-of" })
+  const state = { images: false, text: false }
+  const show = () => holder.replaceChildren(frameOf(email, state, (found) =>
+    facts.replaceChildren(...factLines(found, from, () => { state.images = true; show() }))))
+  show()
+  return [addresses(email, from, state, show), facts, holder, attachmentList(email)]
+}
+
+function addresses(email, from, state, show) {
+  const list = (name) => (email[name] ?? []).map(addressText).join(", ")
+  const rows = [[_("From"), addressText(from)], [_("To"), list("to")], [_("Cc"), list("cc")], [_("Bcc"), list("bcc")], [_("Reply to"), list("replyTo")],
+    [_("Sent"), email.sentAt && fullDate(email.sentAt)], [_("Received"), fullDate(email.receivedAt)]]
+  const to = (email.to ?? []).map((one) => (one.email === boot.address ? _("me") : nameOf(one))).join(", ")
+  const base = `${boot.account}/${email.blobId}`
+  return h("details", { className: "addresses" },
+    h("summary", {}, _("%(from)s to %(to)s", { from: from.email, to: to || _("nobody named") })),
+    h("dl", { className: "facts" }, rows.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    h("p", { className: "buttons" },
+      h("button", { type: "button", className: "quiet", onclick: () => { state.text = !state.text; show() } }, _("Plain text or not")),
+      h("button", { type: "button", className: "quiet", onclick: () => headers(email) }, _("Headers")),
+      h("a", { className: "button quiet", href: `/mail/source/${base}`, target: "_blank", rel: "noopener" }, _("Source")),
+      h("a", { className: "button quiet", href: `/jmap/download/${base}/message.eml?accept=message/rfc822`, download: "message.eml" }, _("Save"))))
+}
+
+async function headers(email) {
+  const [got] = await request([["Email/get", { ids: [email.id], properties: ["headers"] }]])
+  const rows = got.list?.[0]?.headers.map((one) => [h("dt", {}, one.name), h("dd", {}, one.value.trim())]) ?? []
+  const { ask } = await import("./dom.js")
+  await ask(_("Headers"), h("dl", { className: "facts headers" }, rows), [["yes", _("Close")]])
+}
+
+/** The frame; `told` gets the facts of its document. Its height follows its content, as images come and quotes unfold. */
+function frameOf(email, state, told) {
+  const query = new URLSearchParams({ ...(state.images ? { images: "1" } : {}), ...(state.text ? { text: "1" } : {}) })
+  const frame = h("iframe", { sandbox: SANDBOX, title: _("Text of the message"), src: `/mail/message/${boot.account}/${email.id}?${query}` })
+  frame.onload = () => {
+    const root = frame.contentDocument?.documentElement
+    if (!root?.dataset.facts) {
+      say(_("The text of this message could not be read."), { fault: true })
+      return
+    }
+    const fit = () => {
+      const body = frame.contentDocument?.body
+      if (body) frame.style.height = `${Math.min(body.scrollHeight + 8, FRAME_PX)}px`
+    }
+    new ResizeObserver(fit).observe(frame.contentDocument.body)
+    new ResizeObserver(fit).observe(frame)
+    fit()
+    told(JSON.parse(root.dataset.facts))
+  }
+  return frame
+}
+
+/** A newer message of the conversation came. */
+changes.addEventListener("remote", async () => {
+  if (!thread) return
+  const wanted = thread
+  const [found] = await request([["Thread/get", { ids: [wanted] }]]).catch(() => [null])
+  if (!found || found instanceof MethodError || wanted !== thread || !found.list.length) return
+  const missing = found.list[0].emailIds.filter((id) => !shown.has(id))
+  if (!missing.length) return
+  const [got] = await request([["Email/get", { ids: missing, properties: SHOWN, bodyProperties: PARTS }]])
+  if (got instanceof MethodError || wanted !== thread) return
+  keepThreads(found.list)
+  keepEmails(got.list)
+  for (const email of got.list) pane.insertBefore(article(email, false), pane.querySelector(".answers"))
+})

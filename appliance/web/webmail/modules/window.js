@@ -1,0 +1,99 @@
+/* A query of any length of which only windows are read: ids by place, in pages of PAGE, those around what is shown.
+
+After a change all pages but those shown are forgotten. The first row shown is the anchor: wherever it went, the list stays with it. */
+
+import { MethodError, request } from "./jmap.js"
+import { keepReading, readingCalls } from "./mail.js"
+
+export const PAGE = 50
+
+export class QueryWindow extends EventTarget {
+  /** `search`: the filter's words, for snippets. Fires `read` after each page. */
+  constructor({ filter, sort, collapse = true, search = false }) {
+    super()
+    this.query = { filter, sort: sort ?? [{ property: "receivedAt", isAscending: false }], collapseThreads: collapse, calculateTotal: true }
+    this.search = search
+    this.total = null
+    this.ids = new Map()
+    this.snippets = new Map()
+    this.reading = new Set()
+    this.stopping = new AbortController()
+  }
+
+  /** Read what is missing of the places from `first` to before `end`. */
+  show(first, end) {
+    for (let page = Math.floor(first / PAGE); page * PAGE < Math.max(end, 1); page++) {
+      const from = page * PAGE
+      if (this.total !== null && from >= this.total) break
+      let missing = this.total === null
+      for (let at = from; at < from + PAGE && !missing && at < this.total; at++) missing = !this.ids.has(at)
+      if (missing && !this.reading.has(page)) this.readPage(page)
+    }
+  }
+
+  async readPage(page) {
+    this.reading.add(page)
+    try {
+      await this.read({ position: page * PAGE, limit: PAGE })
+    } catch (fault) {
+      if (fault.name !== "AbortError") this.dispatchEvent(new Event("fault"))
+    } finally {
+      this.reading.delete(page)
+    }
+  }
+
+  async read(part) {
+    const calls = readingCalls({ ...this.query, ...part })
+    if (this.search) calls.push(["SearchSnippet/get", { filter: this.query.filter, "#emailIds": { resultOf: "0", name: "Email/query", path: "/ids" } }])
+    const found = await request(calls, { signal: this.stopping.signal })
+    const [answer] = found
+    if (answer instanceof MethodError) throw answer
+    keepReading(found)
+    for (const one of (!(found[4] instanceof MethodError) && found[4]?.list) || []) this.snippets.set(one.emailId, one)
+    this.total = answer.total
+    answer.ids.forEach((id, at) => this.ids.set(answer.position + at, id))
+    this.dispatchEvent(new Event("read"))
+    return answer.position
+  }
+
+  /** Read again what stands from place `first` on, by the message that stands there; how many places it moved. */
+  async refresh(first, count) {
+    const anchor = first > 0 ? this.ids.get(first) : null
+    const old = this.ids
+    this.ids = new Map()
+    try {
+      if (anchor) return (await this.read({ anchor, anchorOffset: 0, limit: Math.max(count, PAGE) })) - first
+    } catch (fault) {
+      if (!(fault instanceof MethodError)) { this.ids = old; throw fault }
+    }
+    try {
+      await this.read({ position: 0, limit: Math.max(first + count > 200 ? PAGE : first + count, PAGE) })
+    } catch (fault) {
+      this.ids = old
+      throw fault
+    }
+    return 0
+  }
+
+  /** Take messages out before the server has said so. */
+  remove(gone) {
+    const left = [...this.ids].sort(([a], [b]) => a - b)
+    this.ids = new Map()
+    let shift = 0
+    for (const [at, id] of left) {
+      if (gone.has(id)) shift++
+      else this.ids.set(at - shift, id)
+    }
+    if (this.total !== null) this.total -= shift
+    this.dispatchEvent(new Event("read"))
+  }
+
+  placeOf(id) {
+    for (const [at, one] of this.ids) if (one === id) return at
+    return -1
+  }
+
+  close() {
+    this.stopping.abort()
+  }
+}

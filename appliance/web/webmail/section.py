@@ -1,0 +1,87 @@
+"""The routes of webmail and its page; see the package for what is where and why.
+
+The page is small and the same for everybody but for its data: who is signed in, the mailboxes (one reading less before the first
+list), the token for requests that change something, the version of the modules.
+"""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from appliance.languages.catalogues import script_catalogue
+from appliance.mail.ids import AccountId
+
+from ..context import WebContext
+from ..jmap import JmapPort
+from ..message import HttpRequest, HttpResponse
+from ..rendering import Pages
+from ..routes import Access, SiteSection, WebRoute
+from ..security import POLICY
+
+if TYPE_CHECKING:
+    from .remote_images import RemoteImages
+
+PREFIX = "/mail/"
+FIRST = ("main.js", "dom.js", "jmap.js", "mail.js", "push.js", "folders.js", "list.js", "window.js", "actions.js")
+"""Modules of the first view, loaded beside the page; the others when they are needed."""
+
+
+class Webmail:
+    """The page and the documents around it. `remote` makes the fetcher of remote images when the first is asked for."""
+
+    def __init__(self, context: WebContext, pages: Pages, jmap: JmapPort, remote: "Callable[[], RemoteImages]") -> None:
+        from .attachments import Attachments
+        from .image_urls import ImageUrls
+        from .images import Images
+        from .mail_reader import MailReader
+        from .message_document import MessageDocuments
+        from .modules import Modules
+
+        self._pages = pages
+        self._mail = MailReader(jmap)
+        self._modules = Modules()
+        urls = ImageUrls(context.clock.mono_s)
+        self._images = Images(self._mail, urls, remote)
+        self._attachments = Attachments(self._mail)
+        self._documents = MessageDocuments(self._mail, urls, context.names.host_name, lambda account, sender: False)
+
+    def routes(self) -> tuple[WebRoute, ...]:
+        return (
+            WebRoute("GET", "/mail/", self.page),
+            WebRoute("GET", "/mail", self.page),
+            WebRoute("GET", "/mail/version", self.version, Access.ANYONE, program=True),
+            WebRoute("GET", "/mail/files/{version}/{name}", self._modules.serve, Access.ANYONE),
+            WebRoute("GET", "/mail/message/{account}/{email}", self._documents.serve),
+            WebRoute("GET", "/mail/image/{token}", self._images.serve, Access.ANYONE, program=True),
+            WebRoute("GET", "/mail/preview/{account}/{blob}", self._attachments.preview),
+            WebRoute("GET", "/mail/source/{account}/{blob}", self._attachments.source),
+            WebRoute("GET", "/mail/zip/{account}/{email}", self._attachments.archive),
+        )
+
+    async def page(self, request: HttpRequest) -> HttpResponse:
+        assert request.session is not None  # noqa: S101 - the route wants one
+        boot = await self._boot(request.session.account)
+        catalogue = json.loads(script_catalogue(request.language.tag))
+        response = self._pages.page(request, "mail.html", boot=boot, first=FIRST, module=self._modules.address, catalogue=catalogue)
+        response.fields.append(("content-security-policy", f"{POLICY}; frame-src 'self'"))
+        return response
+
+    async def _boot(self, account: AccountId) -> dict[str, Any]:
+        session = self._mail.accounts(account)
+        own = next(iter(session["accounts"]))
+        return {
+            "account": own,
+            "address": session["username"],
+            "version": self._modules.version,
+            "mailboxes": await self._mail.call(account, "Mailbox/get", accountId=own, ids=None),
+            "capabilities": session["capabilities"],
+        }
+
+    async def version(self, request: HttpRequest) -> HttpResponse:
+        """What a tab compares with what it has loaded."""
+        return HttpResponse(200, self._modules.version.encode(), "text/plain")
+
+
+def webmail_section(context: WebContext, pages: Pages, jmap: Callable[[], JmapPort], remote: "Callable[[], RemoteImages]") -> SiteSection:
+    """The section of webmail; everything is made at its first request."""
+    return SiteSection(PREFIX, lambda: Webmail(context, pages, jmap(), remote).routes())

@@ -1,0 +1,159 @@
+"""What a user does with webmail in a real browser: reading, finding, putting away; hostile mail is watched by a server that counts."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.server import PASSWORD, Pillarbox, new_data
+from tests.support.wire import faults
+from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in, violations
+from tests.web.webmail.mailing import counting_server, deliver, message, pictures
+from tests.web.webmail.test_html_cleaning import EVIL, HOSTILE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
+    with Pillarbox(new_data(tmp_path_factory.mktemp("webmail") / "data", "ada"), protocols=PROTOCOLS) as one:
+        deliver(one, *(message(f"Number {number}", f"Text {number}\n") for number in range(24)))
+        deliver(one, message("Dinner", "Shall we meet at six?\n", id="<d1@x>"), message("Re: Dinner", "Yes, gladly.\n", after="<d1@x>"))
+        deliver(one, pictures())
+        yield one
+        assert not faults(one.log)
+
+
+@pytest.fixture(scope="module")
+def browser(server: Pillarbox) -> Iterator[Chromium]:
+    with chromium(server) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Chromium) -> "Page":
+    page = browser.page()
+    sign_in(page, "ada@home.example", PASSWORD)
+    return page
+
+
+@pytest.fixture
+def ada(signed_in: "Page") -> Iterator["Page"]:
+    signed_in.goto("/own/")
+    signed_in.set_viewport_size({"width": 1280, "height": 800})
+    signed_in.faults.clear()  # type: ignore[attr-defined]
+    signed_in.goto("/mail/")
+    signed_in.get_by_role("option").first.wait_for()
+    yield signed_in
+    assert not [one for one in signed_in.faults if "404" not in one]  # type: ignore[attr-defined]
+
+
+def test_a_conversation_is_read_put_away_and_brought_back(ada: "Page") -> None:
+    from playwright.sync_api import expect
+
+    dinner = ada.get_by_role("option").filter(has_text="Dinner").first
+    expect(dinner).to_contain_text("2 messages")
+    dinner.click()
+    expect(ada.get_by_role("heading", name="Dinner")).to_be_visible()
+    expect(ada.frame_locator("article.open iframe").last.locator("body")).to_contain_text("Yes, gladly.")
+    expect(dinner).not_to_contain_text("Unread")
+    ada.keyboard.press("e")
+    expect(ada.locator("#said")).to_contain_text("1 conversation archived")
+    expect(ada.get_by_role("option").filter(has_text="Dinner")).to_have_count(0)
+    ada.get_by_role("button", name="Undo").click()
+    expect(ada.get_by_role("option").filter(has_text="Dinner")).to_have_count(1)
+
+
+def test_html_images_attachments_and_an_invitation(ada: "Page") -> None:
+    from playwright.sync_api import expect
+
+    ada.get_by_role("option").filter(has_text="Holiday").first.click()
+    expect(ada.get_by_text("Invitation: Slide show")).to_be_visible()
+    expect(ada.get_by_role("button", name="Show images")).to_be_visible()
+    frame = ada.frame_locator("article.open iframe")
+    expect(frame.get_by_role("heading", name="Holiday")).to_be_visible()
+    assert frame.locator("img[alt=us]").evaluate("image => image.decode().then(() => image.naturalWidth)") == 10
+    assert "Holiday" not in ada.locator("main").inner_html().replace("Holiday pictures", ""), "no HTML of a message is in the page"
+    with ada.expect_download() as download:
+        ada.get_by_role("link", name="Save page.html").click()
+    assert "<script>" in download.value.path().read_text()
+    ada.get_by_role("button", name="beach.png").click()
+    ada.get_by_role("dialog").get_by_role("img").wait_for()
+    ada.keyboard.press("Escape")
+    with ada.expect_download() as download:
+        ada.get_by_role("link", name="Save all in one file").click()
+    from zipfile import ZipFile
+
+    with ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None and sorted(archive.namelist()) == ["beach.png", "invite.ics", "page.html"]
+    assert not violations(ada)
+
+
+def test_a_search_finds_as_it_is_typed_and_filters_work(ada: "Page") -> None:
+    from playwright.sync_api import expect
+
+    ada.keyboard.press("/")
+    ada.keyboard.type("gladly")
+    expect(ada.get_by_role("option")).to_have_count(1)
+    expect(ada.get_by_role("option").locator("mark")).to_have_text("gladly")
+    ada.get_by_label("Search mail").fill("")
+    expect(ada.locator("#total")).to_have_text("26 conversations")
+    ada.get_by_role("button", name="Attachments", exact=True).click()
+    expect(ada.locator("#total")).to_have_text("1 conversation")
+
+
+def test_several_are_selected_by_keyboard_and_moved(ada: "Page") -> None:
+    from playwright.sync_api import expect
+
+    ada.locator("#list").focus()
+    ada.keyboard.press("End")
+    expect(ada.get_by_role("option").filter(has_text="Number 0").first).to_be_visible()
+    ada.keyboard.press("Space")
+    ada.keyboard.press("Shift+ArrowUp")
+    expect(ada.locator("#selected-count")).to_have_text("2 selected")
+    ada.keyboard.press("v")
+    ada.get_by_role("dialog").get_by_role("button", name="Move").click()
+    expect(ada.locator("#said")).to_contain_text("2 conversations moved: Archive")
+    expect(ada.locator("#total")).to_have_text("24 conversations")
+    ada.keyboard.press("z")
+    expect(ada.locator("#total")).to_have_text("26 conversations")
+
+
+def test_it_fits_a_phone_and_is_accessible(ada: "Page") -> None:
+    from playwright.sync_api import expect
+
+    assert not violations(ada)
+    ada.set_viewport_size({"width": 320, "height": 640})
+    assert not ada.evaluate("document.documentElement.scrollWidth > innerWidth")
+    ada.get_by_role("option").filter(has_text="Dinner").first.click()
+    expect(ada.get_by_role("heading", name="Dinner")).to_be_visible()
+    expect(ada.locator("#list")).to_be_hidden()
+    assert not ada.evaluate("document.documentElement.scrollWidth > innerWidth")
+    assert not violations(ada)
+    ada.get_by_role("button", name="Back to the list").click()
+    ada.get_by_role("button", name="Mailboxes").click()
+    ada.get_by_role("link", name="Sent").click()
+    expect(ada.get_by_text("Nothing is here.")).to_be_visible()
+
+
+def test_hostile_html_neither_runs_nor_fetches_nor_leaves_its_frame(server: Pillarbox, signed_in: "Page") -> None:
+    page = signed_in
+    with counting_server() as (address, asked):
+        for part in range(0, len(HOSTILE), 12):
+            html = "<hr>".join(f"<div>{one}</div>" for one in HOSTILE[part : part + 12]).replace(EVIL, f"{address}/x")
+            deliver(server, message(f"Hostile {part}", "text\n", html=html))
+        page.goto("/mail/")
+        page.get_by_role("option").first.wait_for()
+        ids = page.evaluate("[...document.querySelectorAll('.row')].map(row => row.dataset.key.split(' ')[0])")[: -(-len(HOSTILE) // 12)]
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        for one in ids:
+            answer = page.goto(f"/mail/message/A1/{one}?images=0")
+            assert answer is not None and "sandbox allow-same-origin" in answer.headers["content-security-policy"]
+            page.wait_for_load_state("networkidle")
+            assert (
+                page.url.split("?")[0].endswith(one) and page.evaluate("document.querySelectorAll('script, form, svg, iframe').length") == 0
+            )
+        assert not asked and not dialogs
+        page.faults.clear()  # type: ignore[attr-defined]

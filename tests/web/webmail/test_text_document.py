@@ -1,0 +1,27 @@
+"""Plain text as HTML: escaping, links, folded quotes, flowed lines."""
+
+from appliance.web.webmail.text_document import linked, text_html
+
+
+def test_markup_is_text_and_links_show_where_they_lead() -> None:
+    assert linked('<img src=x onerror="y">') == "&lt;img src=x onerror=&quot;y&quot;&gt;"
+    shown = linked("See https://example.org/a_(b)?c=1&d=2. Or www.example.org, or write to mary@example.org!")
+    assert 'href="https://example.org/a_(b)?c=1&amp;d=2"' in shown and ">https://example.org/a_(b)?c=1&amp;d=2</a>." in shown
+    assert 'href="https://www.example.org"' in shown and 'href="mailto:mary@example.org"' in shown and "</a>!" in shown
+    assert "<a" not in linked("javascript:alert(1) data:text/html,x")
+
+
+def test_long_quotes_are_folded_and_short_ones_stay() -> None:
+    long = text_html("Yes.\n" + "> line\n" * 6 + "Bye", "more")
+    assert "<details><summary>more</summary><blockquote>" in long and long.endswith('<p class="text">Bye</p>')
+    short = text_html("> one\n>> two\nYes", "more")
+    assert "<details>" not in short and '<blockquote><p class="text">one</p><blockquote><p class="text">two</p>' in short
+
+
+def test_flowed_lines_are_joined() -> None:
+    assert text_html("one \ntwo\nthree\n-- \nMary", "", flowed=True) == '<p class="text">one two\nthree\n-- \nMary</p>'
+    assert text_html("> a \n> b\nc", "", flowed=True) == '<blockquote><p class="text">a b</p></blockquote><p class="text">c</p>'
+
+
+def test_ten_thousand_quote_marks_take_no_depth() -> None:
+    assert text_html(">" * 10_000 + "x", "").count("<blockquote>") == 10
