@@ -25,6 +25,8 @@ from appliance.web.routes import SiteSection
 from appliance.web.service import WebService
 from appliance.web.webmail.section import webmail_section
 
+from .acme_challenge import answer_to
+
 if TYPE_CHECKING:
     from appliance.auth.login import Login
     from appliance.control.requests import Control
@@ -74,7 +76,7 @@ def web_service(
             (row.name, host_and_port(found[0])[1]) for row in PROTOCOLS if row.service != "http" and (found := listen.addresses(row.name))
         ),
         authority=lambda: _authority(components, tls),
-        challenge=lambda token: "",
+        challenge=lambda token: answer_to(components.settings.certificate.challenges, token),
         public_days=public_days_of(components, tls),
         is_admin=components.accounts.directory.is_admin,
         say=components.journal.log,

@@ -205,6 +205,7 @@ class CertificateSettings:
 
     file: str = setting("", "PEM file with the certificate and its chain. Replaced files are read without a restart.")
     key: str = setting("", "PEM file with its private key.")
+    challenges: str = setting("", "Directory whose .well-known/acme-challenge an ACME client fills (certbot's --webroot-path).")
 
 
 @dataclass(frozen=True, slots=True)

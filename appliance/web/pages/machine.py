@@ -1,8 +1,18 @@
-"""The machine for administrators: messages in, out and refused; network and ports; storage; logs; restart and shutdown."""
+"""The machine for administrators: messages in, out and refused; network and ports; storage; logs; restart and shutdown.
 
+The log is live where scripts run: an event stream sends the lines that came, LINES_A_LOOK at once at most, every LOOK_S; it ends with
+its session. The newest lines are in memory only (`status/journal`), so looking writes nothing.
+"""
+
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import trio
+
 from appliance.control import requests as controls
+from appliance.protocol.http.event_stream import COMMENT, MEDIA_TYPE, encode_event
+from appliance.status.storage_life import AMPLIFICATION, CYCLES, life_text
 
 from ..access_log import AccessLog
 from ..context import WebContext
@@ -10,6 +20,12 @@ from ..message import HttpRequest, HttpResponse
 from ..rendering import Pages
 from ..routes import Access, WebRoute
 from .base import PageGroup
+
+LOOK_S = 1.0
+LINES_A_LOOK = 100
+"""What is beyond it comes with the next look, or has left the memory by then."""
+ALIVE_LOOKS = 25
+"""Looks without a line until the stream says that it is alive."""
 
 
 class MachinePages(PageGroup):
@@ -26,6 +42,7 @@ class MachinePages(PageGroup):
             ("POST", "/admin/network", self.check_network),
             ("GET", "/admin/storage", self.storage),
             ("GET", "/admin/logs", self.logs),
+            ("GET", "/admin/logs/events", self.log_events),
             ("GET", "/admin/power", self.power),
             ("POST", "/admin/power/restart", self.restart),
             ("POST", "/admin/power/shut-down", self.shut_down),
@@ -50,11 +67,43 @@ class MachinePages(PageGroup):
         s = self.context.board.snapshot()
         rows = (await self.ask(controls.ListAccounts())).facts["accounts"]
         accounts = sorted(rows, key=lambda row: -row["octets"])
-        return self.pages.page(request, "storage.html", s=s, accounts=accounts, used=s.storage.total_octets - s.storage.free_octets)
+        return self.pages.page(
+            request,
+            "storage.html",
+            s=s,
+            accounts=accounts,
+            used=s.storage.total_octets - s.storage.free_octets,
+            life=life_text(s.storage.total_octets, s.host.written_octets_a_day),
+            cycles=CYCLES,
+            amplification=AMPLIFICATION,
+        )
+
+    # --- logs ---------------------------------------------------------------------------------------
 
     async def logs(self, request: HttpRequest) -> HttpResponse:
-        lines = (await self.ask(controls.ReadLog())).facts["lines"]
-        return self.pages.page(request, "logs.html", lines=lines[::-1], requests=list(self._log.entries)[::-1])
+        facts = (await self.ask(controls.ReadLog())).facts
+        requests = list(self._log.entries)[::-1]
+        return self.pages.page(request, "logs.html", lines=facts["lines"][::-1], count=facts["count"], requests=requests)
+
+    async def log_events(self, request: HttpRequest) -> HttpResponse:
+        """The lines after the first `since`; a browser that connects again says where it was (Last-Event-ID)."""
+        since = request.fields.get("last-event-id") or request.query.get("since")
+        return HttpResponse(
+            200, self._new_lines(request, int(since) if since.isascii() and since.isdigit() else 0), MEDIA_TYPE, lasting=True
+        )
+
+    async def _new_lines(self, request: HttpRequest, since: int) -> AsyncIterator[bytes]:
+        session, silent = request.session, 0
+        while session is not None and self.context.sessions.is_live(session):
+            facts = (await self.ask(controls.ReadLog(since))).facts
+            lines = facts["lines"][:LINES_A_LOOK]
+            since = facts["count"] - len(facts["lines"]) + len(lines)
+            silent = 0 if lines else silent + 1
+            if lines:
+                yield encode_event(json.dumps(lines, ensure_ascii=False), id=str(since))
+            elif silent % ALIVE_LOOKS == 0:
+                yield COMMENT
+            await trio.sleep(LOOK_S)
 
     # --- restart and shutdown -----------------------------------------------------------------------
 
