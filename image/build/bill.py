@@ -10,7 +10,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from urllib.parse import quote
 
-from .packages import BUILD_ONLY, Package
+from .packages import Package, only_for_build
 from .tools import SUITE
 from .wheels import SITE
 
@@ -48,7 +48,7 @@ def components(root: Path, packages: Iterable[Package]) -> list[Component]:
             "deb", one.name, one.version, one.architecture, _copyright(root, one.name), f"{one.source} {one.source_version}", one.homepage
         )
         for one in packages
-        if one.name not in BUILD_ONLY
+        if not only_for_build(one.name)
     ]
     for one in distributions(path=[str(root / SITE)]):
         found.append(Component("pypi", one.metadata["Name"], one.version, "", _licence(one), "", _field(one, "Home-page")))

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import drivers
+from . import drivers, own_modules
 from .host import BuildError
 from .tools import Tools
 
@@ -84,6 +84,8 @@ def install_kernel(tools: Tools, work: Path, listed: ModuleList) -> str:
         _copy_modules(tools, whole, work / place / "usr/lib/modules" / release, modules)
         if not (work / place / "lib").is_symlink():
             (work / place / "lib").symlink_to("usr/lib")
+        if place == "root":
+            own_modules.compile_modules(tools, work, release)
         tools.run("depmod", "-b", f"/build/{place}", release)
     slot = work / "slot"
     shutil.copyfile(whole / "vmlinuz", work / "Image")

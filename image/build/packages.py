@@ -19,6 +19,8 @@ ARCHITECTURE = "arm64"
 CHOSEN = "chosen.json"
 BUILD_ONLY = ("libpython3.13-dev",)
 """Fetched for its headers, no part of the image."""
+KERNEL_HEADERS = "linux-headers-"
+"""How the names of the packages begin that `own_modules` compiles with."""
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 EXACTLY = re.compile(r"(linux-[a-z0-9.+~-]+) \(= ([^)]+)\)")
 OPTIONS = (
@@ -84,6 +86,11 @@ def parse_wanted(text: str) -> list[Wanted]:
             raise BuildError(f"packages.txt, line {number}: {word!r} is no name of a package.")
         found.append(Wanted(match[2], match[3] or "", match[1] == "-", match[1] == "!"))
     return found
+
+
+def only_for_build(name: str) -> bool:
+    """Whether the package is fetched for its headers, and no part of the image."""
+    return name in BUILD_ONLY or name.startswith(KERNEL_HEADERS)
 
 
 class Archive:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .host import BuildError
-from .packages import BUILD_ONLY, Package
+from .packages import Package, only_for_build
 from .tools import Tools
 
 ALTERNATIVES = (
@@ -55,7 +55,7 @@ def unpack(tools: Tools, packages: Iterable[Package]) -> None:
     """Unpack the packages: the kernel's to /build/kernel, the others to /build/root, base-files (the merged /usr) first."""
     ordered = sorted(packages, key=lambda one: (one.name != "base-files", one.name))
     kernel = [one.file for one in ordered if one.name.startswith("linux-")]
-    root = [one.file for one in ordered if not one.name.startswith("linux-") and one.name not in BUILD_ONLY]
+    root = [one.file for one in ordered if not one.name.startswith("linux-") and not only_for_build(one.name)]
     script = 'to=$1; shift; mkdir -p "$to"; for file; do dpkg-deb -x "/cache/apt/archives/$file" "$to"; done'
     tools.run("sh", "-ec", script, "sh", "/build/root", *root)
     tools.run("sh", "-ec", script, "sh", "/build/kernel", *kernel)

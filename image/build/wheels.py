@@ -159,5 +159,6 @@ aarch64-linux-gnu-gcc -shared -fPIC -O2 -pthread -Isrc -I$include/python{PYTHON}
     -Wl,--build-id=none -o _lgpio.{TARGET_TAG}.so lgpio_wrap.c src/lg*.c src/rgpiod.c
 aarch64-linux-gnu-strip _lgpio.{TARGET_TAG}.so
 install -m 644 _lgpio.{TARGET_TAG}.so lgpio.py "$2"
-install -d "$2/lgpio-licence" && install -m 644 LICENSE "$2/lgpio-licence"
+info=$2/$(basename /cache/wheels/lgpio-*.tar.gz .tar.gz).dist-info
+install -d "$info/licenses" && install -m 644 LICENSE "$info/licenses" && install -m 644 PKG-INFO "$info/METADATA"
 """
