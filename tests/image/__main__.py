@@ -21,18 +21,38 @@ CLONE_NEWUTS = 0x04000000
 
 
 def build_twice(work: Path) -> Path:
-    """The image, built again from the same cache under another umask, host name and time zone: the same octets."""
+    """The image, built again from the same cache under another clock, umask, host name and time zone: the same octets."""
     files = []
     for number in range(2):
         output = work / f"build-{number}"
         words = [sys.executable, "-m", "image", "--output", str(output), *(["--offline"] if number else [])]
-        other = {"TZ": "Pacific/Kiritimati"} if number else {}
+        other = {"TZ": "Pacific/Kiritimati", **another_clock(work)} if number else {}
         subprocess.run(words, check=True, env={**os.environ, **other}, preexec_fn=_another_host if number else None)
         files.append(output / "pillarbox.img.zst")
     first, second = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
     assert first == second, f"two builds differ: {first}, {second}"
     assert files[0].stat().st_size <= LARGEST_OCTETS
     return files[0]
+
+
+def another_clock(work: Path) -> dict[str, str]:
+    """An environment in which it is 400 days later; a program `chroot`, found before the real one, takes it along into the tools root."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        raise SystemExit("Building under another clock needs libfaketime: apt install faketime")
+    wrapper = work / "programs/chroot"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'''#!/bin/sh
+root=$1; shift
+[ -e "$root/tmp/clock.so" ] || cp {library} "$root/tmp/clock.so"
+LD_PRELOAD= exec /usr/sbin/chroot "$root" /usr/bin/env LD_PRELOAD=/tmp/clock.so FAKETIME={LATER} DONT_FAKE_MONOTONIC=1 "$@"
+''')
+    wrapper.chmod(0o755)
+    path = f"{wrapper.parent}:{os.environ['PATH']}"
+    return {"PATH": path, "LD_PRELOAD": str(library), "FAKETIME": LATER, "DONT_FAKE_MONOTONIC": "1"}
+
+
+LATER = "+400d"
 
 
 def _another_host() -> None:
