@@ -169,8 +169,8 @@ class Accounts:
 
     # --- passwords -------------------------------------------------------------------------------
 
-    async def set_password(self, address: str, password: str) -> Account:
-        """Replace the account's own password; app passwords stay."""
+    async def set_password(self, address: str, password: str, *, must_change: bool = False) -> Account:
+        """Replace the account's own password; app passwords stay. `must_change`: the owner has to choose another in a browser."""
         known = expect_account(self.directory.tables, address)
         verifiers = await self._make(password, split_address(known.address))
 
@@ -178,9 +178,25 @@ class Accounts:
             account = expect_account(tables, known.address)
             transaction.execute("DELETE FROM password WHERE account = ? AND label = ''", (account.id,))
             self._insert_password(transaction, account.id, "", verifiers)
+            if must_change:
+                transaction.execute("UPDATE password SET must_change = 1 WHERE account = ? AND label = ''", (account.id,))
             return account
 
         return await self._change(change)
+
+    def main_password(self, account: AccountId) -> PasswordRow | None:
+        """The row of the account's own password; None when it cannot sign in."""
+        return next((row for row in self.secrets.rows.get(account, ()) if not row.label), None)
+
+    def must_change(self, account: AccountId, password: int) -> bool:
+        """Has this password (its row's number) to be changed before anything else in a browser?"""
+        row = self.main_password(account)
+        return row is not None and row.id == password and row.must_change
+
+    async def is_own_password(self, account: Account, password: str) -> bool:
+        """Is it the account's own password as it is now? Not throttled: for who is signed in already. Raises AuthError."""
+        row, salt = self.main_password(account.id), salt_for(self.secrets.salt_secret, account.address)
+        return row is not None and await self.passwords.find((row,), password, salt) is not None
 
     async def add_app_password(self, address: str, label: str) -> str:
         """A generated password for one device or program; returned once, here, and never again."""

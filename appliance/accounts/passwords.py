@@ -101,6 +101,8 @@ class PasswordRow:
     used_from: str = ""
     used_protocol: str = ""
     noted_at: int | None = None
+    must_change: bool = False
+    """An administrator set it: the owner has to choose another at the next sign-in in a browser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,14 @@ class Secrets:
 def read_secrets(reads: Executes, version: int = 0, passing_secret: bytes = b"") -> Secrets:
     """All passwords; `passing_secret` is used as long as none was stored."""
     rows: dict[AccountId, tuple[PasswordRow, ...]] = {}
-    for number, owner, label, slow, salt, iterations, stored, server, set_at, used_at, used_from, used_protocol in reads.execute(
+    for number, owner, label, slow, salt, iterations, stored, server, set_at, used_at, used_from, protocol, must_change in reads.execute(
         "SELECT id, account, label, argon2, scram_salt, scram_iterations, scram_stored, scram_server, set_at,"
-        " used_at, used_from, used_protocol FROM password"
+        " used_at, used_from, used_protocol, must_change FROM password"
         " WHERE account NOT IN (SELECT id FROM account WHERE disabled OR removed_at IS NOT NULL) ORDER BY id"
     ):
-        scram = ScramKeys(salt, iterations, stored, server) if stored is not None else None
-        row = PasswordRow(number, AccountId(owner), label, Verifiers(slow, scram), set_at, used_at, used_from, used_protocol, used_at)
+        verifiers = Verifiers(slow, ScramKeys(salt, iterations, stored, server) if stored is not None else None)
+        used = (used_at, used_from, protocol, used_at)
+        row = PasswordRow(number, AccountId(owner), label, verifiers, set_at, *used, must_change=bool(must_change))
         rows[row.account] = (*rows.get(row.account, ()), row)
     for (secret,) in reads.execute("SELECT value FROM meta WHERE key = ?", (SALT_ROW,)):
         return Secrets(version, rows, secret)

@@ -9,10 +9,12 @@ from appliance.control.requests import Response
 from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB
 from appliance.mail.protocols import service_name
+from appliance.mail.sentence import Sentence as sentence
 from appliance.status.text import stamp
 
 from .admin_request import Answers, Running, account_of, counted, given_or_generated, shown_once
 from .components import Components
+from .owner_messages import Tell, password_was_reset
 
 if TYPE_CHECKING:
     from appliance.database.writer import Transaction
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
 class AccountRequests:
     """Answers what is asked about accounts; a refusal is SetupError, and then nothing has changed."""
 
-    def __init__(self, components: Components, running: Running | None = None) -> None:
+    def __init__(self, components: Components, tell: Tell, running: Running | None = None) -> None:
         self._components = components
         self._accounts = components.accounts
         self._store = components.store
+        self._tell = tell
         self._running = running
 
     def answers(self) -> Answers:
@@ -169,9 +172,23 @@ class AccountRequests:
 
     async def set_password(self, request: controls.SetPassword) -> Response:
         password, made = given_or_generated(request.password, request.address)
-        account = await self._accounts.set_password(request.address, password)
-        facts = {"address": account.address, **made, **self._sessions_ended()}
-        return Response(f"{account.address} has a new password." + _ended(facts) + shown_once(facts), facts)
+        if request.by_owner:
+            await self._expect_another(request.address, password)
+        account = await self._accounts.set_password(request.address, password, must_change=not request.by_owner)
+        facts = {"address": account.address, **made, "must_change": not request.by_owner, **self._sessions_ended()}
+        text = f"{account.address} has a new password." + _ended(facts)
+        if not request.by_owner:
+            await self._tell(account.address, *password_was_reset())
+            text += " A message tells the owner, who has to choose another at the next sign-in in a browser."
+        return Response(text + shown_once(facts), facts)
+
+    async def _expect_another(self, address: str, password: str) -> None:
+        """What an administrator set, and knows, cannot be what the owner chooses."""
+        account = account_of(self._accounts, address)
+        row = self._accounts.main_password(account.id)
+        if row is not None and row.must_change and await self._accounts.is_own_password(account, password):
+            problem = sentence("This is the password that an administrator set.")
+            raise SetupError(problem, sentence("Choose one that nobody else knows."))
 
     async def add_app_password(self, request: controls.AddAppPassword) -> Response:
         account = account_of(self._accounts, request.address)

@@ -23,6 +23,7 @@ from .admin_server import ServerRequests
 from .admin_settings import SettingsRequests
 from .components import Components
 from .outbound import Outbound
+from .owner_messages import owner_teller
 from .server_message import ServerMessages
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ class AdminApi:
 
     def __init__(self, components: Components, outbound: Outbound, running: Running | None = None) -> None:
         self._components = components
+        messages = ServerMessages(components, outbound)
         self._answers = dict((
-            *AccountRequests(components, running).answers(),
+            *AccountRequests(components, owner_teller(messages.send, components.journal.log), running).answers(),
             *DomainRequests(components, outbound).answers(),
             *QueueRequests(components, outbound, is_running=running is not None).answers(),
             *CertificateRequests(components, running).answers(),
             *ServerRequests(components, outbound, running).answers(),
-            *ServerMessages(components, outbound).answers(),
+            *messages.answers(),
             *SettingsRequests(components).answers(),
         ))  # fmt: skip
 

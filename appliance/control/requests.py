@@ -149,8 +149,12 @@ class ListAccounts:
 
 @dataclass(frozen=True, slots=True)
 class SetPassword:
+    """`by_owner`: the owner, signed in with the present one, chose it. Otherwise it is a reset by an administrator: the owner is told by a
+    message, and has to choose another at the next sign-in in a browser."""
+
     address: str
     password: str = field(default="", repr=False)
+    by_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

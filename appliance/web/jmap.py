@@ -147,6 +147,8 @@ class JmapPages:
             raise HttpRefusal(403, "Another site sent this request.")
         if changes and not security.is_token(request.cookie("session"), request.fields.get(security.TOKEN_FIELD)):
             raise HttpRefusal(403, "The token of this session is missing.")
+        if self._context.accounts.must_change(request.session.account, request.session.password):
+            raise HttpRefusal(403, request.language("Choose a new password first."))
         if request.stream is not None:
             request.stream.login = (request.session.account, request.session.password)
         return request.session.account

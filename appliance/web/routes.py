@@ -35,7 +35,8 @@ class Access(Enum):
 class WebRoute:
     """`pattern`: a path in which `{name}` stands for one segment. A route for GET answers HEAD too. `program`: errors are problem
     documents, and a request that changes something carries the token in a field instead of a form (`csrf`). `own_credentials`: the
-    handler judges an Authorization field itself (JMAP); cookies do not count, so forged requests are no danger."""
+    handler judges an Authorization field itself (JMAP); cookies do not count, so forged requests are no danger. `before_change`: answered
+    also while the password of the session is one that an administrator set."""
 
     method: str
     pattern: str
@@ -44,6 +45,7 @@ class WebRoute:
     body_octets: int = FORM_OCTETS
     program: bool = False
     own_credentials: bool = False
+    before_change: bool = False
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
         """The values of the pattern, or None."""

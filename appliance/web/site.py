@@ -6,7 +6,8 @@
 | Host                 | 421: it is for another server (DNS rebinding, `access.answers_to`)                    |
 | plain http           | answered by `plain_http`, which knows no session and no form                          |
 | route                | 404, 405                                                                              |
-| access               | 403; without a session a page leads to the sign-in, a program gets 401                |
+| access               | 403; without a session a page leads to the sign-in, a program gets 401; with a        |
+|                      | password that an administrator set everything leads to choosing another               |
 | forged request       | 403: from another site, or without our token                                          |
 | handler              | whatever it raises as `HttpRefusal`; SetupError 409, StoreError 503                       |
 | conditional request  | 304, 206, 416                                                                         |
@@ -37,7 +38,7 @@ FLOOD_PAUSE_S = 0.25
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 SESSION_COOKIE, FORM_COOKIE = "session", "form"
 """The session's secret; before sign-in, a random value that forms are bound to."""
-SIGN_IN, SETUP = "/sign-in", "/setup"
+SIGN_IN, SETUP, CHANGE_PASSWORD = "/sign-in", "/setup", "/own/password"
 
 RefusalPage = Callable[[HttpRequest, HttpRefusal], HttpResponse]
 
@@ -124,6 +125,10 @@ class Site:
             account = context.accounts.directory.account(request.session.account)
             request.stream.who = account.address if account else ""
             request.stream.login = (request.session.account, request.session.password)
+        if context.accounts.must_change(request.session.account, request.session.password) and not route.before_change:
+            if route.program:
+                raise HttpRefusal(403, request.language("Choose a new password first."))
+            return redirect(CHANGE_PASSWORD)
         if wanted is Access.ADMIN and not access.may_administrate(request.session, context.is_admin):
             raise HttpRefusal(403, request.language("Only an administrator may see this page."))
         return None

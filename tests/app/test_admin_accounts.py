@@ -31,6 +31,33 @@ async def test_accounts_and_sessions(tmp_path: Path) -> None:
             await one.running.ask(controls.ListMailboxes("nobody@home.example"))
 
 
+async def test_a_reset_is_told_and_has_to_be_changed_by_the_owner(tmp_path: Path) -> None:
+    async with admin_server(tmp_path / "data") as one:
+        accounts = one.components.accounts
+        account = accounts.directory.accounts()[0].id
+
+        def has_to_change() -> bool:
+            row = accounts.main_password(account)
+            return row is not None and accounts.must_change(account, row.id)
+
+        reset = await one.running.ask(controls.SetPassword(ADA, "Other-Horse-8"))
+        assert reset.facts["must_change"] and has_to_change() and "next sign-in" in reset.text
+        boxes = (await one.running.ask(controls.ListMailboxes(ADA))).facts["mailboxes"]
+        assert [box["messages"] for box in boxes if box["name"] == "INBOX"] == [1], "the owner is told"
+        login = one.components.login()
+        assert await login.check(ADA, "Other-Horse-8", peer="192.0.2.1", protocol="imap", mechanism="PLAIN"), "mail goes on"
+        with pytest.raises(SetupError, match="that an administrator set"):
+            await one.running.ask(controls.SetPassword(ADA, "Other-Horse-8", by_owner=True))
+        assert has_to_change()
+        again = type(accounts)(one.components.database, accounts.passwords, one.components.clock)
+        await one.components.database.read(again.read)
+        assert [row.must_change for row in again.secrets.rows[account]] == [True], "it outlives a restart"
+        changed = await one.running.ask(controls.SetPassword(ADA, PASSWORD, by_owner=True))
+        assert not changed.facts["must_change"] and not has_to_change()
+        boxes = (await one.running.ask(controls.ListMailboxes(ADA))).facts["mailboxes"]
+        assert [box["messages"] for box in boxes if box["name"] == "INBOX"] == [1], "the owner knows"
+
+
 async def test_quota_and_name_change_apart_and_more_mail_than_space_stays(tmp_path: Path) -> None:
     async with admin_server(tmp_path / "data") as one:
         async with one.components.store.receive(3 * MB) as incoming:

@@ -124,6 +124,32 @@ def press_link(page: "Page", name: str) -> None:
         page.get_by_role("link", name=name).click()
 
 
+def test_a_password_that_an_administrator_set_is_changed_before_anything_else(ada: "Page", browser: Chromium) -> None:
+    ada.goto("/admin/accounts")
+    ada.get_by_label("Address", exact=True).fill("eve")
+    press(ada, "Add it")
+    ada.goto("/admin/accounts/eve@home.example")
+    ada.get_by_text("New password", exact=True).click()
+    press(ada, "Make a new password")
+    password = ada.locator(".secret").inner_text()
+    page = browser.page()
+    sign_in(page, "eve@home.example", password)
+    assert page.url.endswith("/own/password") and "Choose your own password" in page.get_by_role("heading", level=1).inner_text()
+    assert not violations(page)
+    assert page.evaluate("fetch('/jmap/session').then(answer => answer.status)") == 403
+    page.goto("/own/")
+    assert page.url.endswith("/own/password")
+    for chosen in (password, "paper tiger river"):
+        page.get_by_label("New password", exact=True).fill(chosen)
+        page.get_by_label("New password, once more").fill(chosen)
+        press(page, "Change it")
+        if chosen == password:
+            assert "an administrator set" in page.get_by_role("alert").inner_text()
+    page.goto("/own/")
+    assert page.url.endswith("/own/")
+    page.context.close()
+
+
 def test_the_role_of_an_administrator_is_given_and_taken(ada: "Page", browser: Chromium) -> None:
     page = browser.page()
     sign_in(page, "mary@home.example", PASSWORD)

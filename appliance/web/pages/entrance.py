@@ -24,7 +24,7 @@ class Entrance(PageGroup):
             WebRoute("GET", "/", self.home),
             WebRoute("GET", SIGN_IN, self.sign_in_page, Access.ANYONE),
             WebRoute("POST", SIGN_IN, self.sign_in, Access.ANYONE),
-            WebRoute("POST", "/sign-out", self.sign_out),
+            WebRoute("POST", "/sign-out", self.sign_out, before_change=True),
             WebRoute("GET", "/trust", self.trust, Access.ANYONE),
             WebRoute("GET", "/trust/pillarbox.crt", self.authority, Access.ANYONE),
         )

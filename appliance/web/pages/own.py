@@ -30,8 +30,8 @@ class OwnPages(PageGroup):
         return (
             WebRoute("GET", "/own/", self.own_page),
             WebRoute("GET", "/own", self.own_page),
-            WebRoute("GET", "/own/password", self.password_page),
-            WebRoute("POST", "/own/password", self.set_password),
+            WebRoute("GET", "/own/password", self.password_page, before_change=True),
+            WebRoute("POST", "/own/password", self.set_password, before_change=True),
             WebRoute("POST", "/own/devices", self.add_device),
             WebRoute("POST", "/own/devices/remove", self.remove_device),
             WebRoute("POST", "/own/sessions/end", self.end_session),
@@ -65,21 +65,28 @@ class OwnPages(PageGroup):
     # --- password ---------------------------------------------------------------------------------
 
     async def password_page(self, request: HttpRequest) -> HttpResponse:
-        return self.pages.page(request, "own_password.html", fault="", place="")
+        return self._password_page(request)
+
+    def _password_page(self, request: HttpRequest, status: int = 200, fault: str = "", place: str = "") -> HttpResponse:
+        session, account = self._who(request)
+        forced = self.context.accounts.must_change(account.id, session.password)
+        known = forced and self.is_confirmed(request)
+        return self.pages.page(request, "own_password.html", status, fault=fault, place=place, forced=forced, known=known)
 
     async def set_password(self, request: HttpRequest) -> HttpResponse:
         form, _ = await request.form(), request.language
         session, account = self._who(request)
 
         def again(place: str, fault: str) -> HttpResponse:
-            return self.pages.page(request, "own_password.html", 422, fault=fault, place=place)
+            return self._password_page(request, 422, fault, place)
 
         if form.secret("new") != form.secret("repeated"):
             return again("repeated", _("The two new passwords differ."))
-        if not await self.confirm(request, always=True):
+        forced = self.context.accounts.must_change(account.id, session.password)
+        if not await self.confirm(request, always=not forced):  # it was typed a moment ago, to sign in
             return again("current", _("That is not your password."))
         try:
-            await self.ask(controls.SetPassword(account.address, form.secret("new") or " "))
+            await self.ask(controls.SetPassword(account.address, form.secret("new") or " ", by_owner=True))
         except SetupError as error:
             return again("new", refusal_text(error, _))
         row = next(row for row in self.context.accounts.secrets.rows[account.id] if not row.label)

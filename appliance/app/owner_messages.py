@@ -1,0 +1,34 @@
+"""Messages that tell the owner of an account what was done to it: the subject and text of each, and how they are sent.
+
+Best effort: what was done is done and stored before; a message that cannot be stored (a full mailbox, failing storage) is a log line.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from appliance.control.requests import Response, SendServerMessage
+from appliance.mail.errors import SetupError, StoreError
+
+Tell = Callable[[str, str, str], Awaitable[None]]
+"""(address of the account, subject, text)."""
+
+
+def owner_teller(send: Callable[[SendServerMessage], Awaitable[Response]], log: Callable[[str], object]) -> Tell:
+    """Sends them by `send`."""
+
+    async def tell(address: str, subject: str, text: str) -> None:
+        try:
+            await send(SendServerMessage(address, subject, text))
+        except (SetupError, StoreError) as trouble:
+            log(f"{address} could not be told: “{subject}” ({trouble})")
+
+    return tell
+
+
+def password_was_reset() -> tuple[str, str]:
+    return "Your password was changed by an administrator", (
+        "An administrator of this mail server has set a new password for your account. Programs and browsers that used the old one are "
+        "signed out; devices with a password of their own go on.\n\n"
+        "When you sign in on the web pages of the server, you are asked to choose a password that only you know. Until then your mail "
+        "programs work with the one the administrator gave you.\n\n"
+        "If you did not ask for this, talk to the administrator."
+    )
