@@ -11,6 +11,7 @@ from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.store import Store
 
 from .api import JmapApi
+from .blob import BLOB, BlobMethods, blob_facts
 from .blobs import Blob, Blobs
 from .email import EmailMethods
 from .email_import import EmailImportMethods
@@ -22,6 +23,7 @@ from .identity import SUBMISSION, IdentityMethods
 from .ids import encode_id
 from .mailbox import MAIL, MailboxMethods
 from .method import Caller, JmapAccount, Method
+from .quota import QUOTA, QuotaMethods
 from .search_snippet import SnippetMethods
 from .session import session_object
 from .submission import SubmissionMethods
@@ -43,9 +45,9 @@ CAPABILITIES: dict[str, dict[str, Any]] = {
 
 KINDS = (
     MailboxMethods, ThreadMethods, EmailMethods, EmailQueryMethods, EmailSetMethods, EmailImportMethods, EmailParseMethods,
-    SnippetMethods,
+    SnippetMethods, BlobMethods, QuotaMethods,
 )  # fmt: skip
-"""What contributes methods of mail."""
+"""What contributes methods, without those of sending."""
 
 
 class JmapService:
@@ -61,7 +63,7 @@ class JmapService:
         methods = [method for kind in KINDS for method in kind(store, self.limits).methods()]
         self._blobs = Blobs(store)
         self._uploading: Counter[AccountId] = Counter()
-        capabilities = dict(CAPABILITIES)
+        capabilities = {**CAPABILITIES, BLOB: blob_facts(self.limits), QUOTA: {}}
         if sending is not None:
             methods += self._sending_methods(sending)
             capabilities[SUBMISSION] = submission_facts(sending)

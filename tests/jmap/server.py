@@ -8,10 +8,12 @@ from typing import Any
 
 from appliance.database.database import Database
 from appliance.jmap.api import JmapApi
+from appliance.jmap.blob import BLOB
 from appliance.jmap.blobs import Blobs
 from appliance.jmap.ids import encode_id
 from appliance.jmap.mailbox import MAIL
 from appliance.jmap.method import CORE, Caller, JmapAccount
+from appliance.jmap.quota import QUOTA
 from appliance.jmap.service import KINDS
 from appliance.mail.ids import AccountId, MailboxId
 from appliance.protocol.imap.bodystructure import make_describe
@@ -33,10 +35,12 @@ class JmapClient:
         self.store = store
         self.faults: list[str] = []
         methods = [method for kind in KINDS for method in kind(store, limits).methods()]
-        self._api = JmapApi(methods, {MAIL: {}}, limits=limits, report=lambda name, fault: self.faults.append(f"{name} {fault!r}"))
+        self._api = JmapApi(
+            methods, {MAIL: {}, BLOB: {}, QUOTA: {}}, limits=limits, report=lambda name, fault: self.faults.append(f"{name} {fault!r}")
+        )
 
     async def request(self, *calls: list[Any], **members: Any) -> list[list[Any]]:
-        octets = json.dumps({"using": [CORE, MAIL], "methodCalls": calls, **members}).encode()
+        octets = json.dumps({"using": [CORE, MAIL, BLOB, QUOTA], "methodCalls": calls, **members}).encode()
         answer = json.loads(json.dumps(await self._api.handle(octets, CALLER)))
         assert not self.faults, self.faults
         responses: list[list[Any]] = answer["methodResponses"]

@@ -1,0 +1,56 @@
+"""Quota: with and without a limit of octets, what changed since, filters (RFC 9425)."""
+
+from pathlib import Path
+
+from appliance.mail.limits import ACCOUNT_MESSAGES
+
+from .server import a_client
+
+
+async def test_what_is_used_and_what_changed(tmp_path: Path) -> None:
+    async with a_client(tmp_path, quota=1000) as client:
+        before = await client.call("Quota/get", ids=None)
+        octets, messages = before["list"]
+        assert octets == {
+            "id": "octets", "resourceType": "octets", "used": 0, "hardLimit": 1000, "scope": "account", "name": "Storage",
+            "types": ["Email"], "warnLimit": None, "softLimit": None, "description": octets["description"],
+        }  # fmt: skip
+        assert (messages["id"], messages["resourceType"], messages["hardLimit"]) == ("messages", "count", ACCOUNT_MESSAGES)
+        assert (await client.call("Quota/changes", sinceState=before["state"]))["updated"] == []
+        await client.append(b"Subject: x\r\n\r\n")
+        await client.append(b"Subject: y\r\n\r\n")  # the sums may be one commit behind
+        changes, got = await client.request(
+            ["Quota/changes", {"accountId": "A1", "sinceState": before["state"], "maxChanges": 20}, "0"],
+            ["Quota/get", {
+                "accountId": "A1", "#ids": {"resultOf": "0", "name": "Quota/changes", "path": "/updated"},
+                "#properties": {"resultOf": "0", "name": "Quota/changes", "path": "/updatedProperties"},
+            }, "1"],
+        )  # fmt: skip
+        assert changes[1]["updated"] == ["octets", "messages"] and changes[1]["updatedProperties"] == ["used"]
+        assert [one["id"] for one in got[1]["list"]] == ["octets", "messages"] and got[1]["list"][0]["used"] in (14, 28)
+        assert await client.error("Quota/changes", sinceState="5") == "cannotCalculateChanges"
+
+
+async def test_without_a_limit_there_is_no_quota_of_octets(tmp_path: Path) -> None:
+    async with a_client(tmp_path, quota=1000) as client:
+        state = (await client.call("Quota/get", ids=["octets"]))["state"]
+    async with a_client(tmp_path) as client:
+        found = await client.call("Quota/get", ids=["octets", "messages"], properties=["used"])
+        assert found["list"] == [{"id": "messages", "used": 0}] and found["notFound"] == ["octets"]
+        changes = await client.call("Quota/changes", sinceState=state)
+        assert changes["destroyed"] == ["octets"] and changes["created"] == changes["updated"] == []
+
+
+async def test_queries(tmp_path: Path) -> None:
+    async with a_client(tmp_path, quota=1000) as client:
+        for given, ids in (
+            (None, ["octets", "messages"]), ({"name": "stor"}, ["octets"]), ({"resourceType": "count"}, ["messages"]),
+            ({"scope": "domain"}, []), ({"type": "Email"}, ["octets", "messages"]), ({"type": "Mail"}, []),
+            ({"operator": "NOT", "conditions": [{"resourceType": "count"}]}, ["octets"]),
+        ):  # fmt: skip
+            found = await client.call("Quota/query", filter=given, calculateTotal=True)
+            assert found["ids"] == ids and found["total"] == len(ids), given
+        found = await client.call("Quota/query", sort=[{"property": "name", "isAscending": False}], position=1)
+        assert found["ids"] == ["messages"] and found["position"] == 1
+        assert await client.error("Quota/query", filter={"colour": "red"}) == "invalidArguments"
+        assert await client.error("Quota/queryChanges", sinceQueryState="x") == "cannotCalculateChanges"
