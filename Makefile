@@ -9,7 +9,7 @@ SUITE ?= bookworm
 RUN_AS ?= user
 TEST_PROCESSES ?= 2
 
-.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test web-shots tables catalogues lock clean help
+.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test web-shots tables catalogues jmap-model lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -36,6 +36,9 @@ bench: $(VENV)/.tests-ready  ## measure, print beside the bars (root gives the f
 fuzz: $(VENV)/.tests-ready   ## 60 s of hostile octets on each port, ten minutes of many sessions on one mailbox
 	@$(BIN)/python -m tests.fuzz --seconds 60 --port smtp --port imap --port pop3 --port console
 	@$(BIN)/python -m tests.fuzz --seconds 600 --port sessions
+
+jmap-model: $(VENV)/.tests-ready   ## a JMAP client that follows changes against everything that changes mail, for half an hour
+	@for seed in 2 3 4 5; do PILLARBOX_MODEL_ROUNDS=150 PILLARBOX_MODEL_SEED=$$seed $(BIN)/python -m pytest -q -x tests/journeys/test_jmap_model.py || exit 1; done
 
 noise: $(VENV)/.tests-ready  ## ten minutes of random keys and line noise on the serial console
 	@$(BIN)/python -m tests.fuzz --seconds 600 --port console
