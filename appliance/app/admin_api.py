@@ -17,6 +17,7 @@ from appliance.mail.errors import SetupError, StoreError
 from .admin_accounts import AccountRequests
 from .admin_certificates import CertificateRequests
 from .admin_domains import DomainRequests
+from .admin_mailboxes import MailboxRequests
 from .admin_queue import QueueRequests
 from .admin_request import Running, account_of
 from .admin_server import ServerRequests
@@ -38,6 +39,7 @@ class AdminApi:
         messages = ServerMessages(components, outbound)
         self._answers = dict((
             *AccountRequests(components, owner_teller(messages.send, components.journal.log), running).answers(),
+            *MailboxRequests(components).answers(),
             *DomainRequests(components, outbound).answers(),
             *QueueRequests(components, outbound, is_running=running is not None).answers(),
             *CertificateRequests(components, running).answers(),

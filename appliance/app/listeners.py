@@ -155,7 +155,14 @@ class Services:
         components = self._components
         options = ImapOptions(host=components.host_name(), message_octets=components.settings.messages.largest_mb * MB)
         login, mechanisms = self._auth()
-        return ImapService(store=components.store, login=login, mechanisms=mechanisms, clock=components.clock, options=options).handle
+        return ImapService(
+            store=components.store,
+            login=login,
+            mechanisms=mechanisms,
+            clock=components.clock,
+            directory=components.accounts.directory,
+            options=options,
+        ).handle
 
     def pop3(self) -> "Handler":
         from appliance.pop3d.service import Pop3Options, Pop3Service

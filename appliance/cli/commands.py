@@ -31,6 +31,9 @@ class CommandRow:
     """(flags separated by "|", keyword arguments of `add_argument`)."""
 
 
+WITH = ("--with", {"required": True, "dest": "account", "metavar": "ADDRESS", "help": "the other account"})
+
+
 def role_of(options: Any) -> bool:
     """Whether --on or --off was given. Raises SetupError for neither or both."""
     if options.on == options.off:
@@ -91,6 +94,16 @@ ROWS: tuple[CommandRow, ...] = (
     CommandRow(("domain", "catch-all"), "deliver messages for unknown names to ADDRESS; without ADDRESS refuse them", ("name", "[address]"),
         lambda o: controls.SetCatchAll(o.name, o.address or "")),
     CommandRow(("mailbox", "list"), "list the mailboxes of an account", ("address",), lambda o: controls.ListMailboxes(o.address)),
+    CommandRow(("mailbox", "share"), "let another account see a mailbox of ADDRESS, as Shared/NAME", ("address", "name"),
+        lambda o: controls.ShareMailbox(o.address, o.name, o.account, o.rights),
+        options=(
+            WITH,
+            ("--rights", {"default": "read", "metavar": "RIGHTS", "help": "read (the default), write (mark, add, remove messages) or all"}),
+        )),
+    CommandRow(("mailbox", "unshare"), "take a mailbox of ADDRESS out of another account's sight", ("address", "name"),
+        lambda o: controls.UnshareMailbox(o.address, o.name, o.account), options=(WITH,)),
+    CommandRow(("mailbox", "shares"), "list what an account shares, and what is shared with it", ("address",),
+        lambda o: controls.ListShares(o.address)),
     CommandRow(("certificate", "show"), "show the certificate in use", (), lambda o: controls.ShowCertificate()),
     CommandRow(("certificate", "renew"), "make a new certificate now; devices keep trusting it", (), lambda o: controls.RenewCertificate()),
     CommandRow(("certificate", "new-authority"), "make a new authority, which every device must then trust", (),
@@ -128,7 +141,7 @@ NOUNS = {
     "app-password": "passwords for single phones or programs",
     "alias": "further addresses of accounts, and groups",
     "domain": "the domains the server accepts messages for",
-    "mailbox": "the mailboxes of an account",
+    "mailbox": "the mailboxes of an account, and whom it shares them with",
     "queue": "outgoing messages that are not sent yet",
     "message": "the history of messages",
     "certificate": "the certificate that phones and computers trust",

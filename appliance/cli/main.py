@@ -37,7 +37,8 @@ Offline = Callable[[Path, bool], "AbstractAsyncContextManager[controls.Control]"
 
 READ_ONLY = (
     controls.Status, controls.ListAccounts, controls.ListAppPasswords, controls.ListAliases, controls.ListDomains, controls.ListMailboxes,
-    controls.ListQueue, controls.ShowMessage, controls.TrackMessage, controls.ShowCertificate, controls.ExportCertificate, controls.Export,
+    controls.ListShares, controls.ListQueue, controls.ShowMessage, controls.TrackMessage, controls.ShowCertificate,
+    controls.ExportCertificate, controls.Export,
 )  # fmt: skip
 """Requests that change nothing: answered from read-only storage too."""
 

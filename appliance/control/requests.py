@@ -224,6 +224,30 @@ class ListMailboxes:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareMailbox:
+    """Give `account` rights on a mailbox of `address`, in place of those it had: read, write, all, or the characters of RFC 4314."""
+
+    address: str
+    name: str
+    account: str
+    rights: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnshareMailbox:
+    address: str
+    name: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListShares:
+    """What an account shares with others, and they with it."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShowCertificate:
     pass
 
@@ -353,6 +377,7 @@ Request = (
     | AddAccount | RemoveAccount | RestoreAccount | SetAccount | RenameAccount | DisableAccount | EnableAccount | SetAdmin
     | ListAccounts | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
+    | ShareMailbox | UnshareMailbox | ListShares
     | ShowCertificate | ExportCertificate | RenewCertificate | NewAuthority | ListQueue | ShowMessage | RetryMessage | HoldMessage
     | ReleaseMessage | RerouteMessage | CancelMessage | FlushQueue | TrackMessage | DomainRecords | DomainCheck | Import | Export
     | ReadLog | ShutDown | Restart | CheckNetwork

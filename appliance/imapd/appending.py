@@ -64,24 +64,27 @@ def read_options(tokens: "Tokens") -> tuple[tuple[str, ...], int | None]:
 class Appending:
     """One command's messages. `tokens` are those that follow the last message."""
 
-    __slots__ = ("_octets", "_stack", "freed_octets", "message", "messages", "session", "tokens")
+    __slots__ = ("_octets", "_owner", "_stack", "freed_octets", "message", "messages", "session", "tokens")
 
     def __init__(self, session: "CommandSession", stack: AsyncExitStack, source: "Message | Tokens") -> None:
         self.session = session
         self._stack = stack
         self._octets = 0
+        self._owner = session.account
+        """Whose quota the messages count against."""
         self.freed_octets = 0
-        """What the command will free, of the account's quota."""
+        """What the command will free, of the quota of the target's owner."""
         self.messages: list[Received] = []
         self.message = source if isinstance(source, Message) else None
         self.tokens = source.tokens if isinstance(source, Message) else source
 
     async def target(self) -> "MailboxInfo":
-        """The mailbox named next. Raises StoreError NO_MAILBOX, MisuseError."""
+        """The mailbox named next. Raises StoreError NO_MAILBOX, NO_RIGHT; MisuseError."""
         self.tokens.space()
-        info = await self.session.store.find(self.session.account, self.tokens.mailbox())
+        info = await self.session.mailboxes.find(self.tokens.mailbox(), "i")
         if not info.selectable:
             raise StoreError(Trouble.NO_MAILBOX)
+        self._owner = info.account
         return info
 
     async def read_messages(self, most: int = MESSAGES) -> None:
@@ -125,7 +128,7 @@ class Appending:
         if octets > limit:
             raise StoreError(Trouble.TOO_BIG)
         self._octets += octets
-        used, allowed = self.session.store.quota(self.session.account)
+        used, allowed = self.session.store.quota(self._owner)
         if allowed is not None and used + self._octets - self.freed_octets > allowed:
             raise StoreError(Trouble.OVER_QUOTA)
         return await self._stack.enter_async_context(self.session.store.receive(limit))

@@ -19,6 +19,7 @@ from .completion import Completion
 if TYPE_CHECKING:
     from array import array
 
+    from appliance.accounts.directory import Directory
     from appliance.auth.identity import Identity
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from appliance.store.incoming import Incoming
     from appliance.store.store import Store
     from appliance.store.values import MailboxInfo
+    from appliance.store.visible import VisibleMailboxes
 
     from .body_items import BodyItem
     from .connection import ImapConnection
@@ -114,6 +116,11 @@ class CommandSession(Protocol):
         ...
 
     @property
+    def mailboxes(self) -> "VisibleMailboxes":
+        """The store as the account sees it: its own mailboxes and those shared with it, with its rights."""
+        ...
+
+    @property
     def utf8(self) -> bool:
         """Mailbox names are UTF-8 on the wire (RFC 9051 §5.1, RFC 9755 §3)."""
         ...
@@ -122,6 +129,8 @@ class CommandSession(Protocol):
 
     @property
     def store(self) -> "Store": ...
+    @property
+    def directory(self) -> "Directory": ...
     @property
     def login(self) -> "Login": ...
     @property

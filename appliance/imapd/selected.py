@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.mail.errors import MisuseError
 from appliance.mail.flags import KEYWORDS_PER_MAILBOX, SEEN, SYSTEM_NAMES
 from appliance.mail.limits import BATCH_ROWS
+from appliance.mail.rights import changeable
 from appliance.protocol.imap.sequence import Ranges, contains, largest, parse_set, places_of_numbers, places_of_uids
 from appliance.store.values import Mode
 from appliance.store.view import SequenceView
@@ -181,7 +182,7 @@ class Selected:
 
     async def commit_seen(self) -> None:
         """Commit lazy \\Seen, before MODSEQs are sent: else it would be sent with an old one. The next sync sends the new ones."""
-        if self._lazy_seen and not self.read_only:
+        if self._lazy_seen and self.mailbox.keeps_seen:
             await self.mailbox.set_flags((), Mode.ADD, ())
         self._lazy_seen = dict.fromkeys(self._lazy_seen, -1)  # -1: their MODSEQ is not sent yet
 
@@ -262,6 +263,8 @@ class Selected:
         Costs nothing when nothing happened. Raises StoreError (NO_MAILBOX when the mailbox was deleted).
         """
         view = self.view
+        if self.mailbox.rights_outdated:
+            await self.check_rights(client)
         changed: Sequence[tuple[Uid, int, ModSeq]] = ()
         known, next_known = len(view), view.uid_next
         if self.mailbox.newest() > view.modseq or self._missing:
@@ -286,6 +289,15 @@ class Selected:
             await context.changed(client, [row[0] for row in changed])
         self._sent.clear()
         view.share(*self.mailbox.shared())
+
+    async def check_rights(self, client: "ImapClient") -> None:
+        """Rights on another's mailbox may have changed: what may be changed now is sent. Raises StoreError when it may not be read."""
+        was_read_only = self.read_only
+        if await self.mailbox.read_rights():
+            if self.read_only != was_read_only:
+                code = b"READ-ONLY" if self.read_only else b"READ-WRITE"
+                await client.send(b"* OK [", code, b"] Your rights on the mailbox have changed.\r\n")
+            await client.send(await self._permanent_flags_line())
 
     async def send_changed(self, client: "ImapClient", rows: "Sequence[tuple[Uid, int, ModSeq]]") -> None:
         """`* n FETCH` of the flags of those messages that have a number (RFC 7162 §3.2.5.1)."""
@@ -390,8 +402,9 @@ class Selected:
 
     async def _permanent_flags_line(self) -> bytes:
         """RFC 9051 §7.1 PERMANENTFLAGS: `\\*` while the mailbox has room for another keyword."""
-        names = [] if self.read_only else self._flag_names()
-        if not self.read_only and (len(self.keywords) < KEYWORDS_PER_MAILBOX or await self.mailbox.has_keyword_room()):
+        rights = self.mailbox.rights
+        names = [] if self.read_only else [name.encode() for name in changeable(map(bytes.decode, self._flag_names()), rights)]
+        if not self.read_only and "w" in rights and (len(self.keywords) < KEYWORDS_PER_MAILBOX or await self.mailbox.has_keyword_room()):
             names.append(b"\\*")
         return b"* OK [PERMANENTFLAGS (%b)] Flags that stay.\r\n" % b" ".join(names)
 

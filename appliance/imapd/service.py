@@ -15,6 +15,7 @@ from .registry import Registry
 from .session import ImapContext, ImapSession
 
 if TYPE_CHECKING:
+    from appliance.accounts.directory import Directory
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
     from appliance.mail.clock import Clock
@@ -32,10 +33,12 @@ class ImapService:
         login: "Login",
         mechanisms: "Mechanisms",
         clock: "Clock",
+        directory: "Directory",
         options: ImapOptions | None = None,
         extensions: Iterable[ImapExtension] = EXTENSIONS,
     ) -> None:
-        self._context = ImapContext(store, login, mechanisms, clock, options or ImapOptions(), Registry((CORE, *extensions)))
+        registry = Registry((CORE, *extensions))
+        self._context = ImapContext(store, login, mechanisms, clock, options or ImapOptions(), registry, directory)
 
     async def handle(self, stream: "Stream") -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""

@@ -16,6 +16,7 @@ import trio
 from appliance.mail.errors import AuthError, MisuseError, StoreError
 from appliance.protocol.imap.server import Message, ReceivedCommand, Refused, Rest
 from appliance.protocol.imap.tokens import Tokens
+from appliance.store.visible import VisibleMailboxes
 
 from .client import UpdateFormat
 from .completion import Completion, bad
@@ -25,6 +26,7 @@ from .errors import SessionOver, answer_of
 from .watch import watched
 
 if TYPE_CHECKING:
+    from appliance.accounts.directory import Directory
     from appliance.auth.identity import Identity
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
@@ -69,6 +71,7 @@ class ImapContext:
     clock: "Clock"
     options: "ImapOptions"
     registry: "Registry"
+    directory: "Directory"
 
 
 class ImapSession:
@@ -143,6 +146,15 @@ class ImapSession:
         if self.identity is None:
             raise RuntimeError("the session is not signed in")
         return self.identity.account
+
+    @property
+    def mailboxes(self) -> VisibleMailboxes:
+        """The store as the account sees it."""
+        return VisibleMailboxes(self.context.store, self.account)
+
+    @property
+    def directory(self) -> "Directory":
+        return self.context.directory
 
     @property
     def utf8(self) -> bool:
@@ -299,6 +311,7 @@ class ImapSession:
             refusal = self._refusal(command, uid)
             if command is None or refusal is not None:
                 return await self._refuse_event(event, refusal or bad(b"No such command."))
+            await self._check_rights()
             if isinstance(event, Message):
                 completion = await command.run(self, event, uid)
             else:
@@ -338,6 +351,14 @@ class ImapSession:
         tokens.end()
         return await command.run(self, arguments, uid)
 
+    async def _check_rights(self) -> None:
+        """Before a command: it must not read or change what is not shared with the account any more."""
+        if self.selected is not None and self.selected.mailbox.rights_outdated:
+            try:
+                await self.selected.check_rights(self)
+            except StoreError as error:
+                raise _unavailable(error) from error
+
     async def _sync(self, may_expunge: bool) -> None:
         """Send what changed in the selected mailbox."""
         if self.selected is None:
@@ -345,7 +366,11 @@ class ImapSession:
         try:
             await self.selected.sync(self, may_expunge)
         except StoreError as error:
-            raise SessionOver(b"UNAVAILABLE", b"The selected mailbox can no longer be read: " + answer_of(error).text) from error
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: StoreError) -> SessionOver:
+    return SessionOver(b"UNAVAILABLE", b"The selected mailbox can no longer be read: " + answer_of(error).text)
 
 
 def _is_named(event: ReceivedCommand, name: bytes) -> bool:

@@ -8,7 +8,8 @@ from appliance.imapd.errors import CODES, answer_of, printable
 from appliance.mail.errors import AuthError, MisuseError, StoreError, Trouble
 
 KNOWN = {
-    b"", b"NONEXISTENT", b"ALREADYEXISTS", b"CANNOT", b"HASCHILDREN", b"EXPUNGEISSUED", b"OVERQUOTA", b"TOOBIG", b"LIMIT", b"UNAVAILABLE",
+    b"", b"NONEXISTENT", b"ALREADYEXISTS", b"CANNOT", b"NOPERM", b"HASCHILDREN", b"EXPUNGEISSUED", b"OVERQUOTA", b"TOOBIG", b"LIMIT",
+    b"UNAVAILABLE",
 }  # fmt: skip
 """RFC 9051 §7.1, RFC 5530 §3, RFC 7889 §3."""
 

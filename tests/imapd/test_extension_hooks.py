@@ -160,6 +160,7 @@ def with_extension(components: Components) -> None:
         login=family.login,
         mechanisms=components.mechanisms,
         clock=family.clock,
+        directory=family.accounts.directory,
         options=ImapOptions(),
         extensions=(*EXTENSIONS, EXTENSION),
     )

@@ -85,7 +85,7 @@ def _imap(components: Components, options: Any) -> Any:
 
     return ImapService(
         store=components.store, login=components.family.login, mechanisms=components.mechanisms, clock=components.family.clock,
-        options=options or ImapOptions(host="mail.example.org"),
+        directory=components.family.accounts.directory, options=options or ImapOptions(host="mail.example.org"),
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ async def append(session: "CommandSession", source: "Message | Tokens", uid: boo
 
 async def _commit(session: "CommandSession", appending: Appending, target: "MailboxInfo") -> Completion:
     """Raises StoreError."""
-    pairs = [(one.body, Placement(target.id, b"", one.flags, one.internal_at)) for one in appending.messages]
+    pairs = [(one.body, Placement(target.id, b"", one.flags, one.internal_at, by=session.account)) for one in appending.messages]
     store = session.store
     filed = await store.file(pairs[0][0], [pairs[0][1]]) if len(pairs) == 1 else await store.file_all(pairs)
     uids = encode_set(one.uid for one in filed)

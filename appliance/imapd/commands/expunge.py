@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from appliance.mail.errors import MisuseError
+from appliance.mail.errors import MisuseError, StoreError, Trouble
 
 from ..completion import Completion, no, ok
 from ..contract import ImapCommand, ImapState
@@ -28,6 +28,8 @@ async def run(session: "CommandSession", messages: bytes | None, uid: bool) -> C
         raise MisuseError("EXPUNGE takes no set, UID EXPUNGE takes one")
     if selected.read_only:
         return no(b"The mailbox is read-only.")
+    if "e" not in selected.mailbox.rights:
+        raise StoreError(Trouble.NO_RIGHT)
     uids = None if messages is None else selected.uids_at(selected.places(messages, True))
     gone: Sequence[int] = ()
     if uids is None or uids:

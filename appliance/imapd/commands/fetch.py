@@ -119,7 +119,7 @@ def _following(session: "CommandSession", selected: "Selected", what: Compiled) 
     None where a FETCH changes what it sends (\\Seen), or selects by more than its set.
     """
     plan = what.plan
-    if plan.narrow or plan.keep or what.at_once is None or (plan.sees and not selected.read_only):
+    if plan.narrow or plan.keep or what.at_once is None or (plan.sees and selected.mailbox.keeps_seen):
         return []
     found: list[Ranges] = []
     room = BATCH_ROWS
@@ -220,7 +220,7 @@ async def _read_messages(session: "CommandSession", selected: "Selected", what: 
     """Send the rows of one batch with their messages. Returns how many messages were gone, and why a part could not be sent."""
     plan, wanted = what.plan, len(batch.rows)
     seen: Seen = {}
-    if plan.sees and not selected.read_only:
+    if plan.sees and selected.mailbox.keeps_seen:
         batch, seen = await _set_seen(session, selected, plan, span, batch)
     as_read = batch.rows
     rows = [seen.get(row.uid, row) for row in as_read]

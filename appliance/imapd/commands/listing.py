@@ -140,7 +140,7 @@ async def list_mailboxes(session: "CommandSession", tokens: "Tokens", uid: bool)
         below = entry.name in (above if chosen else needed)
         if chosen or below:
             await session.send(_list_line(session, entry, request, below))
-            if items and chosen and entry.info is not None and entry.info.selectable:
+            if items and chosen and entry.info is not None and entry.info.selectable and "r" in entry.info.rights:
                 await session.send(await status_line(session, entry.info, items))
             if entry.info is not None:
                 for option, value in request.more:
@@ -161,10 +161,10 @@ def _unmatched_parents(entries: list[ListEntry], matching: list[ListEntry], requ
 
 async def _entries(session: "CommandSession", request: Listing) -> list[ListEntry]:
     """The names LIST can return: mailboxes, their superior names, and subscribed names without a mailbox."""
-    infos = await session.store.list(session.account)
+    infos = await session.mailboxes.list()
     entries = [ListEntry(info.name, info, info.subscribed, info.has_children) for info in infos]
     if b"SUBSCRIBED" in request.selection or b"SUBSCRIBED" in request.wanted:
-        subscribed: set[str] = set(await session.store.subscriptions(session.account))
+        subscribed: set[str] = set(await session.mailboxes.subscriptions())
         for entry in entries:
             entry.subscribed = entry.name in subscribed
         if b"SUBSCRIBED" in request.selection:
@@ -228,7 +228,7 @@ def _list_line(session: "CommandSession", entry: ListEntry, request: Listing, be
 
 async def lsub(session: "CommandSession", request: Listing, uid: bool) -> Completion:
     """Subscribed names; a superior of one comes with \\Noselect when `%` stops at it (RFC 3501 §6.3.9)."""
-    subscribed: set[str] = set(await session.store.subscriptions(session.account))
+    subscribed: set[str] = set(await session.mailboxes.subscriptions())
     pattern = Patterns(request.reference + pattern for pattern in request.patterns)
     names = subscribed | _parents(subscribed) if any("%" in pattern for pattern in request.patterns) else subscribed
     for name in sorted(names, key=lambda name: (name != INBOX, name)):

@@ -57,9 +57,9 @@ async def create(session: "CommandSession", arguments: tuple[str, list[bytes]], 
     if len(uses) > 1 or any(use not in USES for use in uses):
         return no(b"A mailbox has one of the special uses " + b" ".join(word.encode() for word in USES.values()) + b".", b"USEATTR")
     use = USES[uses[0]] if uses else ""
-    if use and any(info.special_use == use for info in await session.store.list(session.account)):
+    if use and any(info.special_use == use for info in await session.mailboxes.list()):
         return no(b"Another mailbox has that special use.", b"USEATTR")
-    made = await session.store.create(session.account, name, use)
+    made = await session.mailboxes.create(name, use)
     if REVISION_2 in session.enabled and made.name != name:
         announce(session, made, name)
     return ok(b"CREATE completed.", session.registry.created_code(made))
@@ -70,8 +70,8 @@ async def create(session: "CommandSession", arguments: tuple[str, list[bytes]], 
 
 async def delete(session: "CommandSession", name: str, uid: bool) -> Completion:
     """A mailbox this session has selected is deselected, with [CLOSED]."""
-    info = await session.store.find(session.account, name)
-    await session.store.delete(session.account, name)
+    info = await session.mailboxes.find(name, "x")
+    await session.mailboxes.delete(name)
     if session.selected is not None and info.id == session.selected.mailbox.info.id:
         session.deselect()
         session.queue(b"* OK [CLOSED] The selected mailbox was deleted.\r\n")
@@ -93,9 +93,9 @@ async def rename(session: "CommandSession", arguments: tuple[str, str], uid: boo
         return refusal
     if new.startswith(old + SEPARATOR) and old != "INBOX":
         return no(b"A mailbox cannot be moved into itself.", b"CANNOT")
-    await session.store.rename(session.account, old, new)
+    await session.mailboxes.rename(old, new)
     if REVISION_2 in session.enabled and old != "INBOX":
-        announce(session, await session.store.find(session.account, new), old)
+        announce(session, await session.mailboxes.find(new, ""), old)
     return ok(b"RENAME completed.")
 
 
@@ -107,12 +107,12 @@ async def subscribe(session: "CommandSession", name: str, uid: bool) -> Completi
     refusal = _refusal(name)
     if refusal is not None:
         return refusal
-    await session.store.subscribe(session.account, name, True)
+    await session.mailboxes.subscribe(name, True)
     return ok(b"SUBSCRIBE completed.")
 
 
 async def unsubscribe(session: "CommandSession", name: str, uid: bool) -> Completion:
-    await session.store.subscribe(session.account, name, False)
+    await session.mailboxes.subscribe(name, False)
     return ok(b"UNSUBSCRIBE completed.")
 
 

@@ -42,7 +42,7 @@ async def open_mailbox(session: "CommandSession", arguments: "Arguments", read_o
         await parameter.apply(session, value)
     if isinstance(name, NotAName):
         raise name
-    mailbox = await session.store.open(session.account, name, read_only=read_only)
+    mailbox = await session.mailboxes.open(name, read_only=read_only)
     try:
         selected = await Selected.open(session, mailbox)
     except BaseException:
@@ -61,8 +61,10 @@ async def open_mailbox(session: "CommandSession", arguments: "Arguments", read_o
 
 
 async def select(session: "CommandSession", arguments: "Arguments", uid: bool) -> Completion:
+    """Without a right to change anything the mailbox is read-only (RFC 4314 §5.2)."""
     await open_mailbox(session, arguments, read_only=False)
-    return ok(b"SELECT completed.", b"READ-WRITE")
+    selected = session.selected
+    return ok(b"SELECT completed.", b"READ-ONLY" if selected is not None and selected.read_only else b"READ-WRITE")
 
 
 async def examine(session: "CommandSession", arguments: "Arguments", uid: bool) -> Completion:
@@ -71,9 +73,10 @@ async def examine(session: "CommandSession", arguments: "Arguments", uid: bool) 
 
 
 async def close(session: "CommandSession", arguments: None, uid: bool) -> Completion:
-    """Messages with \\Deleted are expunged without untagged responses, unless the mailbox is read-only (RFC 9051 §6.4.1)."""
+    """Messages with \\Deleted are expunged without untagged responses, unless the mailbox is read-only (RFC 9051 §6.4.1) or the right
+    to expunge is missing, which is no error (RFC 4314 §4)."""
     selected = session.selected
-    if selected is not None and not selected.read_only:
+    if selected is not None and not selected.read_only and "e" in selected.mailbox.rights:
         await selected.mailbox.expunge()
     session.deselect()
     return ok(b"CLOSE completed.")

@@ -68,7 +68,7 @@ async def _encoded(value: int | bytes | Awaitable[int]) -> bytes:
 async def status(session: "CommandSession", arguments: tuple[str, list[bytes]], uid: bool) -> Completion:
     name, names = arguments
     items = await find_items(session, names)
-    info = await session.store.find(session.account, name)
+    info = await session.mailboxes.find(name)
     if not info.selectable:
         return no(b"The name holds no messages.", b"NONEXISTENT")
     session.queue(await status_line(session, info, items))

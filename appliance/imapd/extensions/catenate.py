@@ -1,6 +1,6 @@
 """CATENATE: a message put together on the server, of parts of messages that are there and of text that is sent (RFC 4469).
 
-A URL names a message of the user's own mailboxes, or a part of one, relative to the server or to the selected mailbox; URLs of other
+A URL names a message of a mailbox the user may read, or a part of one, relative to the server or to the selected mailbox; URLs of other
 servers are refused like those of nothing: NO [BADURL]. Octets are copied in chunks; the limits are those of any message.
 """
 
@@ -125,7 +125,7 @@ async def _message(session: "CommandSession", found: "re.Match[bytes]") -> "Stor
         name = session.selected.mailbox.info.name
     else:
         name = unquote_to_bytes(found["mailbox"]).decode()
-    mailbox = await session.store.open(session.account, name, read_only=True)
+    mailbox = await session.mailboxes.open(name, read_only=True)
     try:
         if found["validity"] and int(found["validity"]) != mailbox.info.uid_validity:
             raise MisuseError("another UIDVALIDITY")

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from appliance.mail.errors import StoreError, Trouble
+
 from ..contract import ImapExtension, ListReturn
 from .metadata import Wanted, metadata_response, parse_entries, selected_values
 
@@ -19,7 +21,14 @@ def parse(tokens: "Tokens") -> tuple[str, ...]:
 
 
 async def send(session: "CommandSession", info: "MailboxInfo", entries: tuple[str, ...]) -> None:
-    values = await session.store.metadata(session.account, info.name)
+    if "r" not in info.rights:
+        return
+    try:
+        values = await session.mailboxes.metadata(info.name)
+    except StoreError as error:
+        if error.trouble in (Trouble.NO_MAILBOX, Trouble.NO_RIGHT):
+            return  # gone since the list was read
+        raise
     await session.send(metadata_response(session, info.name, selected_values(values, Wanted(info.name, entries))))
 
 

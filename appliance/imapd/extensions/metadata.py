@@ -1,7 +1,8 @@
 """METADATA: values that clients keep with a mailbox, and with the account, which is the name "" (RFC 5464).
 
-An account's mailboxes are seen by its user alone, so /private and /shared entries of mailboxes are both his. Shared entries of the
-server are the administrator's: they are read, never set. The store bounds values, names and the sum of an account (`store/metadata`).
+Of a mailbox that several accounts see, /private entries are each account's own and /shared entries the same for all, kept with the
+owner's. Shared entries of the server are the administrator's: they are read, never set. The store bounds values, names and the sum of an
+account (`store/metadata`).
 """
 
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ def selected_values(values: "Mapping[str, bytes]", wanted: Wanted) -> "list[tupl
 
 async def get_metadata(session: "CommandSession", wanted: Wanted, uid: bool) -> Completion:
     """Values above MAXSIZE are left out, and the longest is named (RFC 5464 §4.2.1)."""
-    values = await session.store.metadata(session.account, wanted.name)
+    values = await session.mailboxes.metadata(wanted.name)
     found = selected_values(values, wanted)
     most = wanted.most_octets
     long = [len(value) for _, value in found if value is not None and most is not None and len(value) > most]
@@ -159,7 +160,7 @@ async def set_metadata(session: "CommandSession", arguments: "tuple[str, Mapping
     if not name and any(entry.startswith("/shared/") for entry in changes):
         return no(b"Shared entries of the server are set by the administrator.", b"NOPERM")
     try:
-        await session.store.set_metadata(session.account, name, changes)
+        await session.mailboxes.set_metadata(name, changes)
     except StoreError as error:
         if error.trouble is Trouble.TOO_BIG:
             return no(b"A value is too large.", b"METADATA MAXSIZE %d" % METADATA_VALUE_OCTETS)

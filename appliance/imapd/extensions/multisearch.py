@@ -1,15 +1,14 @@
 """MULTISEARCH: ESEARCH searches several mailboxes with one command, whichever is selected (RFC 7377).
 
 One ESEARCH response for each mailbox in which something was found, with UIDs, its name and its UIDVALIDITY. Mailboxes are opened one
-after the other, read-only, so nothing in them changes, \\Recent neither; one that is deleted meanwhile is passed over, as one that never
-was. Sequence numbers and `$` in the search mean those of each mailbox (RFC 7377 §2).
+after the other, read-only, so nothing in them changes, \\Recent neither; one that is deleted meanwhile or may not be read is
+passed over, as one that never was. Sequence numbers and `$` in the search mean those of each mailbox (RFC 7377 §2).
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError, StoreError, Trouble
-from appliance.mail.flags import INBOX
 from appliance.protocol.imap import encode
 from appliance.protocol.imap.mailbox_filter import MailboxFilter, parse_filters
 from appliance.protocol.imap.search import BadCharset, Search, parse_search
@@ -78,10 +77,10 @@ async def _names(session: "CommandSession", sources: Sources) -> list[str]:
     names = [session.selected.mailbox.info.name] if sources.selected and session.selected is not None else []
     if sources.selected_only:
         return names
-    for info in await session.store.list(session.account):
-        if info.selectable and info.name not in names:
-            meant = {"is_inbox": info.name == INBOX, "subscribed": info.subscribed}
-            if any(one.matches(info.name, **meant) for one in sources.filters):
+    for info in await session.mailboxes.list():
+        if info.selectable and "r" in info.rights and info.name not in names:
+            own = info.account == session.account
+            if any(one.matches(info.name, own=own, subscribed=info.subscribed) for one in sources.filters):
                 names.append(info.name)
     return names
 
@@ -92,9 +91,9 @@ async def _search(session: "CommandSession", search: Search, options: Options, n
         await _answer(session, here, search, options)
         return
     try:
-        mailbox = await session.store.open(session.account, name, read_only=True)
+        mailbox = await session.mailboxes.open(name, read_only=True)
     except StoreError as error:
-        if error.trouble is not Trouble.NO_MAILBOX:
+        if error.trouble not in (Trouble.NO_MAILBOX, Trouble.NO_RIGHT):
             raise
         return
     try:

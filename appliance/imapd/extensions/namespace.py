@@ -1,6 +1,8 @@
-"""NAMESPACE: all mailboxes are in the personal namespace (RFC 2342)."""
+"""NAMESPACE: the account's own mailboxes, and below `Shared/` those that other users share with it (RFC 2342 §5; `acl`)."""
 
 from typing import TYPE_CHECKING
+
+from appliance.store.sharing import PREFIX
 
 from ..commands.basic import nothing
 from ..completion import Completion, ok
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def namespace(session: "CommandSession", arguments: None, uid: bool) -> Completion:
-    session.queue(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    session.queue(b'* NAMESPACE (("" "/")) (("%b" "/")) NIL\r\n' % PREFIX.encode())
     return ok(b"NAMESPACE completed.")
 
 

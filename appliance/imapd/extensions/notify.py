@@ -1,7 +1,7 @@
 """NOTIFY: changes of the selected and of other mailboxes are sent while the client sends nothing (RFC 5465).
 
 Of other mailboxes STATUS tells what changed, LIST that one was made, renamed, deleted or subscribed. What the client knows is kept as one
-short row a mailbox; a commit in the account wakes the session, which reads the mailboxes' rows once and sends what differs: however
+short row a mailbox; a commit in one of them wakes the session, which reads the mailboxes' rows once and sends what differs: however
 many changes there were meanwhile, they cost one reading. The selected mailbox is synced as ever, at once with SELECTED.
 
 Bounded: GROUPS event groups, NAMES names in them, MAILBOXES mailboxes of the account; beyond that NO [NOTIFICATIONOVERFLOW], or, when the
@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from appliance.mail.errors import MisuseError
-from appliance.mail.flags import INBOX
 from appliance.protocol.imap.fetch import parse_attribute
-from appliance.protocol.imap.mailbox_name import SEPARATOR
+from appliance.protocol.imap.mailbox_filter import SELECTED, SELECTED_DELAYED, MailboxFilter, parse_filter
 from appliance.protocol.imap.tokens import Tokens
 
 from ..commands import fetch
@@ -44,6 +43,7 @@ EVENTS = (
     b"SERVERMETADATACHANGE",
 )  # fmt: skip
 """Those of metadata are accepted and never happen: METADATA's values have no MODSEQ."""
+OF_MESSAGES = frozenset(EVENTS[:3])
 SUPPORTED = b"BADEVENT (FlagChange MessageNew MessageExpunge MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange)"
 ITEMS = (b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN")
 OVERFLOW = b"NOTIFICATIONOVERFLOW"
@@ -55,24 +55,15 @@ class UnknownEvent(MisuseError):
 
 @dataclass(frozen=True, slots=True)
 class EventGroup:
-    """One event group: `kind` of mailboxes, names for SUBTREE and MAILBOXES, events in upper case, FETCH items for new messages."""
+    """One event group: of which mailboxes, events in upper case, FETCH items for new messages."""
 
-    kind: bytes
-    names: tuple[str, ...]
+    mailboxes: MailboxFilter
     events: frozenset[bytes]
     items: bytes = b""
 
-    def applies(self, known: "Known") -> bool:
-        name = known.name
-        if self.kind == b"PERSONAL":
-            return True
-        if self.kind == b"INBOXES":
-            return name == INBOX
-        if self.kind == b"SUBSCRIBED":
-            return known.subscribed
-        if self.kind == b"MAILBOXES":
-            return name in self.names
-        return self.kind == b"SUBTREE" and any(name == above or name.startswith(above + SEPARATOR) for above in self.names)
+    @property
+    def of_selected(self) -> bool:
+        return self.mailboxes.word in (SELECTED, SELECTED_DELAYED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +71,16 @@ class Known:
     """What the client knows of a mailbox."""
 
     name: str
+    own: bool
+    readable: bool
     subscribed: bool
     messages: int
     uid_next: int
     modseq: int
+
+
+def _known(info: "MailboxInfo", *, own: bool) -> Known:
+    return Known(info.name, own, "r" in info.rights, info.subscribed, info.messages, info.uid_next, info.highest_modseq)
 
 
 # --- grammar ---------------------------------------------------------------------------------
@@ -110,7 +107,7 @@ def parse_notify(tokens: Tokens) -> NotifyRequest | None:
         request.groups.append(_parse_group(tokens))
     if not request.groups:
         raise tokens.misuse("NOTIFY SET takes groups of events")
-    selected = [group for group in request.groups if group.kind.startswith(b"SELECTED")]
+    selected = [group for group in request.groups if group.of_selected]
     if len(selected) > 1:
         raise MisuseError("the selected mailbox has one group of events")
     return request
@@ -118,23 +115,18 @@ def parse_notify(tokens: Tokens) -> NotifyRequest | None:
 
 def _parse_group(tokens: Tokens) -> EventGroup:
     tokens.expect(b"(")
-    kind = tokens.keyword()
-    names: list[str] = []
-    if kind in (b"SUBTREE", b"MAILBOXES"):
-        tokens.space()
-        names = tokens.list_of(tokens.mailbox) if tokens.peek() == b"(" else [tokens.mailbox()]
-    elif kind not in (b"SELECTED", b"SELECTED-DELAYED", b"INBOXES", b"PERSONAL", b"SUBSCRIBED"):
-        raise tokens.misuse("there is no such filter of mailboxes")
+    mailboxes = parse_filter(tokens, delayed=True)
     tokens.space()
     events: list[bytes] = []
     items: list[bytes] = []
     if not tokens.accept(b"NONE"):
         events = tokens.list_of(lambda: _parse_event(tokens, items))
     tokens.expect(b")")
-    if items and not kind.startswith(b"SELECTED"):
+    group = EventGroup(mailboxes, frozenset(events), b"".join(items))
+    if items and not group.of_selected:
         raise MisuseError("FETCH items belong to the selected mailbox")
-    _check(frozenset(events))
-    return EventGroup(kind, tuple(names), frozenset(events), b"".join(items))
+    _check(group.events)
+    return group
 
 
 def _parse_event(tokens: Tokens, items: list[bytes]) -> bytes:
@@ -170,8 +162,8 @@ class Notifications:
         self._watch = session.store.watches.add(session.account)
         self._known: dict[int, Known] = {}
         self._pause_until_mono = 0.0
-        self._others = any(not group.kind.startswith(b"SELECTED") for group in groups)
-        self._selected_group = next((group for group in groups if group.kind.startswith(b"SELECTED")), None)
+        self._others = any(not group.of_selected for group in groups)
+        self._selected_group = next((group for group in groups if group.of_selected), None)
 
     def close(self) -> None:
         self._watch.close()
@@ -183,7 +175,7 @@ class Notifications:
             return False
         items = await self._items()
         for info in infos:
-            if status and info.selectable and self._events(self._known[info.id]) & frozenset(EVENTS[:3]) and not self._is_selected(info):
+            if status and info.selectable and self._events(self._known[info.id]) & OF_MESSAGES and not self._is_selected(info):
                 await self._session.send(await status_line(self._session, info, items))
         return True
 
@@ -213,11 +205,12 @@ class Notifications:
                 await session.send(list_response(session, (b"\\NonExistent",), before[number].name))
 
     async def _read(self) -> "list[MailboxInfo] | None":
-        """The account's mailboxes, which are known from here on; None when they are too many."""
-        infos = await self._session.store.list(self._session.account)
+        """The mailboxes in sight, which are known from here on; None when they are too many."""
+        session = self._session
+        infos = await session.mailboxes.list()
         if len(infos) > MAILBOXES:
             return None
-        self._known = {info.id: Known(info.name, info.subscribed, info.messages, info.uid_next, info.highest_modseq) for info in infos}
+        self._known = {info.id: _known(info, own=info.account == session.account) for info in infos}
         self._watch.mailboxes = frozenset(info.id for info in infos)
         return infos
 
@@ -226,10 +219,10 @@ class Notifications:
         return selected is not None and selected.mailbox.info.id == info.id
 
     def _events(self, known: Known) -> frozenset[bytes]:
-        """Of the first group that applies to the mailbox (RFC 5465 §3.1)."""
+        """Of the first group that applies to the mailbox (RFC 5465 §3.1); of messages only where they may be read (RFC 5465 §5)."""
         for group in self._groups:
-            if group.applies(known):
-                return group.events
+            if group.mailboxes.matches(known.name, own=known.own, subscribed=known.subscribed):
+                return group.events if known.readable else group.events - OF_MESSAGES
         return frozenset()
 
     async def _items(self) -> "list[StatusItem]":
@@ -262,7 +255,7 @@ class Notifications:
         if group is None or not group.events:
             return
         known = selected.view.uid_next
-        await selected.sync(self._session, group.kind == b"SELECTED")
+        await selected.sync(self._session, group.mailboxes.word == SELECTED)
         if group.items and selected.view.uid_next > known:
             await fetch.run(self._session, Tokens(b" %d:%d %b" % (known, selected.view.uid_next - 1, group.items)), True)
 
@@ -280,7 +273,7 @@ async def notify(session: "CommandSession", tokens: Tokens, uid: bool) -> Comple
     if request is None:
         session.end_background()
         return ok(b"NOTIFY completed.")
-    if len(request.groups) > GROUPS or sum(len(group.names) for group in request.groups) > NAMES:
+    if len(request.groups) > GROUPS or sum(len(group.mailboxes.names) for group in request.groups) > NAMES:
         return no(b"There are too many groups or names.", OVERFLOW)
     notifications = Notifications(session, request.groups)
     if not await _begun(notifications, request.status):

@@ -48,11 +48,14 @@ async def _replace(session: "CommandSession", appending: Appending, uid: bool) -
     target = await appending.target()
     if selected.read_only:
         raise StoreError(Trouble.READ_ONLY)
-    for row in await selected.mailbox.some_rows((old,), Want.DATES):
-        appending.freed_octets = row.octets
+    if not selected.mailbox.rights.issuperset("te"):
+        raise StoreError(Trouble.NO_RIGHT)
+    if target.account == selected.mailbox.info.account:
+        for row in await selected.mailbox.some_rows((old,), Want.DATES):
+            appending.freed_octets = row.octets
     await appending.read_messages(most=1)
     received = appending.messages[0]
-    placement = Placement(target.id, b"", received.flags, received.internal_at)
+    placement = Placement(target.id, b"", received.flags, received.internal_at, by=session.account)
     try:
         placed = await session.store.replace(received.body, placement, selected.mailbox.info.id, old)
     except StoreError as error:

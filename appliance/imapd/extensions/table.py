@@ -1,6 +1,7 @@
 """The ordered list of IMAP extensions: one line for each file; CAPABILITY follows this order."""
 
 from ..contract import ImapExtension
+from .acl import EXTENSION as ACL
 from .appendlimit import EXTENSION as APPENDLIMIT
 from .binary import EXTENSION as BINARY
 from .catenate import EXTENSION as CATENATE
@@ -17,6 +18,7 @@ from .imap4rev2 import EXTENSION as IMAP4REV2
 from .inprogress import EXTENSION as INPROGRESS
 from .list_extended import EXTENSION as LIST_EXTENDED
 from .list_metadata import EXTENSION as LIST_METADATA
+from .list_myrights import EXTENSION as LIST_MYRIGHTS
 from .list_status import EXTENSION as LIST_STATUS
 from .literalplus import EXTENSION as LITERALPLUS
 from .metadata import EXTENSION as METADATA
@@ -65,6 +67,8 @@ EXTENSIONS: tuple[ImapExtension, ...] = (
     LIST_STATUS,
     METADATA,
     LIST_METADATA,
+    ACL,
+    LIST_MYRIGHTS,
     STATUS_SIZE,
     APPENDLIMIT,
     QUOTA,

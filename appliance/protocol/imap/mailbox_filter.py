@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from appliance.mail.errors import MisuseError
+from appliance.mail.flags import INBOX
 
 from .mailbox_name import SEPARATOR, NotAName
 from .tokens import Tokens
 
-ALONE = (b"SELECTED", b"INBOXES", b"PERSONAL", b"SUBSCRIBED")
+SELECTED, SELECTED_DELAYED = b"SELECTED", b"SELECTED-DELAYED"
+ALONE = (SELECTED, b"INBOXES", b"PERSONAL", b"SUBSCRIBED")
 WITH_NAMES = (b"SUBTREE", b"SUBTREE-ONE", b"MAILBOXES")
 NAMES = 500
 """In one filter."""
@@ -22,13 +24,13 @@ class MailboxFilter:
     word: bytes
     names: tuple[str, ...] = ()
 
-    def matches(self, name: str, *, is_inbox: bool, subscribed: bool) -> bool:
-        """Whether a selectable mailbox of the user's own is meant; SELECTED is for the session to resolve."""
+    def matches(self, name: str, *, own: bool, subscribed: bool) -> bool:
+        """Whether a mailbox is meant, the user's own or another's; the SELECTED ones are for the session to resolve."""
         match self.word:
             case b"PERSONAL":
-                return True
+                return own
             case b"INBOXES":
-                return is_inbox
+                return name == INBOX
             case b"SUBSCRIBED":
                 return subscribed
             case b"MAILBOXES":
@@ -42,17 +44,18 @@ class MailboxFilter:
 
 def parse_filters(tokens: Tokens) -> tuple[MailboxFilter, ...]:
     """`filter *(SP filter)`, up to what is none."""
-    found = [_filter(tokens)]
+    found = [parse_filter(tokens)]
     while tokens.accept(b" "):
         if len(found) == FILTERS:
             raise MisuseError(f"more than {FILTERS} filters of mailboxes")
-        found.append(_filter(tokens))
+        found.append(parse_filter(tokens))
     return tuple(found)
 
 
-def _filter(tokens: Tokens) -> MailboxFilter:
+def parse_filter(tokens: Tokens, *, delayed: bool = False) -> MailboxFilter:
+    """One filter; `delayed`: SELECTED-DELAYED, which is NOTIFY's alone, may be it (RFC 5465 §6.1)."""
     word = tokens.keyword()
-    if word in ALONE:
+    if word in ALONE or (delayed and word == SELECTED_DELAYED):
         return MailboxFilter(word)
     if word not in WITH_NAMES:
         raise tokens.misuse("no such filter of mailboxes")

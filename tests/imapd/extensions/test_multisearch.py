@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from appliance.mail.errors import StoreError, Trouble
+from appliance.store.visible import VisibleMailboxes
 from tests.imapd.client import signed_in
 from tests.imapd.picture import ok
 from tests.support.services import some_components
@@ -15,14 +16,14 @@ async def test_a_mailbox_that_was_deleted_meanwhile_is_passed_over(tmp_path: Pat
         for mailbox in ("Archive", "INBOX", "Sent"):
             await components.deliver(b"Subject: a\r\n\r\n", mailbox)
         client = await signed_in(components)
-        store, opened = components.store, components.store.open
+        store, opened = components.store, VisibleMailboxes.open
 
-        async def deleted_first(account: object, name: str, **how: object) -> object:
+        async def deleted_first(view: VisibleMailboxes, name: str, *, read_only: bool = False) -> object:
             if name == "Archive":
                 raise StoreError(Trouble.NO_MAILBOX)
-            return await opened(account, name, **how)  # type: ignore[arg-type]
+            return await opened(view, name, read_only=read_only)
 
-        monkeypatch.setattr(store, "open", deleted_first)
+        monkeypatch.setattr(VisibleMailboxes, "open", deleted_first)
         untagged = await ok(client, b"ESEARCH IN (personal) RETURN (COUNT) ALL")
         assert [line.split(b" MAILBOX ")[1].split()[0] for line in untagged] == [b"INBOX", b"Sent"]
         await ok(client, b"ESEARCH IN (personal) RETURN (COUNT) ALL")
