@@ -152,8 +152,12 @@ class Services:
     def imap(self) -> "Handler":
         from appliance.imapd.service import ImapOptions, ImapService
 
+        from .web_address import jmap_url
+
         components = self._components
-        options = ImapOptions(host=components.host_name(), message_octets=components.settings.messages.largest_mb * MB)
+        options = ImapOptions(
+            host=components.host_name(), message_octets=components.settings.messages.largest_mb * MB, jmap_url=jmap_url(components)
+        )
         login, mechanisms = self._auth()
         return ImapService(
             store=components.store,

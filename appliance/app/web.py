@@ -26,6 +26,7 @@ from appliance.web.service import WebService
 from appliance.web.webmail.section import webmail_section
 
 from .acme_challenge import answer_to
+from .web_address import base_url, https_port
 
 if TYPE_CHECKING:
     from appliance.auth.login import Login
@@ -58,10 +59,6 @@ def web_service(
     """The service behind the http and https listeners. `sending`: what JMAP sends with, made at its first request."""
     listen, web = components.settings.listen, components.settings.web
 
-    def https_port() -> int:
-        found = listen.addresses("https")
-        return host_and_port(found[0])[1] if found else 0
-
     context = WebContext(
         control=control,
         board=components.board,
@@ -71,7 +68,7 @@ def web_service(
         progress=SetupProgress(components.database),
         clock=components.clock,
         names=names_of(components),
-        https_port=https_port,
+        https_port=lambda: https_port(components),
         mail_services=lambda: tuple(
             (row.name, host_and_port(found[0])[1]) for row in PROTOCOLS if row.service != "http" and (found := listen.addresses(row.name))
         ),
@@ -106,11 +103,10 @@ def _mail_sections(
 
         return JmapService(components.store, components.accounts.directory, report, sending())
 
-    def base_url() -> str:
-        port = context.https_port()
-        return f"https://{components.host_name()}" + (f":{port}" if port not in (0, 443) else "")
-
-    return (*jmap_section(context, make, base_url), webmail_section(context, pages, make, lambda: _remote_images(outbound)))
+    return (
+        *jmap_section(context, make, lambda: base_url(components)),
+        webmail_section(context, pages, make, lambda: _remote_images(outbound)),
+    )
 
 
 def _remote_images(outbound: "Outbound") -> "RemoteImages":

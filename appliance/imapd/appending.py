@@ -97,7 +97,7 @@ class Appending:
                 raise Declined(CANCELLED)
             flags, at = read_options(self.tokens)
             if len(self.messages) >= most:
-                raise StoreError(Trouble.TOO_MANY)
+                raise Declined(no(b"At most %d messages: nothing was stored." % most, b"MESSAGELIMIT %d" % most))  # RFC 9738 §3
             internal_at = int(self.session.clock.wall_s()) if at is None else at
             incoming = await self._read_message()
             self.messages.append(Received(flags, internal_at, await incoming.finish()))

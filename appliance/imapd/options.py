@@ -18,3 +18,5 @@ class ImapOptions:
     before_login_s: float = IMAP_BEFORE_LOGIN_S
     errors: int = IMAP_ERRORS
     login_failures: int = 10
+    jmap_url: str = ""
+    """Of JMAP's session object; "" where the server answers no https."""

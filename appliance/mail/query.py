@@ -157,13 +157,14 @@ Query = (
 def folded(text: str) -> str:
     """Text folded for comparison: compatibility decomposition and case folding (much as RFC 5051 i;unicode-casemap).
 
-    An accent becomes a combining character after its base: "CAFÉ" and "cafe" match "café", "café" does not match "cafe".
+    An accent becomes a combining character after its base: "CAFÉ" and "cafe" match "café", "café" does not match "cafe". Whatever two
+    characters i;unicode-casemap holds equal are equal here: so dotless i is i.
     """
     if text.isascii():
         return text.lower()
     from unicodedata import normalize  # its tables are large and most text is ASCII
 
-    return normalize("NFKD", normalize("NFKD", text).casefold())
+    return normalize("NFKD", normalize("NFKD", text).casefold()).replace("\u0131", "i")
 
 
 def terms_of(query: Query) -> "tuple[Query, ...]":

@@ -34,7 +34,8 @@ from .search_found import Hits, Lookup
 MESSAGES = 4000
 FILE_OCTETS = 10 * 2**20
 """A file is full from here on, too: it is merged in memory."""
-FORMAT = 1
+FORMAT = 2
+"""1: dotless i was not folded to i."""
 APPLICATION = 0x50425349
 """`application_id`, "PBSI"."""
 CACHE_KIB = 512

@@ -12,10 +12,12 @@ from .context import EXTENSION as CONTEXT
 from .enable import EXTENSION as ENABLE
 from .esearch import EXTENSION as ESEARCH
 from .fuzzy import EXTENSION as SEARCH_FUZZY
+from .i18nlevel import EXTENSION as I18NLEVEL
 from .id import EXTENSION as ID
 from .idle import EXTENSION as IDLE
 from .imap4rev2 import EXTENSION as IMAP4REV2
 from .inprogress import EXTENSION as INPROGRESS
+from .jmapaccess import EXTENSION as JMAPACCESS
 from .list_extended import EXTENSION as LIST_EXTENDED
 from .list_metadata import EXTENSION as LIST_METADATA
 from .list_myrights import EXTENSION as LIST_MYRIGHTS
@@ -35,6 +37,7 @@ from .quota import EXTENSION as QUOTA
 from .replace import EXTENSION as REPLACE
 from .saslir import EXTENSION as SASL_IR
 from .savedate import EXTENSION as SAVEDATE
+from .savelimit import EXTENSION as SAVELIMIT
 from .sort import EXTENSION as SORT
 from .sort_display import EXTENSION as SORT_DISPLAY
 from .special_use import EXTENSION as SPECIAL_USE
@@ -73,6 +76,7 @@ EXTENSIONS: tuple[ImapExtension, ...] = (
     APPENDLIMIT,
     QUOTA,
     MULTIAPPEND,
+    SAVELIMIT,
     CATENATE,
     REPLACE,
     UNSELECT,
@@ -80,6 +84,7 @@ EXTENSIONS: tuple[ImapExtension, ...] = (
     MOVE,
     ESEARCH,
     OBJECTID,
+    JMAPACCESS,
     CONDSTORE,
     QRESYNC,
     UIDONLY,
@@ -92,6 +97,7 @@ EXTENSIONS: tuple[ImapExtension, ...] = (
     SEARCH_FUZZY,
     SORT,
     SORT_DISPLAY,
+    I18NLEVEL,
     THREAD,
     CONTEXT,
     MULTISEARCH,
