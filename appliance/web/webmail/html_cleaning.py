@@ -19,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from html import unescape
 
 from .styles import clean_style
 
@@ -124,3 +125,22 @@ def depth_of(html: str) -> int:
             opened[name] -= 1
             depth -= 1
     return deepest
+
+
+_TEXT_TAGS = frozenset(("p", "div", "br", "li", "tr", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "table", "hr"))
+_PLAIN_TAG = re.compile(r"<[^<>]*>")
+
+
+def html_text(html: str) -> str:
+    """The text of HTML, a line for each block. Without nh3, or where it is too deep, without tags."""
+    cleaned: str | None = None
+    if depth_of(html) <= DEPTH:
+        try:
+            import nh3
+        except ImportError:
+            pass
+        else:
+            cleaned = nh3.clean(re.sub(r"\s+", " ", html), tags=set(_TEXT_TAGS), clean_content_tags=set(REMOVED), attributes={})
+    broken = re.sub(r"<(?:br|/p|/div|/li|/tr|/h\d|/blockquote|/pre|hr)>", "\n", re.sub(r"</p>", "\n\n", cleaned or html))
+    lines = [line.strip() for line in unescape(_PLAIN_TAG.sub("", broken)).split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

@@ -16,9 +16,9 @@ import trio
 from appliance.languages.catalogues import Language
 from appliance.mail.ids import AccountId
 
-from ..message import HttpRequest, HttpResponse
+from ..message import TEXT, HttpRequest, HttpResponse
 from .authentication import read_authentication
-from .html_cleaning import HTML_CHARACTERS, clean_html
+from .html_cleaning import HTML_CHARACTERS, clean_html, html_text
 from .image_urls import ImageUrls
 from .invitation import CALENDAR_OCTETS, read_invitation
 from .mail_reader import PART, MailReader
@@ -28,6 +28,8 @@ PROPERTIES = ("subject", "from", "headers", "htmlBody", "textBody", "attachments
 CONTENT_TYPE = "header:Content-Type:asRaw"
 RASTER = ("image/png", "image/jpeg", "image/jpg", "image/pjpeg", "image/gif", "image/webp", "image/avif", "image/bmp")
 SANDBOX = "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+QUOTED_OCTETS = 200_000
+"""Of a text that is quoted."""
 AT_ONCE = 2
 """Messages cleaned at once, each in a thread."""
 STYLE = """
@@ -108,6 +110,23 @@ class MessageDocuments:
         )
         fields = [("content-security-policy", policy(request.origin)), ("x-frame-options", "SAMEORIGIN")]
         return HttpResponse(200, page.encode("utf-8", "replace"), fields=fields)
+
+    async def text(self, request: HttpRequest) -> HttpResponse:
+        """The text of a message, as a reply quotes it."""
+        assert request.session is not None  # noqa: S101 - the route wants one
+        email = await self._mail.email(
+            request.session.account,
+            request.values["account"],
+            request.values["email"],
+            ("textBody", "bodyValues"),
+            bodyProperties=["partId", "type"],
+            fetchTextBodyValues=True,
+            maxBodyValueBytes=QUOTED_OCTETS,
+        )
+        values = [(part["type"], email["bodyValues"].get(part["partId"], {}).get("value", "")) for part in email["textBody"]]
+        async with self._cleaning:
+            parts = [html_text(value) if kind == "text/html" else value for kind, value in values]
+        return HttpResponse(200, "\n".join(parts).encode("utf-8", "replace"), TEXT)
 
     async def _invitation(self, account: AccountId, jmap_account: str, email: Mapping[str, Any]) -> dict[str, Any] | None:
         for part in email["attachments"]:

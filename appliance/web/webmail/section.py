@@ -52,6 +52,7 @@ class Webmail:
             WebRoute("GET", "/mail/version", self.version, Access.ANYONE, program=True),
             WebRoute("GET", "/mail/files/{version}/{name}", self._modules.serve, Access.ANYONE),
             WebRoute("GET", "/mail/message/{account}/{email}", self._documents.serve),
+            WebRoute("GET", "/mail/text/{account}/{email}", self._documents.text, program=True),
             WebRoute("GET", "/mail/image/{token}", self._images.serve, Access.ANYONE, program=True),
             WebRoute("GET", "/mail/preview/{account}/{blob}", self._attachments.preview),
             WebRoute("GET", "/mail/source/{account}/{blob}", self._attachments.source),
@@ -74,7 +75,7 @@ class Webmail:
             "address": session["username"],
             "version": self._modules.version,
             "mailboxes": await self._mail.call(account, "Mailbox/get", accountId=own, ids=None),
-            "capabilities": session["capabilities"],
+            "capabilities": session["capabilities"] | session["accounts"][own]["accountCapabilities"],
         }
 
     async def version(self, request: HttpRequest) -> HttpResponse:

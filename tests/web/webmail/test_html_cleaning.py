@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from appliance.web.webmail.html_cleaning import ATTRIBUTES, DEPTH, HTML_CHARACTERS, TAGS, clean_html, depth_of
+from appliance.web.webmail.html_cleaning import ATTRIBUTES, DEPTH, HTML_CHARACTERS, TAGS, clean_html, depth_of, html_text
 from appliance.web.webmail.styles import clean_style
 
 EVIL = "https://evil.example/x"
@@ -113,3 +113,9 @@ def test_deep_and_large_html_is_not_parsed() -> None:
 )
 def test_styles(style: str, left: str) -> None:
     assert clean_style(style) == left
+
+
+def test_html_as_text() -> None:
+    html = "<style>p{}</style><p>Hello\n  you</p><p>A <b>bold</b> line<br>next &amp; last</p><script>x()</script><ul><li>one<li>two</ul>"
+    assert html_text(html) == "Hello you\n\nA bold line\nnext & last\n\none\ntwo\n"
+    assert html_text("<div>" * 5000 + "deep") == "deep\n"

@@ -1,5 +1,6 @@
 """What a user does with webmail in a real browser: reading, finding, putting away; hostile mail is watched by a server that counts."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
-    with Pillarbox(new_data(tmp_path_factory.mktemp("webmail") / "data", "ada"), protocols=PROTOCOLS) as one:
+    with Pillarbox(new_data(tmp_path_factory.mktemp("webmail") / "data", "ada", "mary"), protocols=PROTOCOLS) as one:
         deliver(one, *(message(f"Number {number}", f"Text {number}\n") for number in range(24)))
-        deliver(one, message("Dinner", "Shall we meet at six?\n", id="<d1@x>"), message("Re: Dinner", "Yes, gladly.\n", after="<d1@x>"))
+        first = message("Dinner", "Shall we meet at six?\n", id="<d1@x>")
+        deliver(one, first, message("Re: Dinner", "Yes, gladly.\n", id="<d2@x>", after="<d1@x>"))
         deliver(one, pictures())
         yield one
         assert not faults(one.log)
@@ -135,6 +137,75 @@ def test_it_fits_a_phone_and_is_accessible(ada: "Page") -> None:
     ada.get_by_role("button", name="Mailboxes").click()
     ada.get_by_role("link", name="Sent").click()
     expect(ada.get_by_text("Nothing is here.")).to_be_visible()
+
+
+def fetched(server: Pillarbox, name: str, mailbox: str, subject: str) -> list[bytes]:
+    """The messages of a mailbox with this subject, by IMAP."""
+    from imaplib import IMAP4_SSL
+
+    with IMAP4_SSL("localhost", server.ports["imaps"]) as imap:
+        imap.login(f"{name}@home.example", PASSWORD)
+        imap.select(mailbox, readonly=True)
+        numbers = imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
+        return [imap.fetch(number.decode(), "BODY[]")[1][0][1] for number in numbers]  # type: ignore[index,misc]
+
+
+def test_a_reply_is_taken_back_and_sent_with_a_file(ada: "Page", server: Pillarbox) -> None:
+    from playwright.sync_api import expect
+
+    from tests.support.wire import eventually
+
+    ada.get_by_role("option").filter(has_text="Dinner").first.click()
+    expect(ada.get_by_role("heading", name="Dinner")).to_be_visible()
+    ada.keyboard.press("r")
+    text = ada.get_by_role("textbox", name="Text", exact=True)
+    expect(text).to_be_focused()
+    assert "> Yes, gladly." in text.input_value()
+    ada.keyboard.type("See you there.")
+    assert not violations(ada)
+    ada.get_by_role("combobox", name="To").fill("not an address")
+    ada.get_by_role("button", name="Send", exact=True).click()
+    expect(ada.get_by_role("alert")).to_contain_text("is no e-mail address")
+    ada.get_by_role("combobox", name="To").fill("Mary <mary@home.example>")
+    ada.locator("#composer input[type=file]").set_input_files({"name": "menu.txt", "mimeType": "text/plain", "buffer": b"soup"})
+    expect(ada.locator("#composer .attachments li")).to_contain_text("4 B")
+    ada.get_by_role("button", name="Send", exact=True).click()
+    ada.get_by_role("button", name="Undo").click()
+    expect(ada.locator("#said")).to_contain_text("it was not sent")
+    expect(text).to_have_value(re.compile("^See you there."))
+    ada.get_by_role("button", name="Send", exact=True).click()
+    expect(ada.locator("#said")).to_contain_text("Sent.")
+    ada.get_by_role("link", name="Sent").click()
+    expect(ada.locator("#where")).to_have_text("Sent")
+    ada.get_by_role("option").filter(has_text="To: Mary").click()
+    expect(ada.locator(".fact").filter(has_text="It will be sent")).to_be_visible()
+    assert eventually(lambda: len(fetched(server, "mary", "INBOX", "Re: Dinner")) == 1)
+    (octets,) = fetched(server, "mary", "INBOX", "Re: Dinner")
+    head = octets.partition(b"\r\n\r\n")[0]
+    references = head.partition(b"References:")[2]
+    assert b"In-Reply-To: <d2@x>" in head and references.split()[:2] == [b"<d1@x>", b"<d2@x>"]
+    assert b"See you there." in octets and b"menu.txt" in octets
+    assert not fetched(server, "ada", "Drafts", "Re: Dinner")
+
+
+def test_what_was_typed_outlives_the_tab(browser: Chromium, ada: "Page", server: Pillarbox) -> None:
+    from playwright.sync_api import expect
+
+    ada.keyboard.press("c")
+    ada.get_by_label("Subject").fill("Unfinished")
+    ada.get_by_role("textbox", name="Text", exact=True).fill("the last words")
+    expect(ada.locator("#draft-state")).to_contain_text("Kept in this browser")
+    other = ada.context.new_page()
+    other.goto("/mail/")
+    ada.goto("about:blank")
+    other.reload()
+    other.get_by_role("button", name="Go on writing").click()
+    expect(other.get_by_role("textbox", name="Text", exact=True)).to_have_value("the last words")
+    other.get_by_role("button", name="Close and keep as a draft").click()
+    expect(other.locator("#said")).to_contain_text("Kept in Drafts")
+    assert other.evaluate("Object.keys(localStorage).filter(key => key.startsWith('draft')).length") == 0
+    assert len(fetched(server, "ada", "Drafts", "Unfinished")) == 1
+    other.close()
 
 
 def test_hostile_html_neither_runs_nor_fetches_nor_leaves_its_frame(server: Pillarbox, signed_in: "Page") -> None:

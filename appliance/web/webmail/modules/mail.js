@@ -96,7 +96,10 @@ export function keepReading([, rows, found, members]) {
 }
 
 /** Members of a message's conversation, oldest first, as far as they are known. */
-export const conversation = (email) => (threads.get(email.threadId) ?? [email.id]).map((id) => emails.get(id)).filter(Boolean)
+export const conversation = (email) => (threads.get(email.threadId) ?? [email.id]).map((id) => emails.get(id)).filter((one) => one && (one.id === email.id || !isWaiting(one)))
+
+/** The copy in the queue of a message that is not sent yet: it stands in Sent as well. */
+export const isWaiting = (email) => Object.keys(email.mailboxIds).every((id) => mailboxes.get(id)?.role === "scheduled")
 
 export const isUnread = (email) => !email.keywords.$seen && !email.keywords.$draft
 

@@ -10,7 +10,7 @@
 Modules that the first view does not need are imported when they are. */
 
 import * as actions from "./actions.js"
-import { $, _, banner, counted, iconButton, say, undoLast, unsay } from "./dom.js"
+import { $, _, banner, boot, counted, iconButton, say, undoLast, unsay } from "./dom.js"
 import { showFolders } from "./folders.js"
 import { connection } from "./jmap.js"
 import * as list from "./list.js"
@@ -212,6 +212,12 @@ $("menu").onclick = () => {
 }
 $("write").onclick = write("")
 $("back").onclick = () => { go({ thread: "" }); $("list").focus() }
+$("sign-out").addEventListener("submit", async (event) => {
+  if (!Object.keys(localStorage).some((key) => key.startsWith("draft "))) return
+  event.preventDefault()
+  await (await writing()).leave()
+  event.target.submit()
+})
 $("keyboard").onclick = () => KEYS["?"][1]()
 
 const drawFolders = showFolders(() => place.where, list.dragged)
@@ -224,4 +230,5 @@ addEventListener("unhandledrejection", (event) => {
 connection.addEventListener("online", () => list.refresh().catch(() => {}))
 route()
 follow(look)
+if (localStorage.getItem(`draft ${boot.address}`)) say(_("A message was not finished."), { undoing: async () => (await writing()).resume(), label: _("Go on writing"), lasting: true })
 document.documentElement.dataset.ready = "1"

@@ -3,9 +3,9 @@
 A message's text is a document of its own in a frame (the server cleaned it, and no script runs in it); this page reads the frame's
 height and the facts in its root element: remote images left out, invitation, authentication. Attachments are listed below. */
 
-import { $, _, addressText, boot, fullDate, h, icon, iconButton, nameOf, say, shortDate } from "./dom.js"
-import { MethodError, request } from "./jmap.js"
-import { ROW, changes, emails, isUnread, keepEmails, keepThreads, threads } from "./mail.js"
+import { $, _, addressText, ask, boot, fullDate, h, icon, iconButton, nameOf, say, shortDate } from "./dom.js"
+import { MethodError, mayUse, request } from "./jmap.js"
+import { ROW, changes, emails, isUnread, isWaiting, keepEmails, keepThreads, mailboxes, threads } from "./mail.js"
 import { ACTIONS } from "./main.js"
 import { toggleRead } from "./actions.js"
 import { attachmentList } from "./attachments.js"
@@ -49,7 +49,9 @@ export async function open(wanted, inList) {
   }
   keepThreads(found.list)
   keepEmails(got.list)
-  draw(found.list[0].emailIds.map((id) => got.list.find((one) => one.id === id)).filter(Boolean))
+  const list = found.list[0].emailIds.map((id) => got.list.find((one) => one.id === id)).filter(Boolean)
+  const shownOnes = list.filter((one) => !isWaiting(one))
+  draw(shownOnes.length ? shownOnes : list)
 }
 
 export function close() {
@@ -107,8 +109,12 @@ function content(email, from, element) {
   const show = () => holder.replaceChildren(frameOf(email, state, (found) =>
     facts.replaceChildren(...factLines(found, from, () => { state.images = true; show() }))))
   show()
-  return [addresses(email, from, state, show), facts, holder, attachmentList(email)]
+  const delivery = h("div", { className: "facts-of" })
+  if (mayUse("submission") && isOwn(email)) import("./delivery.js").then((module) => module.showDelivery(email.id, delivery))
+  return [addresses(email, from, state, show), delivery, facts, holder, attachmentList(email)]
 }
+
+const isOwn = (email) => Object.keys(email.mailboxIds).some((id) => ["sent", "scheduled"].includes(mailboxes.get(id)?.role))
 
 function addresses(email, from, state, show) {
   const list = (name) => (email[name] ?? []).map(addressText).join(", ")
@@ -129,7 +135,6 @@ function addresses(email, from, state, show) {
 async function headers(email) {
   const [got] = await request([["Email/get", { ids: [email.id], properties: ["headers"] }]])
   const rows = got.list?.[0]?.headers.map((one) => [h("dt", {}, one.name), h("dd", {}, one.value.trim())]) ?? []
-  const { ask } = await import("./dom.js")
   await ask(_("Headers"), h("dl", { className: "facts headers" }, rows), [["yes", _("Close")]])
 }
 
@@ -167,5 +172,5 @@ changes.addEventListener("remote", async () => {
   if (got instanceof MethodError || wanted !== thread) return
   keepThreads(found.list)
   keepEmails(got.list)
-  for (const email of got.list) pane.insertBefore(article(email, false), pane.querySelector(".answers"))
+  for (const email of got.list.filter((one) => !isWaiting(one))) pane.insertBefore(article(email, false), pane.querySelector(".answers"))
 })

@@ -1,0 +1,207 @@
+/* Writing a message: one at a time, in a panel beside the mail (on a phone instead of it).
+
+| state    | what is kept where                                                                                             |
+|----------|----------------------------------------------------------------------------------------------------------------|
+| written  | every change in this browser within KEEP_MS, in Drafts on the server after a pause (`draft`)                    |
+| sent     | in the server's queue, held for UNDO_S; taken back it is a draft again, and open                                |
+| refused  | a draft, open, with the reason                                                                                   |
+
+The message and its submission are one request: either it is sent, or it is a draft that says why not. */
+
+import { $, _, ask, h, icon, iconButton, say } from "./dom.js"
+import { MethodError, call, mayUse, request } from "./jmap.js"
+import { emails, look, wanted } from "./mail.js"
+import { Draft, forget, kept } from "./draft.js"
+import { Editor } from "./editor.js"
+import { Recipients, addressesIn } from "./recipients.js"
+import { Uploads } from "./uploads.js"
+import { answerTo, draftOf } from "./answer.js"
+
+const UNDO_S = 10
+let open = null
+let known = null
+
+export const identities = async () => (known ??= (await call("Identity/get", { ids: null })).list)
+
+export async function write(content = {}) {
+  if (!mayUse("submission")) return say(_("This server does not send mail from the browser yet."), { fault: true })
+  if (open && !(await open.close())) return
+  open = new Composer(content, await identities())
+}
+
+export const answer = async (email, how) => write(await answerTo(email, how, await identities()))
+export const edit = async (id) => write(await draftOf(id))
+
+/** What was being written when the tab was closed or the server went away. */
+export async function resume() {
+  const content = kept()
+  if (content) await write(content)
+}
+
+class Composer {
+  constructor(content, list) {
+    this.content = { to: [], cc: [], bcc: [], subject: "", text: "", html: "", rich: false, attachments: [], ...content }
+    const label = (id, text) => h("label", { htmlFor: id }, text)
+    const changed = () => this.changed()
+    this.from = h("select", { id: "compose-from", onchange: changed }, list.map((one) => h("option", { value: one.id, selected: one.id === content.identity }, one.name ? `${one.name} <${one.email}>` : one.email)))
+    this.identities = list
+    this.fields = Object.fromEntries([["to", _("To")], ["cc", _("Cc")], ["bcc", _("Bcc")]].map(([name, text]) => [name, new Recipients(name, text, this.content[name], changed)]))
+    this.subject = h("input", { id: "compose-subject", value: this.content.subject, maxLength: 900, autocomplete: "off", oninput: changed })
+    this.editor = new Editor(this.content, changed, (file) => this.uploads.picture(file))
+    this.uploads = new Uploads(this.content.attachments, changed)
+    this.state = h("span", { className: "dim", role: "status", id: "draft-state" })
+    this.fault = h("p", { className: "fault", role: "alert", hidden: true })
+    const send = h("button", { type: "submit", id: "send" }, icon("sent"), _("Send"))
+    this.form = h("form", { className: "composer-form", noValidate: true, onsubmit: (event) => { event.preventDefault(); this.send() } },
+      h("div", { className: "field", hidden: list.length < 2 }, label("compose-from", _("From")), this.from),
+      this.fields.to.element,
+      h("details", { open: this.content.cc.length + this.content.bcc.length > 0 }, h("summary", {}, _("Cc and Bcc")), this.fields.cc.element, this.fields.bcc.element),
+      h("div", { className: "field" }, label("compose-subject", _("Subject")), this.subject),
+      this.editor.element, this.uploads.element, this.fault,
+      h("p", { className: "buttons" }, send,
+        iconButton("clip", _("Attach files"), () => this.uploads.choose()),
+        iconButton("clock", _("Send later…"), () => this.later()),
+        iconButton("trash", _("Throw away"), () => this.discard()), this.state))
+    this.element = h("section", { id: "composer", role: "dialog", "aria-label": this.content.title ?? _("New message") },
+      h("div", { className: "strip" }, h("h2", {}, this.content.title ?? _("New message")), iconButton("close", _("Close and keep as a draft"), () => this.close())),
+      this.form)
+    this.draft = new Draft(this.content, () => this.read(), (text) => { this.state.textContent = text })
+    this.element.addEventListener("keydown", (event) => this.key(event))
+    this.uploads.takeDrops(this.element)
+    $("panes").after(this.element)
+    const first = this.content.to.length ? this.editor : this.fields.to
+    first.focus()
+  }
+
+  changed() {
+    this.draft.changed()
+  }
+
+  key(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); this.send() }
+    if (event.key === "Escape" && !event.defaultPrevented) { event.preventDefault(); this.close() }
+  }
+
+  /** The content as it is now. */
+  read() {
+    const { text, html, rich } = this.editor.read()
+    const fields = Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name, field.text()]))
+    const from = this.identities.find((one) => one.id === this.from.value) ?? this.identities[0]
+    return { ...this.content, ...fields, identity: from.id, from: { name: from.name, email: from.email }, subject: this.subject.value, text, html, rich, attachments: this.uploads.done(), pictures: this.uploads.pictures() }
+  }
+
+  refuse(sentence, focus) {
+    this.fault.textContent = sentence
+    this.fault.hidden = false
+    focus?.focus()
+  }
+
+  async send(until = null) {
+    this.fault.hidden = true
+    const content = this.read()
+    for (const field of Object.values(this.fields)) if (field.fault()) return this.refuse(field.fault(), field)
+    const recipients = ["to", "cc", "bcc"].flatMap((name) => addressesIn(content[name]))
+    if (!recipients.length) return this.refuse(_("To whom? Write an address."), this.fields.to)
+    if (this.uploads.busy()) return this.refuse(_("A file is still on its way. Send the message when it is there."))
+    if (this.uploads.tooLarge()) return this.refuse(this.uploads.tooLarge())
+    this.form.inert = true
+    try {
+      await this.submit(content, recipients, until)
+    } catch (fault) {
+      this.refuse(_("It was not sent: %(why)s", { why: fault.message || _("there is no connection") }))
+    } finally {
+      this.form.inert = false
+    }
+  }
+
+  async submit(content, recipients, until) {
+    await this.draft.stop()
+    const [drafts, sent] = [await wanted("drafts"), await wanted("sent")]
+    const hold = until ? { HOLDUNTIL: until.toISOString().replace(/\.\d+/, "") } : { HOLDFOR: String(UNDO_S) }
+    const envelope = { mailFrom: { email: content.from.email, parameters: hold }, rcptTo: [...new Set(recipients.map((one) => one.email))].map((email) => ({ email })) }
+    const patch = { [`mailboxIds/${drafts.id}`]: null, [`mailboxIds/${sent.id}`]: true, "keywords/$draft": null }
+    const [made, done] = await request([
+      ["Email/set", { create: { message: this.draft.email(content, drafts.id) }, ...(this.draft.id ? { destroy: [this.draft.id] } : {}) }],
+      ["EmailSubmission/set", { create: { sent: { identityId: content.identity, emailId: "#message", envelope } }, onSuccessUpdateEmail: { "#sent": patch } }],
+    ])
+    if (made instanceof MethodError) throw made
+    if (!made.created?.message) throw new MethodError(made.notCreated.message)
+    this.draft.id = made.created.message.id
+    if (done instanceof MethodError) throw done
+    if (!done.created?.sent) throw new MethodError(done.notCreated.sent)
+    this.gone()
+    look().catch(() => {})
+    markAnswered(content)
+    const again = { ...content, draft: this.draft.id, unsaved: false }
+    const takeBack = () => unsend(done.created.sent.id, this.draft.id, drafts.id, sent.id, again)
+    if (until) say(_("It will be sent %(when)s.", { when: until.toLocaleString() }), { undoing: takeBack })
+    else say(_("Sent."), { undoing: takeBack, ms: UNDO_S * 1000 - 1000 })
+  }
+
+  gone() {
+    this.draft.forget()
+    this.element.remove()
+    open = null
+    $("list").focus()
+  }
+
+  /** Kept as a draft; false when it could not be and stays open. */
+  async close() {
+    try {
+      await this.draft.save()
+    } catch (fault) {
+      this.refuse(_("The draft is kept in this browser, but not on the server yet: %(why)s", { why: fault.message || _("there is no connection") }))
+      return false
+    }
+    const wasWritten = Boolean(this.draft.id)
+    this.gone()
+    if (wasWritten) {
+      look().catch(() => {})
+      say(_("Kept in Drafts."))
+    }
+    return true
+  }
+
+  async discard() {
+    const content = this.read()
+    await this.draft.stop()
+    if (this.draft.id) await call("Email/set", { destroy: [this.draft.id] }).catch(() => {})
+    this.gone()
+    say(_("Thrown away."), { undoing: () => write({ ...content, draft: "", unsaved: true }) })
+  }
+
+  async later() {
+    const at = new Date(Date.now() + 3600_000)
+    at.setMinutes(0, 0, 0)
+    const local = new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+    const field = h("input", { type: "datetime-local", id: "later", value: local, required: true })
+    const chosen = await ask(_("Send later"), h("p", {}, h("label", { htmlFor: "later" }, _("When?")), field), [["yes", _("Send then")]])
+    if (chosen !== "yes" || !field.value) return
+    const until = new Date(field.value)
+    if (until <= new Date()) return this.refuse(_("That instant is over."))
+    this.send(until)
+  }
+}
+
+function markAnswered({ answers, forwards }) {
+  const keyword = answers ? "keywords/$answered" : "keywords/$forwarded"
+  const id = answers ?? forwards
+  if (id) call("Email/set", { update: { [id]: { [keyword]: true } } }).catch(() => {})
+}
+
+/** Back into Drafts, if the server has not sent it yet. */
+async function unsend(submission, email, drafts, sent, content) {
+  const patch = { [`mailboxIds/${sent}`]: null, [`mailboxIds/${drafts}`]: true, "keywords/$draft": true }
+  const done = await call("EmailSubmission/set", { update: { [submission]: { undoStatus: "canceled" } }, onSuccessUpdateEmail: { [submission]: patch } })
+  if (done.notUpdated?.[submission]) return say(_("It was sent already."), { fault: true })
+  emails.delete(email)
+  await write(content)
+  say(_("Taken back: it was not sent."))
+}
+
+/** Before signing out: the draft goes to the server, and nothing of it stays in this browser. */
+export async function leave() {
+  await open?.draft.save().catch(() => {})
+  open?.draft.forget()
+  forget()
+}

@@ -1,0 +1,115 @@
+/* A draft: in this browser within a quarter of a second, on the server after a pause.
+
+Storage of the server is an SD card: while one types it gets a draft at most every SERVER_MS, and the rest when the panel closes or the
+tab goes out of sight. A save is a new message in place of the old one, in one Email/set: there is always one of them. */
+
+import { _, boot } from "./dom.js"
+import { MethodError, connection, request } from "./jmap.js"
+import { addressesIn } from "./recipients.js"
+import { wanted } from "./mail.js"
+
+const KEEP_MS = 250
+const PAUSE_MS = 4000
+const SERVER_MS = 45000
+const KEY = `draft ${boot.address}`
+
+/** What was kept in this browser; the server may have an older state of it, or none. */
+export const kept = () => {
+  const content = JSON.parse(localStorage.getItem(KEY) ?? "null")
+  return content && { ...content, unsaved: true }
+}
+export const forget = () => localStorage.removeItem(KEY)
+
+export class Draft {
+  /** `read` gives the content, `tell` shows what is so. */
+  constructor(content, read, tell) {
+    this.id = content.draft ?? ""
+    this.read = read
+    this.tell = tell
+    this.saved = content.unsaved ? "" : this.mark(read())
+    this.savedAt = 0
+    this.saving = Promise.resolve()
+    this.stopped = false
+    this.away = () => { if (document.visibilityState === "hidden") { this.keep(); this.save().catch(() => {}) } }
+    this.back = () => this.changed()
+    document.addEventListener("visibilitychange", this.away)
+    connection.addEventListener("online", this.back)
+  }
+
+  mark({ to, cc, bcc, subject, text, html, attachments }) {
+    return JSON.stringify([to, cc, bcc, subject, text, html, attachments])
+  }
+
+  changed() {
+    if (this.stopped) return
+    this.keeping ??= setTimeout(() => { this.keeping = undefined; this.keep() }, KEEP_MS)
+    clearTimeout(this.pause)
+    this.pause = setTimeout(() => this.save().catch(() => this.tell(_("Kept in this browser"))), Math.max(PAUSE_MS, this.savedAt + SERVER_MS - Date.now()))
+  }
+
+  keep() {
+    if (this.stopped) return
+    localStorage.setItem(KEY, JSON.stringify({ ...this.read(), draft: this.id }))
+    this.tell(_("Kept in this browser"))
+  }
+
+  /** Put it on the server, if anything changed. One save at a time. */
+  save() {
+    clearTimeout(this.pause)
+    this.saving = this.saving.catch(() => {}).then(() => this.saveNow())
+    return this.saving
+  }
+
+  async saveNow() {
+    const content = this.read()
+    const mark = this.mark(content)
+    if (this.stopped || mark === this.saved) return
+    const drafts = await wanted("drafts")
+    const [done] = await request([["Email/set", { create: { draft: this.email(content, drafts.id) }, ...(this.id ? { destroy: [this.id] } : {}) }]])
+    if (done instanceof MethodError) throw done
+    if (!done.created?.draft) throw new MethodError(done.notCreated.draft)
+    this.id = done.created.draft.id
+    this.saved = mark
+    this.savedAt = Date.now()
+    if (!this.stopped) {
+      localStorage.setItem(KEY, JSON.stringify({ ...content, draft: this.id }))
+      this.tell(_("Kept in Drafts"))
+    }
+  }
+
+  /** No more saves; the one under way is awaited. */
+  async stop() {
+    clearTimeout(this.pause)
+    await this.saving.catch(() => {})
+  }
+
+  forget() {
+    this.stopped = true
+    clearTimeout(this.pause)
+    clearTimeout(this.keeping)
+    document.removeEventListener("visibilitychange", this.away)
+    connection.removeEventListener("online", this.back)
+    forget()
+  }
+
+  /** The message as Email/set creates it (RFC 8621 §4.6). */
+  email(content, mailbox) {
+    const { text, html, rich } = content
+    const from = content.from ?? { name: "", email: boot.address }
+    const list = (given) => addressesIn(given).map(({ name, email }) => ({ name: name || null, email }))
+    const parts = content.attachments.map(({ blobId, type, name }) => ({ blobId, type, name, disposition: "attachment" }))
+    const pictures = rich ? (content.pictures ?? []).filter((one) => html.includes(`cid:${one.cid}`)) : []
+    return {
+      mailboxIds: { [mailbox]: true }, keywords: { $draft: true, $seen: true },
+      from: [{ name: from.name || null, email: from.email }],
+      to: list(content.to), cc: list(content.cc), bcc: list(content.bcc),
+      subject: content.subject,
+      ...(content.inReplyTo?.length ? { inReplyTo: content.inReplyTo } : {}),
+      ...(content.references?.length ? { references: content.references } : {}),
+      bodyValues: { text: { value: text }, ...(rich ? { html: { value: html } } : {}) },
+      textBody: [{ partId: "text", type: "text/plain" }],
+      ...(rich ? { htmlBody: [{ partId: "html", type: "text/html" }] } : {}),
+      attachments: [...parts, ...pictures.map(({ blobId, type, name, cid }) => ({ blobId, type, name, cid, disposition: "inline" }))],
+    }
+  }
+}
