@@ -7,7 +7,7 @@ that write commit once, or once for each object where the RFC lets them fail apa
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from appliance.mail.ids import AccountId
 from appliance.protocol.jmap.arguments import Arguments
@@ -66,3 +66,24 @@ class Method:
     name: str
     capability: str
     run: Callable[[Call], Awaitable[dict[str, Any] | list[Response]]]
+
+
+class Methods(Protocol):
+    """Contributes methods: one class for each data type or task."""
+
+    def methods(self) -> tuple[Method, ...]: ...
+
+
+def late_methods(make: Callable[[], Methods], capability: str, *names: str) -> tuple[Method, ...]:
+    """Methods whose code is loaded at the first call of one of them: what few clients use costs no memory until then."""
+    made: dict[str, Method] = {}
+
+    def row(name: str) -> Method:
+        async def run(call: Call) -> dict[str, Any] | list[Response]:
+            if not made:
+                made.update({one.name: one for one in make().methods()})
+            return await made[name].run(call)
+
+        return Method(name, capability, run)
+
+    return tuple(map(row, names))

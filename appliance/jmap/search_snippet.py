@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 from appliance.mail.encoding import decode_words
@@ -67,6 +66,11 @@ class SnippetMethods:
                 if shown is not None:
                     return shown
         return None
+
+
+def escape(text: str) -> str:
+    """As `html.escape`, whose tables of named characters take 0.3 MB."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;").replace("'", "&#x27;")
 
 
 def marked(text: str, needles: Sequence[str], *, most: int = 0) -> str | None:

@@ -11,20 +11,17 @@ from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.store import Store
 
 from .api import JmapApi
-from .blob import BLOB, BlobMethods, blob_facts
+from .blob_facts import BLOB, blob_facts
 from .blobs import Blob, Blobs
 from .email import EmailMethods
-from .email_import import EmailImportMethods
 from .email_order import SORTS
-from .email_parse import EmailParseMethods
 from .email_query import EmailQueryMethods
 from .email_set import EmailSetMethods
 from .identity import SUBMISSION, IdentityMethods
 from .ids import encode_id
 from .mailbox import MAIL, MailboxMethods
-from .method import Caller, JmapAccount, Method
+from .method import CORE, Caller, JmapAccount, Method, Methods, late_methods
 from .quota import QUOTA, QuotaMethods
-from .search_snippet import SnippetMethods
 from .session import session_object
 from .submission import SubmissionMethods
 from .submission_query import SubmissionQueryMethods
@@ -43,11 +40,41 @@ CAPABILITIES: dict[str, dict[str, Any]] = {
     }
 }
 
-KINDS = (
-    MailboxMethods, ThreadMethods, EmailMethods, EmailQueryMethods, EmailSetMethods, EmailImportMethods, EmailParseMethods,
-    SnippetMethods, BlobMethods, QuotaMethods,
-)  # fmt: skip
-"""What contributes methods, without those of sending."""
+KINDS = (MailboxMethods, ThreadMethods, EmailMethods, EmailQueryMethods, EmailSetMethods, QuotaMethods)
+"""What contributes the methods that every client calls."""
+
+
+def mail_methods(store: Store, limits: JmapLimits) -> list[Method]:
+    """All methods but those of sending."""
+
+    def importing() -> Methods:
+        from .email_import import EmailImportMethods
+
+        return EmailImportMethods(store, limits)
+
+    def parsing() -> Methods:
+        from .email_parse import EmailParseMethods
+
+        return EmailParseMethods(store, limits)
+
+    def snippets() -> Methods:
+        from .search_snippet import SnippetMethods
+
+        return SnippetMethods(store, limits)
+
+    def blobs() -> Methods:
+        from .blob_methods import BlobMethods
+
+        return BlobMethods(store, limits)
+
+    return [
+        *(method for kind in KINDS for method in kind(store, limits).methods()),
+        *late_methods(importing, MAIL, "Email/import", "Email/copy"),
+        *late_methods(parsing, MAIL, "Email/parse"),
+        *late_methods(snippets, MAIL, "SearchSnippet/get"),
+        *late_methods(blobs, CORE, "Blob/copy"),
+        *late_methods(blobs, BLOB, "Blob/upload", "Blob/get", "Blob/lookup"),
+    ]
 
 
 class JmapService:
@@ -60,7 +87,7 @@ class JmapService:
         self._store = store
         self._directory = directory
         self.limits = JmapLimits()
-        methods = [method for kind in KINDS for method in kind(store, self.limits).methods()]
+        methods = mail_methods(store, self.limits)
         self._blobs = Blobs(store)
         self._uploading: Counter[AccountId] = Counter()
         capabilities = {**CAPABILITIES, BLOB: blob_facts(self.limits), QUOTA: {}}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.support.server import Pillarbox, new_data, pillarbox
 
-from . import panel, sending, web
+from . import jmap, panel, sending, web
 from .clients import Imap, Pop3, Smtp, connect, deliver, tls
 from .messages import mixed, small
 from .meters import LoopDevice, Process
@@ -266,6 +266,9 @@ class Bench:
         web.writes(self.table, self.work)
         web.hostile(self.table, self.work / "web")
 
+    def jmap(self) -> None:
+        jmap.run(self.table, self.work / "jmap", 20_000 if self.quick else 100_000)
+
     def growth(self) -> None:
         self._run("tests.bench.growth", *(("--most", "100000", "--sessions", "100") if self.quick else ()))
 
@@ -296,7 +299,7 @@ class Bench:
         subprocess.run([sys.executable, str(HARNESS / "report.py"), *outs], check=False)
 
 
-PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "panel", "web", "growth", "beside", "idle", "harness")
+PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "panel", "web", "jmap", "growth", "beside", "idle", "harness")
 
 
 def main() -> int:

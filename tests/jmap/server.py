@@ -8,13 +8,13 @@ from typing import Any
 
 from appliance.database.database import Database
 from appliance.jmap.api import JmapApi
-from appliance.jmap.blob import BLOB
+from appliance.jmap.blob_facts import BLOB
 from appliance.jmap.blobs import Blobs
 from appliance.jmap.ids import encode_id
 from appliance.jmap.mailbox import MAIL
 from appliance.jmap.method import CORE, Caller, JmapAccount
 from appliance.jmap.quota import QUOTA
-from appliance.jmap.service import KINDS
+from appliance.jmap.service import mail_methods
 from appliance.mail.ids import AccountId, MailboxId
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.protocol.jmap.request import JmapLimits
@@ -34,9 +34,11 @@ class JmapClient:
     def __init__(self, store: Store, limits: JmapLimits) -> None:
         self.store = store
         self.faults: list[str] = []
-        methods = [method for kind in KINDS for method in kind(store, limits).methods()]
         self._api = JmapApi(
-            methods, {MAIL: {}, BLOB: {}, QUOTA: {}}, limits=limits, report=lambda name, fault: self.faults.append(f"{name} {fault!r}")
+            mail_methods(store, limits),
+            {MAIL: {}, BLOB: {}, QUOTA: {}},
+            limits=limits,
+            report=lambda name, fault: self.faults.append(f"{name} {fault!r}"),
         )
 
     async def request(self, *calls: list[Any], **members: Any) -> list[list[Any]]:

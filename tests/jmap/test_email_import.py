@@ -7,7 +7,7 @@ from typing import Any
 from appliance.jmap.api import JmapApi
 from appliance.jmap.mailbox import MAIL
 from appliance.jmap.method import CORE, Caller, JmapAccount
-from appliance.jmap.service import KINDS
+from appliance.jmap.service import mail_methods
 from appliance.mail.ids import Uid
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.values import Placement
@@ -99,7 +99,7 @@ async def test_imports_that_are_refused(tmp_path: Path) -> None:
 def two_accounts(client: JmapClient) -> tuple[JmapApi, Caller]:
     """Ann, who may write in Ben's account too."""
     limits = JmapLimits()
-    methods = [method for kind in KINDS for method in kind(client.store, limits).methods()]
+    methods = mail_methods(client.store, limits)
     api = JmapApi(methods, {MAIL: {}}, limits=limits, report=lambda name, fault: client.faults.append(f"{name} {fault!r}"))
     return api, Caller(ANN, "ann@home.test", (JmapAccount("A1", ANN, "ann@home.test"), JmapAccount("A2", BEN, "ben@home.test", False)))
 

@@ -22,30 +22,16 @@ from appliance.protocol.jmap.references import created_id
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.store import Store
 
+from .blob_facts import BLOB, DIGESTS, MOST_SOURCES, TYPES
 from .blobs import Blob, Blobs
 from .ids import encode_id
 from .method import CORE, Call, JmapAccount, Method
 from .new_messages import blob_not_found
 from .standard import SetOutcome, attempt, read_names
 
-BLOB = "urn:ietf:params:jmap:blob"
-MOST_SOURCES = 100
 DATA_OCTETS = 8_000_000
-DIGESTS = {"sha": "sha1", "sha-256": "sha256", "sha-512": "sha512"}
-"""Names of digests, and what hashlib calls them."""
-TYPES = ("Mailbox", "Thread", "Email")
 _DATA = ("data", "data:asText", "data:asBase64")
 PROPERTIES = ("id", *_DATA, "size", *(f"digest:{name}" for name in DIGESTS))
-
-
-def blob_facts(limits: JmapLimits) -> dict[str, Any]:
-    """What the session object says of the capability (RFC 9404 §3.1)."""
-    return {
-        "maxSizeBlobSet": limits.upload_octets,
-        "maxDataSources": MOST_SOURCES,
-        "supportedTypeNames": list(TYPES),
-        "supportedDigestAlgorithms": list(DIGESTS),
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance.jmap import blob
+from appliance.jmap import blob_methods
 
 from .server import BEN, JmapClient, a_client
 
@@ -87,7 +87,7 @@ async def test_uploads_that_are_refused(tmp_path: Path) -> None:
 
 
 async def test_what_is_returned_is_bounded_and_a_digest_of_any_size_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blob, "DATA_OCTETS", 1000)
+    monkeypatch.setattr(blob_methods, "DATA_OCTETS", 1000)
     async with a_client(tmp_path) as client:
         one = await client.upload(b"z" * 300_000)
         assert await client.error("Blob/get", ids=[one]) == "requestTooLarge"
