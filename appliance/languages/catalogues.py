@@ -99,14 +99,17 @@ def language_of_environment(environment: Mapping[str, str]) -> Language:
     return ENGLISH
 
 
-def script_catalogue(tag: str) -> bytes:
-    """What the scripts of pages say, as JSON (`translations.py` describes it); the empty one for English."""
-    if tag in tags() and tag != SOURCE:
-        try:
-            return (DIRECTORY / f"{tag}.json").read_bytes()
-        except OSError:
-            pass
-    return b'{"texts": {}, "plurals": ""}'
+def script_texts(tag: str) -> dict[str, Any]:
+    """What the scripts of pages say in a language, by its English (`translations.py` describes it); {} for English."""
+    if tag == SOURCE or tag not in tags():
+        return {}
+    import json
+
+    try:
+        found: dict[str, Any] = json.loads((DIRECTORY / f"{tag}.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def _header(path: Path) -> dict[str, str]:

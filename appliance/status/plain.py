@@ -1,20 +1,35 @@
 """Frozen dataclasses to and from what JSON can say: dicts, lists, strings, numbers, true, false, null.
 
-Both directions read the fields and their types: a new field needs no code here.
+Both directions read the fields and their types: a new field needs no code here. A field with a Sentence, or a tuple of them, is its English
+text as ever, and has beside it NAME_parts: what it was made of (`mail/sentence`), so that the other side can say it in another language.
 """
 
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from appliance.mail.sentence import from_parts, parts_of
+
+PARTS = "_parts"
+
 
 def encode_plain(value: Any) -> Any:
     """Dataclasses become dicts by field name, tuples lists; the rest stays. Unlike `asdict` it copies nothing deeply."""
     if is_dataclass(value):
-        return {field.name: encode_plain(getattr(value, field.name)) for field in fields(value)}
+        found = {field.name: getattr(value, field.name) for field in fields(value)}
+        parts = {name + PARTS: made for name, one in found.items() if (made := _parts(one)) is not None}
+        return {name: encode_plain(one) for name, one in found.items()} | parts
     if isinstance(value, tuple | list):
         return [encode_plain(item) for item in value]
     return value
+
+
+def _parts(value: Any) -> Any:
+    """Those of a Sentence; a list with those of a tuple's members; None where there are none."""
+    if isinstance(value, tuple) and any(isinstance(one, str) for one in value):
+        found = [parts_of(one) if isinstance(one, str) else None for one in value]
+        return found if any(one is not None for one in found) else None
+    return parts_of(value) if isinstance(value, str) else None
 
 
 def decode_plain(kind: Any, value: Any, *, strict: bool = False) -> Any:
@@ -47,6 +62,7 @@ def decode_plain(kind: Any, value: Any, *, strict: bool = False) -> Any:
 def _decode_fields(kind: Any, value: Any, strict: bool) -> Any:
     _check(dict, value)
     hints, names = get_type_hints(kind), {field.name: field for field in fields(kind)}
+    value = _with_sentences(value, names.keys())
     if strict and not value.keys() <= names.keys():
         raise TypeError(f"{kind.__name__} has no {', '.join(sorted(value.keys() - names.keys()))}")
     for name, field in names.items():
@@ -55,6 +71,22 @@ def _decode_fields(kind: Any, value: Any, strict: bool) -> Any:
     return kind(**{name: decode_plain(hints[name], value[name], strict=strict) for name in names if name in value})
 
 
+def _with_sentences(value: dict[str, Any], names: Any) -> dict[str, Any]:
+    """The fields, those with parts as Sentences again. Raises TypeError."""
+    made = dict(value)
+    for key in [key for key in value if key.endswith(PARTS) and key not in names and key.removesuffix(PARTS) in value]:
+        parts, name = made.pop(key), key.removesuffix(PARTS)
+        try:
+            if isinstance(made[name], list):
+                pairs = zip(made[name], parts, strict=True)
+                made[name] = [text if one is None else from_parts(one) for text, one in pairs]
+            else:
+                made[name] = from_parts(parts)
+        except (ValueError, KeyError) as error:
+            raise TypeError(f"{key}: {error}") from None
+    return made
+
+
 def _check(kind: type, value: Any) -> None:
-    if type(value) is not kind:
+    if type(value) is not kind and not (kind is str and isinstance(value, str)):
         raise TypeError(f"{kind.__name__} expected, {type(value).__name__} found")
