@@ -19,6 +19,7 @@ from appliance.mail.address import Address
 from appliance.mail.clock import Clock
 from appliance.mail.errors import SetupError
 from appliance.mail.ids import AccountId
+from appliance.mail.sentence import Sentence
 
 from . import states
 from .aliases import leads_back
@@ -209,9 +210,19 @@ class Accounts:
             account = expect_account(tables, known.address)
             labels = [kept for _, kept in _app_passwords(transaction, account.id)]
             if label.casefold() in map(str.casefold, labels):
-                raise SetupError(f"{account.address} has an app password called “{label}”.", "Choose another name, or remove that one.")
+                raise SetupError(
+                    Sentence("%(address)s has an app password called “%(label)s”.", address=account.address, label=label),
+                    "Choose another name, or remove that one.",
+                )
             if len(labels) >= APP_PASSWORDS:
-                raise SetupError(f"{account.address} has {APP_PASSWORDS} app passwords; no more are kept.", "Remove one that is not used.")
+                raise SetupError(
+                    Sentence(
+                        "%(address)s has %(APP_PASSWORDS)s app passwords; no more are kept.",
+                        address=account.address,
+                        APP_PASSWORDS=APP_PASSWORDS,
+                    ),
+                    "Remove one that is not used.",
+                )
             self._insert_password(transaction, account.id, label, verifiers)
 
         await self._change(add)
@@ -226,8 +237,8 @@ class Accounts:
                 if kept.casefold() == wanted.casefold():
                     transaction.execute("DELETE FROM password WHERE id = ?", (number,))
                     return
-            remedy = f"See them: pillarbox app-password list {account.address}"
-            raise SetupError(f"{account.address} has no app password called “{label}”.", remedy)
+            remedy = Sentence("See them: pillarbox app-password list %(address)s", address=account.address)
+            raise SetupError(Sentence("%(address)s has no app password called “%(label)s”.", address=account.address, label=label), remedy)
 
         await self._change(remove)
 
@@ -273,7 +284,7 @@ class Accounts:
 
         def add(transaction: Transaction, tables: DirectoryTables) -> str:
             if name in tables.domains:
-                raise SetupError(f"{name} is a domain of this server already.", "There is nothing to do.")
+                raise SetupError(Sentence("%(name)s is a domain of this server already.", name=name), "There is nothing to do.")
             transaction.execute("INSERT INTO domain(name) VALUES (?)", (name,))
             return name
 
@@ -303,7 +314,10 @@ class Accounts:
         def change(transaction: Transaction, tables: DirectoryTables) -> None:
             expect_domain(tables, name)
             if target is not None and key_of(target) not in tables.resolved:
-                raise SetupError(f"{target} is neither an account nor an alias of this server.", "Add the account or the alias first.")
+                raise SetupError(
+                    Sentence("%(target)s is neither an account nor an alias of this server.", target=target),
+                    "Add the account or the alias first.",
+                )
             transaction.execute("UPDATE domain SET catch_all = ? WHERE name = ?", (None if target is None else str(target), name))
 
         await self._change(change)
@@ -318,17 +332,21 @@ class Accounts:
             expect_domain(tables, name.domain)
             key = key_of(name)
             if key in tables.by_address:
-                raise SetupError(f"{name} is the address of an account.", "Choose another name for the alias.")
+                raise SetupError(Sentence("%(name)s is the address of an account.", name=name), "Choose another name for the alias.")
             there = {*map(key_of, map(split_address, tables.aliases.get(key, ())))}
             for end in ends:
                 target_key = key_of(end)
                 if target_key in there:
-                    raise SetupError(f"{name} leads to {end} already.", "Leave that target out.")
+                    raise SetupError(Sentence("%(name)s leads to %(end)s already.", name=name, end=end), "Leave that target out.")
                 there.add(target_key)
                 if end.domain in tables.domains and not Directory(tables).resolve(end).known and target_key != key:
-                    raise SetupError(f"There is no address {end} here.", "Add the account first, or check the spelling.")
+                    raise SetupError(
+                        Sentence("There is no address %(end)s here.", end=end), "Add the account first, or check the spelling."
+                    )
                 if leads_back(key, target_key, lambda key: targets_of(tables, key)):
-                    raise SetupError(f"{end} leads back to {name}, so messages would loop.", "Choose another target.")
+                    raise SetupError(
+                        Sentence("%(end)s leads back to %(name)s, so messages would loop.", end=end, name=name), "Choose another target."
+                    )
                 transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (_written(transaction, key, name), str(end)))
 
         await self._change(add)
@@ -340,14 +358,17 @@ class Accounts:
 
         def remove(transaction: Transaction, tables: DirectoryTables) -> tuple[str, ...]:
             if key not in tables.aliases:
-                raise SetupError(f"There is no alias {alias}.", "See what there is: pillarbox alias list")
+                raise SetupError(Sentence("There is no alias %(alias)s.", alias=alias), "See what there is: pillarbox alias list")
             gone = 0
             for written, leads_to in transaction.execute("SELECT address, target FROM alias").fetchall():
                 if key_of(split_address(written)) == key and target_key in (None, key_of(split_address(leads_to))):
                     transaction.execute("DELETE FROM alias WHERE address = ? AND target = ?", (written, leads_to))
                     gone += 1
             if not gone:
-                raise SetupError(f"{alias} does not lead to {target}.", "See where it leads: pillarbox alias list")
+                raise SetupError(
+                    Sentence("%(alias)s does not lead to %(target)s.", alias=alias, target=target),
+                    "See where it leads: pillarbox alias list",
+                )
             if gone == len(tables.aliases[key]):
                 for domain, catch_all in tables.domains.items():
                     if catch_all and key_of(split_address(catch_all)) == key:
@@ -429,7 +450,10 @@ def _written(transaction: Transaction, key: str, name: Address) -> str:
 def _read_label(label: str) -> str:
     label = label.strip()
     if not label or len(label) > LABEL_CHARACTERS or not label.isprintable():
-        raise SetupError("An app password needs a name.", f"Give 1 to {LABEL_CHARACTERS} characters, such as “Anna's phone”.")
+        raise SetupError(
+            "An app password needs a name.",
+            Sentence("Give 1 to %(most)s characters, such as “Anna's phone”.", most=LABEL_CHARACTERS),
+        )
     return label
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from appliance.mail.address import Address, parse_address, parse_domain
 from appliance.mail.errors import MisuseError, SetupError
+from appliance.mail.sentence import Sentence
 
 from .directory import Account, DirectoryTables, fold, key_of
 
@@ -17,7 +18,7 @@ def read_domain(text: str) -> str:
     try:
         domain = parse_domain(text.strip().removesuffix("."))
     except MisuseError:
-        raise SetupError(f"“{text}” is not a domain name.", "Write it like example.org.") from None
+        raise SetupError(Sentence("“%(text)s” is not a domain name.", text=text), "Write it like example.org.") from None
     if domain.startswith("["):
         raise SetupError("An address in brackets cannot be a domain of the server.", "Write a name like example.org.")
     return domain
@@ -28,21 +29,24 @@ def read_address(text: str) -> Address:
     try:
         return parse_address(text.strip())
     except MisuseError as e:
-        raise SetupError(f"“{text}” is not a mail address: {e}.", "Write it like anna@example.org.") from None
+        raise SetupError(Sentence("“%(text)s” is not a mail address: %(e)s.", text=text, e=e), "Write it like anna@example.org.") from None
 
 
 def expect_domain(tables: DirectoryTables, domain: str) -> None:
     """Raises SetupError when it is not one of the server's."""
     if domain not in tables.domains:
         known = ", ".join(tables.domains) or "none yet"
-        raise SetupError(f"{domain} is not a domain of this server ({known}).", f"To add it: pillarbox domain add {domain}")
+        raise SetupError(
+            Sentence("%(domain)s is not a domain of this server (%(known)s).", domain=domain, known=known),
+            Sentence("To add it: pillarbox domain add %(domain)s", domain=domain),
+        )
 
 
 def expect_account(tables: DirectoryTables, text: str) -> Account:
     """The account of that address, or of that local part where only one has it. Raises SetupError."""
     account = tables.by_address.get(key_of(read_address(text))) if "@" in text else tables.by_local.get(fold(text.strip()))
     if account is None:
-        raise SetupError(f"There is no account {text} here.", "See the accounts: pillarbox account list")
+        raise SetupError(Sentence("There is no account %(text)s here.", text=text), "See the accounts: pillarbox account list")
     return tables.accounts[account]
 
 
@@ -50,16 +54,24 @@ def expect_free(tables: DirectoryTables, address: Address) -> None:
     """Raises SetupError when an account or an alias has the address."""
     key = key_of(address)
     if key in tables.removed:
-        fault = f"{address} was removed and its mail is still kept."
+        fault = Sentence("%(address)s was removed and its mail is still kept.", address=address)
         raise SetupError(
-            fault, f"Restore it with: pillarbox account restore {address}. Or erase it first: account remove {address} --purge"
+            fault,
+            Sentence(
+                "Restore it with: pillarbox account restore %(address)s. Or erase it first: account remove %(address)s --purge",
+                address=address,
+            ),
         )
     if key in tables.by_address:
         raise SetupError(
-            f"There is an account {address} already.", "Choose another address, or change the password: pillarbox account password"
+            Sentence("There is an account %(address)s already.", address=address),
+            "Choose another address, or change the password: pillarbox account password",
         )
     if key in tables.aliases:
-        raise SetupError(f"{address} is an alias already.", f"Remove it first: pillarbox alias remove {address}")
+        raise SetupError(
+            Sentence("%(address)s is an alias already.", address=address),
+            Sentence("Remove it first: pillarbox alias remove %(address)s", address=address),
+        )
 
 
 def expect_empty(tables: DirectoryTables, domain: str) -> None:
@@ -70,11 +82,18 @@ def expect_empty(tables: DirectoryTables, domain: str) -> None:
         return [key for key in keys if key.endswith(ending)]
 
     if accounts := there(tables.by_address):
-        fault = f"{domain} has accounts: {_some(accounts)}."
+        fault = Sentence("%(domain)s has accounts: %(accounts)s.", domain=domain, accounts=_some(accounts))
         raise SetupError(fault, "Give them another address, mail and all: pillarbox account rename OLD NEW")
     if aliases := there(tables.aliases):
-        fault = f"{domain} has {'an alias' if len(aliases) == 1 else 'aliases'}: {_some(aliases)}."
-        raise SetupError(fault, f"Remove {'it' if len(aliases) == 1 else 'them'} first: pillarbox alias remove ADDRESS")
+        fault = Sentence(
+            "%(domain)s has %(choice)s: %(aliases)s.",
+            domain=domain,
+            choice="an alias" if len(aliases) == 1 else "aliases",
+            aliases=_some(aliases),
+        )
+        raise SetupError(
+            fault, Sentence("Remove %(choice)s first: pillarbox alias remove ADDRESS", choice="it" if len(aliases) == 1 else "them")
+        )
 
 
 def _some(names: list[str]) -> str:

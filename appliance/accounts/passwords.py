@@ -26,6 +26,7 @@ from typing import Protocol, TypeVar
 from appliance.mail.errors import AuthError, SetupError
 from appliance.mail.ids import AccountId
 from appliance.mail.limits import PASSWORD_OCTETS
+from appliance.mail.sentence import Sentence
 
 from .directory import Executes, fold
 
@@ -184,10 +185,13 @@ def check_strength(password: str, name: str = "") -> None:
     """The rule for chosen passwords. Raises SetupError with the reason. `name`: the address it is for."""
     from .common_passwords import COMMON
 
-    remedy = f"Take {LEAST_CHARACTERS} characters or more that nobody would guess; four words in a row are easy to keep in mind."
+    remedy = Sentence(
+        "Take %(LEAST_CHARACTERS)s characters or more that nobody would guess; four words in a row are easy to keep in mind.",
+        LEAST_CHARACTERS=LEAST_CHARACTERS,
+    )
     plain = password.casefold()
     if len(password) < LEAST_CHARACTERS:
-        raise SetupError(f"The password has fewer than {LEAST_CHARACTERS} characters.", remedy)
+        raise SetupError(Sentence("The password has fewer than %(least)s characters.", least=LEAST_CHARACTERS), remedy)
     if plain in COMMON or plain.rstrip("0123456789!.?") in COMMON:
         raise SetupError("Many people use this password, so it is tried first.", remedy)
     if len(set(plain)) < 4 or plain in _ROWS:
@@ -198,11 +202,11 @@ def check_strength(password: str, name: str = "") -> None:
 
 def check_new(password: str) -> None:
     """Raises SetupError when it could not be used to sign in."""
-    remedy = "Choose another password."
+    remedy = Sentence("Choose another password.")
     if not password:
         raise SetupError("The password is empty.", remedy)
     if len(password.encode("utf-8", "surrogatepass")) > PASSWORD_OCTETS:
-        raise SetupError(f"The password is longer than {PASSWORD_OCTETS} octets.", remedy)
+        raise SetupError(Sentence("The password is longer than %(most)s octets.", most=PASSWORD_OCTETS), remedy)
     if any(character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in password):
         raise SetupError("The password has a control character in it, such as a line end.", remedy)
 

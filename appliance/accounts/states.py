@@ -20,6 +20,7 @@ from typing import Any
 
 from appliance.mail.address import Address
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 from .directory import Account, DirectoryTables, key_of, split_address
 from .domains import expect_account, expect_domain, expect_free, read_address
@@ -36,7 +37,9 @@ def expect_removed(tables: DirectoryTables, text: str) -> Account:
     """The removed account of that address. Raises SetupError."""
     found = tables.removed.get(key_of(read_address(text)))
     if found is None:
-        raise SetupError(f"No removed account has the address {text}.", "See which can be restored: pillarbox account list")
+        raise SetupError(
+            Sentence("No removed account has the address %(text)s.", text=text), "See which can be restored: pillarbox account list"
+        )
     return found
 
 
@@ -68,8 +71,8 @@ def restore(transaction: Transaction, tables: DirectoryTables, address: str) -> 
     account = expect_removed(tables, address)
     expect_domain(tables, split_address(account.address).domain)
     if key_of(split_address(account.address)) in tables.aliases:
-        fault = f"{account.address} is an alias now."
-        raise SetupError(fault, f"Remove it first: pillarbox alias remove {account.address}")
+        fault = Sentence("%(address)s is an alias now.", address=account.address)
+        raise SetupError(fault, Sentence("Remove it first: pillarbox alias remove %(address)s", address=account.address))
     transaction.execute("UPDATE account SET removed_at = NULL WHERE id = ?", (account.id,))
     return replace(account, removed_at=None)
 
@@ -125,7 +128,10 @@ def _redirect(transaction: Transaction, tables: DirectoryTables, key: str, new: 
 def set_disabled(transaction: Transaction, tables: DirectoryTables, address: str, disabled: bool) -> Account:
     account = expect_account(tables, address)
     if account.disabled == disabled:
-        raise SetupError(f"{account.address} is {'disabled' if disabled else 'enabled'} already.", "There is nothing to do.")
+        raise SetupError(
+            Sentence("%(address)s is %(choice)s already.", address=account.address, choice="disabled" if disabled else "enabled"),
+            "There is nothing to do.",
+        )
     if disabled:
         expect_other_admin(tables, account)
     transaction.execute("UPDATE account SET disabled = ? WHERE id = ?", (disabled, account.id))
@@ -136,7 +142,10 @@ def read_name(text: str) -> str:
     """A display name. Raises SetupError."""
     name = text.strip()
     if len(name) > NAME_CHARACTERS or not name.isprintable():
-        raise SetupError("This name cannot be used.", f"Write at most {NAME_CHARACTERS} characters on one line.")
+        raise SetupError(
+            "This name cannot be used.",
+            Sentence("Write at most %(most)s characters on one line.", most=NAME_CHARACTERS),
+        )
     return name
 
 

@@ -9,7 +9,7 @@ from appliance.control.requests import Response
 from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB
 from appliance.mail.protocols import service_name
-from appliance.mail.sentence import Sentence as sentence
+from appliance.mail.sentence import Sentence
 from appliance.status.text import stamp
 
 from .admin_request import Answers, Running, account_of, counted, given_or_generated, shown_once
@@ -122,7 +122,7 @@ class AccountRequests:
         before = account_of(self._accounts, request.address).address
         account = await self._accounts.rename_account(before, request.new)
         if before == account.address:
-            raise SetupError(f"{before} is the address already.", "Name another one.")
+            raise SetupError(Sentence("%(before)s is the address already.", before=before), "Name another one.")
         if before.casefold() == account.address.casefold():
             return Response(f"{before} is written {account.address} now.", {"address": account.address, "former": before})
         text = (
@@ -187,8 +187,8 @@ class AccountRequests:
         account = account_of(self._accounts, address)
         row = self._accounts.main_password(account.id)
         if row is not None and row.must_change and await self._accounts.is_own_password(account, password):
-            problem = sentence("This is the password that an administrator set.")
-            raise SetupError(problem, sentence("Choose one that nobody else knows."))
+            problem = Sentence("This is the password that an administrator set.")
+            raise SetupError(problem, Sentence("Choose one that nobody else knows."))
 
     async def add_app_password(self, request: controls.AddAppPassword) -> Response:
         account = account_of(self._accounts, request.address)

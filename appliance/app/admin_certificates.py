@@ -6,6 +6,7 @@ from appliance.certificates.certificates import OwnCertificates, describe, expor
 from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 from appliance.network.tls import ServerTls
 
 from .admin_request import Answers, Running
@@ -49,7 +50,7 @@ class CertificateRequests:
     async def renew_certificate(self, request: controls.RenewCertificate) -> Response:
         if self._tls is not None and self._tls.source == "own":
             raise SetupError(
-                f"The server uses the certificate {self._tls.file}, which it did not make.",
+                Sentence("The server uses the certificate %(file)s, which it did not make.", file=self._tls.file),
                 "Renew it where it came from and put it in its place; the server then reads it without a restart.",
             )
         await self._certificates.ensure(force=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.accounts.passwords import check_strength, generate
 from appliance.control.requests import Response
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 from appliance.runtime.supervisor import Ending
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def account_of(accounts: "Accounts", address: str) -> "Account":
     """The account of an address. Raises SetupError."""
     found = accounts.directory.find_login(address)
     if found is None:
-        raise SetupError(f'There is no account "{address}".', "See: pillarbox account list")
+        raise SetupError(Sentence('There is no account "%(address)s".', address=address), "See: pillarbox account list")
     return found
 
 

@@ -16,6 +16,7 @@ from appliance.config.settings_file import SettingsError
 from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 from appliance.runtime.atomic_file import write_whole
 
 from .admin_request import Answers
@@ -77,7 +78,7 @@ class SettingsRequests:
     async def change(self, request: controls.ChangeSettings) -> Response:
         fields = {one.name: one for name, _cls, some in settings_edit.editable() if name == request.section for one in some}
         if not fields or not request.values.keys() <= fields.keys():
-            raise SetupError("These settings are changed in the file only.", f"Edit {self._file}.")
+            raise SetupError("These settings are changed in the file only.", Sentence("Edit %(file)s.", file=self._file))
         values = {key: settings_edit.typed_value(fields[key], str(typed)) for key, typed in request.values.items()}
 
         def change(text: str) -> str:
@@ -107,8 +108,11 @@ class SettingsRequests:
                 try:
                     await trio.to_thread.run_sync(write_whole, self._file, changed.encode())
                 except OSError as error:
-                    remedy = "On a box of its own it is made from the files of the boot partition: change those."
-                    raise SetupError(f"The settings file {self._file} cannot be written: {error.strerror}.", remedy) from error
+                    remedy = Sentence("On a box of its own it is made from the files of the boot partition: change those.")
+                    raise SetupError(
+                        Sentence("The settings file %(file)s cannot be written: %(strerror)s.", file=self._file, strerror=error.strerror),
+                        remedy,
+                    ) from error
         facts = {"changed": changed != text, "digest": settings_edit.digest_of(changed)}
         return Response("The settings are changed. They take effect with the next start: pillarbox restart", facts)
 
@@ -118,7 +122,7 @@ class SettingsRequests:
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
-            raise SetupError(f"The settings file {self._file} cannot be read.", "Check who may read it.") from error
+            raise SetupError(Sentence("The settings file %(file)s cannot be read.", file=self._file), "Check who may read it.") from error
 
 
 def digest_at(file: Path) -> str:

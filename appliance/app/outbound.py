@@ -23,6 +23,7 @@ from appliance.mail.address import Address, ascii_domain
 from appliance.mail.errors import SetupError
 from appliance.mail.outcome import Outcome
 from appliance.mail.protocols import GREETINGS, PROTOCOLS
+from appliance.mail.sentence import Sentence
 from appliance.outbound.port25 import Port25Monitor, describe
 from appliance.outbound.queue_state import QueueStatePublisher
 from appliance.outbound.recorder import OutcomeRecorder
@@ -169,7 +170,10 @@ class Outbound:
             return lambda entry, recipient: ascii_domain(recipient.address.domain) if recipient.address else entry.destination
         if route not in self.routes.names():
             known = ", ".join(("direct", *self.routes.names()))
-            raise SetupError(f'There is no relay "{route}".', f"Choose from {known}; relays are named in the settings, [[relay]].")
+            raise SetupError(
+                Sentence('There is no relay "%(route)s".', route=route),
+                Sentence("Choose from %(known)s; relays are named in the settings, [[relay]].", known=known),
+            )
         return lambda entry, recipient: f"@{route}"
 
     async def about(self, name: str) -> "DnsFacts":
@@ -182,7 +186,10 @@ class Outbound:
         domain = read_domain(name) if name else next(iter(components.domains), "")
         if domain not in components.domains:
             known = ", ".join(components.domains) or "none yet"
-            raise SetupError(f'"{name}" is not a domain of this server ({known}).', "To add it: pillarbox domain add NAME")
+            raise SetupError(
+                Sentence('"%(name)s" is not a domain of this server (%(known)s).', name=name, known=known),
+                "To add it: pillarbox domain add NAME",
+            )
         listen, wire = components.settings.listen, ascii_domain(domain)
         services = [(row.name, host_and_port(found[0])[1]) for row in PROTOCOLS if (found := listen.addresses(row.name))]
         return DomainFacts(

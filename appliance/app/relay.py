@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from appliance.delivery.route import Relay, Secret
 from appliance.mail.address import ascii_domain, parse_address
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 from appliance.outbound.routing import RelayRule
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def relay_rule(one: "RelaySettings") -> RelayRule:
                 return given.readline(LONGEST_SECRET).rstrip(b"\r\n").decode()
         except (OSError, UnicodeDecodeError) as error:
             raise SetupError(
-                f"The password file {file} of the relay {one.name} cannot be read.", "Check its name and permissions."
+                Sentence("The password file %(file)s of the relay %(name)s cannot be read.", file=file, name=one.name),
+                "Check its name and permissions.",
             ) from error
 
     read: Callable[[], str] = from_file if file else lambda: one.password

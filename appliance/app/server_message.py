@@ -15,6 +15,7 @@ from appliance.mail.date import encode_date
 from appliance.mail.envelope import Envelope, Recipient
 from appliance.mail.errors import MisuseError, SetupError
 from appliance.mail.limits import MB
+from appliance.mail.sentence import Sentence
 
 from .admin_request import Answers, account_of
 
@@ -81,11 +82,13 @@ class ServerMessages:
         try:
             address = parse_address(recipient)
         except MisuseError:
-            raise SetupError(f"{recipient} is not an e-mail address.", "Write it as name@example.org.") from None
+            raise SetupError(
+                Sentence("%(recipient)s is not an e-mail address.", recipient=recipient), "Write it as name@example.org."
+            ) from None
         if directory.is_local(address.domain):
             found = directory.resolve(address)
             if not found.known:
-                raise SetupError(f"There is no address {address} here.", "Check the spelling.")
+                raise SetupError(Sentence("There is no address %(address)s here.", address=address), "Check the spelling.")
             return Envelope(own, [Recipient(address, found.accounts, found.outside)])
         if self._outbound.routes.destination(own, address.domain) is None:
             raise SetupError(self._outbound.routes.refusal_text)

@@ -28,6 +28,7 @@ import trio
 
 from appliance.mail.clock import Clock
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 from appliance.network.x509 import BEGIN, END, CertificateDetails
 from appliance.status.board import Board
 from appliance.status.events import CertificateTrouble, ConditionFound
@@ -89,7 +90,10 @@ class OwnCertificates:
         )
         if done.returncode:
             last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
-            raise SetupError(f"No certificate could be made: {last[0]}.", f"Check {self._directory}, or name a certificate of your own.")
+            raise SetupError(
+                Sentence("No certificate could be made: %(last)s.", last=last[0]),
+                Sentence("Check %(directory)s, or name a certificate of your own.", directory=self._directory),
+            )
         if authority is None and self.made_before:
             (self._directory / UNTRUSTED).touch(mode=0o600)
         self._log(f"server certificate made, since {why}; {done.stdout.decode('utf-8', 'replace').strip()}")

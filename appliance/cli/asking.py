@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 
 def make_sure(question: str, typed: str = "yes") -> None:
     """Ask for confirmation; raises SetupError unless the answer is `typed`, upper or lower case."""
     if not sys.stdin.isatty():
-        raise SetupError(f"{question} Nothing was done.", "To do it without a question, add --yes.")
+        raise SetupError(Sentence("%(question)s Nothing was done.", question=question), "To do it without a question, add --yes.")
     answer = "yes" if typed == "yes" else f"the address {typed}"
     print(f"{question} Type {answer} to go on: ", end="", file=sys.stderr, flush=True)
     given = sys.stdin.readline().strip().lower()
@@ -58,6 +59,8 @@ def _read(file: str) -> str:
             raw = given.readline()
         return raw.rstrip(b"\r\n").decode()
     except OSError as error:
-        raise SetupError(f"The password file {file} cannot be read: {error.strerror}.", "Check its name.") from error
+        raise SetupError(
+            Sentence("The password file %(file)s cannot be read: %(strerror)s.", file=file, strerror=error.strerror), "Check its name."
+        ) from error
     except UnicodeDecodeError as error:
         raise SetupError("The password is not UTF-8 text.", "Save the file as UTF-8.") from error

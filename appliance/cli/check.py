@@ -16,6 +16,7 @@ from appliance.database.check import Report
 from appliance.database.check import check as look
 from appliance.mail.errors import PillarboxError, SetupError
 from appliance.mail.limits import MB
+from appliance.mail.sentence import Sentence
 from appliance.runtime.identity import BODIES, DATABASE, KEPT, database_is_there, refuse_lost_database
 
 Server = Callable[[Request], AbstractAsyncContextManager[Control]]
@@ -31,12 +32,14 @@ def check(args: Any, server: Server) -> int:
     data: Path = args.data
     if not database_is_there(data):
         refuse_lost_database(data)
-        raise SetupError(f"There is no server at {data}.", "Name its data directory with --data.")
+        raise SetupError(Sentence("There is no server at %(data)s.", data=data), "Name its data directory with --data.")
     kept = data / BODIES / KEPT
     try:
         names = [file.name for file in kept.iterdir()] if kept.exists() else []
     except OSError as error:
-        raise SetupError(f"{kept} cannot be read: {error.strerror}.", "Check who owns it, or use sudo.") from error
+        raise SetupError(
+            Sentence("%(kept)s cannot be read: %(strerror)s.", kept=kept, strerror=error.strerror), "Check who owns it, or use sudo."
+        ) from error
     report = look(data / DATABASE, names, is_there=lambda name: (kept / name).exists())
     readable = trio.run(_readable, server) if report.faults and not report.only_indexes else None
     if args.json:

@@ -11,6 +11,7 @@ import appliance.panel.service as service
 from appliance.control.client import NotRunning, RemoteControl
 from appliance.database.migrations import refuse_before_release
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 from appliance.runtime.clock import RealClock
 from appliance.runtime.identity import DATABASE
 
@@ -36,11 +37,13 @@ def panel(args: Any) -> int:
     if args.card:
         path = Path(args.card)
         if path.suffix.lower() not in (".pdf", ".svg"):
-            raise SetupError(f"{path} is neither PDF nor SVG.", "Give a name that ends in .pdf or .svg.")
+            raise SetupError(Sentence("%(path)s is neither PDF nor SVG.", path=path), "Give a name that ends in .pdf or .svg.")
         try:
             service.write_led_card(path)
         except OSError as error:
-            raise SetupError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
+            raise SetupError(
+                Sentence("%(path)s cannot be written: %(strerror)s.", path=path, strerror=error.strerror), "Choose another place."
+            ) from error
         print(f"Written to {path}. Print it and tape it to the box.")
     elif args.simulate:
         try:

@@ -22,6 +22,7 @@ from appliance.control import requests as controls
 from appliance.control.client import NotRunning, RemoteControl
 from appliance.database.migrations import is_outdated, refuse_before_release
 from appliance.mail.errors import NotRunningError, PillarboxError, SetupError
+from appliance.mail.sentence import Sentence
 from appliance.runtime.data_directory import InUse
 from appliance.runtime.identity import DATABASE, database_is_there, refuse_lost_database
 
@@ -192,15 +193,19 @@ def _is_new(args: Any) -> bool:
         return False
     refuse_before_release(data / DATABASE)
     if not args.named:
-        remedy = f"Name the data directory with --data; to create a new one here: --data {data}."
-        raise SetupError(f"There is no server in the directory {data.resolve()}.", remedy)
+        remedy = Sentence("Name the data directory with --data; to create a new one here: --data %(data)s.", data=data)
+        raise SetupError(Sentence("There is no server in the directory %(resolve)s.", resolve=data.resolve()), remedy)
     try:
         names = [one.name for one in data.iterdir()]
     except OSError:
         return True
     others = [name for name in names if not name.startswith(".") and name not in OWN_NAMES and not name.endswith(".toml")]
     if others:
-        fault = f"There is no server in {data.resolve()}, and the directory holds other files, such as {sorted(others)[0]}."
+        fault = Sentence(
+            "There is no server in %(resolve)s, and the directory holds other files, such as %(others)s.",
+            resolve=data.resolve(),
+            others=sorted(others)[0],
+        )
         raise SetupError(fault, "Name the server's data directory, or an empty one for a new server.")
     return True
 
@@ -244,11 +249,13 @@ async def _server(data: Path, request: controls.Request, offline: Offline) -> "A
             yield server
     else:
         refuse_lost_database(data)
-        raise NotRunning(f"There is no server at {data}.", "Name its data directory with --data.")
+        raise NotRunning(Sentence("There is no server at %(data)s.", data=data), "Name its data directory with --data.")
 
 
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text)
     except OSError as error:
-        raise SetupError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
+        raise SetupError(
+            Sentence("%(path)s cannot be written: %(strerror)s.", path=path, strerror=error.strerror), "Choose another place."
+        ) from error

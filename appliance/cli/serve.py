@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from appliance.mail.errors import SetupError
 from appliance.mail.protocols import PROTOCOL_NAMES
+from appliance.mail.sentence import Sentence
 
 DATA_HELP = "the data directory (default: ./data, or $PILLARBOX_DATA)"
 SERVING = (
@@ -20,7 +21,7 @@ class Parser(argparse.ArgumentParser):
     """Raises SetupError with a sentence and a remedy where argparse would print usage and exit."""
 
     def error(self, message: str) -> NoReturn:
-        raise SetupError(_sentence(message), f"See: {self.prog} --help")
+        raise SetupError(_sentence(message), Sentence("See: %(prog)s --help", prog=self.prog))
 
 
 def _sentence(message: str) -> str:
@@ -30,7 +31,7 @@ def _sentence(message: str) -> str:
         from difflib import get_close_matches  # what nothing else needs
 
         near = get_close_matches(typed, known, 1)
-        remedy = f'Did you mean "{near[0]}"?' if near else f"Choose from {', '.join(known)}."
+        remedy = Sentence('Did you mean "%(near)s"?', near=near[0]) if near else Sentence("Choose from %(known)s.", known=", ".join(known))
         return f'There is no {argument.lstrip("-").lower()} "{typed}". {remedy}'
     if missing := re.fullmatch(r"the following arguments are required: (.*)", message):
         return f"{missing[1].replace(', ', ' and ')} {'are' if ',' in missing[1] else 'is'} missing."

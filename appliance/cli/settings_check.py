@@ -9,6 +9,7 @@ from appliance.config.settings_lines import Path as KeyPath
 from appliance.config.settings_lines import lines_of
 from appliance.config.time_zone import check_time_zone
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 from appliance.network.tls_end import require_close_notify
 
 
@@ -26,10 +27,12 @@ def check_settings(path: Path, *, boot: bool = False) -> Settings:
     faults = []
     for where, name in named:
         if name and (reason := _unreadable(Path(name))):
-            problem = f'"{where[0]}.{where[-1]}" names {name}: {reason}.'
+            problem = Sentence(
+                '"%(where)s.%(where_2)s" names %(name)s: %(reason)s.', where=where[0], where_2=where[-1], name=name, reason=reason
+            )
             faults.append(Fault(lines.get(where, 0), problem, "Check the name, and who may read it."))
     if own.file and not faults and not _belong_together(own):
-        problem = f"{own.file} and {own.key} are not a certificate and its key."
+        problem = Sentence("%(file)s and %(key)s are not a certificate and its key.", file=own.file, key=own.key)
         faults.append(Fault(lines.get(("certificate", "file"), 0), problem, "Name PEM files that belong together, without a pass phrase."))
     try:
         check_time_zone(settings.server.time_zone)
@@ -47,7 +50,9 @@ def read_boot(path: Path) -> Settings:
     try:
         return parse(path.read_bytes(), str(path)).server
     except OSError as error:
-        raise SetupError(f"The settings file {path} cannot be read: {error.strerror}.", "Check the name.") from error
+        raise SetupError(
+            Sentence("The settings file %(path)s cannot be read: %(strerror)s.", path=path, strerror=error.strerror), "Check the name."
+        ) from error
 
 
 def _belong_together(own: CertificateSettings) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 from .asking import make_sure
 
@@ -19,7 +20,10 @@ def run(args: Any) -> int:
     if args.special == "first-boot":
         return first_boot(Path(args.boot), Path(args.state))
     if os.geteuid() != 0:
-        raise SetupError(f"pillarbox {args.special} changes the system, which only root may do.", f"Type: sudo pillarbox {args.special}")
+        raise SetupError(
+            Sentence("pillarbox %(special)s changes the system, which only root may do.", special=args.special),
+            Sentence("Type: sudo pillarbox %(special)s", special=args.special),
+        )
     return install(yes=args.yes) if args.special == "install" else uninstall(purge=args.purge, yes=args.yes)
 
 
@@ -74,6 +78,6 @@ def _follow(name: str, steps: "Sequence[InstallStep]", question: str, *, yes: bo
         try:
             step.do()
         except OSError as error:
-            what = f"It could not {step.text}: {error.strerror or error}."
-            raise SetupError(what, f"Correct that, then run pillarbox {name} again.") from error
+            what = Sentence("It could not %(text)s: %(strerror)s.", text=step.text, strerror=error.strerror or error)
+            raise SetupError(what, Sentence("Correct that, then run pillarbox %(name)s again.", name=name)) from error
         print(f"done: {step.text}", flush=True)

@@ -17,6 +17,7 @@ from appliance.control.import_result import import_response
 from appliance.control.requests import Control, Export, Import, ListAccounts, Request, Response
 from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 from appliance.store.transfer import ExportNames, MaildirWriter, MboxWriter, PassedOver, mailboxes_of, messages_of
 
 TransferApi = Callable[[Request], AbstractAsyncContextManager[Control]]
@@ -65,7 +66,10 @@ async def export_messages(args: Any, server: TransferApi) -> int:
                 given, unreadable = await _export_messages(admin_api, Export(one, args.mailbox), place, args.format)
                 count, lost = count + given, lost + unreadable
     except OSError as error:
-        raise SetupError(f"{error.filename or target} cannot be written: {error.strerror}.", "Choose another place.") from error
+        raise SetupError(
+            Sentence("%(filename)s cannot be written: %(strerror)s.", filename=error.filename or target, strerror=error.strerror),
+            "Choose another place.",
+        ) from error
     text = f"{count} message{'s' * (count != 1)}" + (f" of {len(addresses)} account{'s' * (len(addresses) != 1)}" if args.all else "")
     text += f" exported to {target}."
     if lost:
@@ -97,7 +101,7 @@ async def _export_messages(admin_api: Control, request: Export, target: Path, fo
 
 def _account_and_target(args: Any) -> tuple[str, Path]:
     """Address ("" for all) and target."""
-    remedy = "See: pillarbox export --help"
+    remedy = Sentence("See: pillarbox export --help")
     if args.all and args.mailbox:
         raise SetupError("--all exports every mailbox, --mailbox only one.", remedy)
     if args.all and args.target:
@@ -115,18 +119,25 @@ def _source(args: Any) -> tuple[Path, str]:
         source.lstat()
         name = str(source.resolve())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SetupError(f"{source} does not exist.", "Name an mbox file or a Maildir directory.") from error
+        raise SetupError(Sentence("%(source)s does not exist.", source=source), "Name an mbox file or a Maildir directory.") from error
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links that lead in a circle; ValueError: a NUL in the name
         reason = getattr(error, "strerror", error)
-        raise SetupError(f"{source} cannot be read: {reason}.", "Check its name and permissions.") from error
+        raise SetupError(
+            Sentence("%(source)s cannot be read: %(reason)s.", source=source, reason=reason), "Check its name and permissions."
+        ) from error
     return source, name + (f" again {uuid4().hex}" if args.again else "")
 
 
 def _expect_new(target: Path) -> None:
     if os.geteuid() == 0 and target.is_dir() and target.stat().st_uid != 0:
-        raise SetupError(f"{target} belongs to another user, who could redirect what root writes there.", "Name a new directory.")
+        raise SetupError(
+            Sentence("%(target)s belongs to another user, who could redirect what root writes there.", target=target),
+            "Name a new directory.",
+        )
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
-        raise SetupError(f"{target} exists already.", "Name a new file or directory: an export never overwrites anything.")
+        raise SetupError(
+            Sentence("%(target)s exists already.", target=target), "Name a new file or directory: an export never overwrites anything."
+        )
 
 
 class _Maildir:

@@ -12,6 +12,7 @@ from dataclasses import Field
 from typing import Any
 
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 from .settings import RelaySettings, Settings, default_of, explained, sections
 from .settings_file import parse
@@ -47,7 +48,7 @@ def typed_value(one: "Field[Any]", typed: str) -> Any:
     if kind is int:
         plain = typed.replace(",", "").replace(" ", "")
         if not plain.lstrip("-").isdigit() or not plain.isascii() or len(plain) > 12:
-            raise SetupError(f"“{typed}” is not a whole number.", "Write digits only.")
+            raise SetupError(Sentence("“%(typed)s” is not a whole number.", typed=typed), "Write digits only.")
         return int(plain)
     if kind is tuple:
         return tuple(filter(None, (part.strip() for part in typed.replace("\n", ",").split(","))))
@@ -100,7 +101,7 @@ def without_relay(text: str, name: str) -> str:
             if not relays:
                 del document["relay"]
             return _checked(tomlkit.dumps(document))
-    raise SetupError(f'There is no relay "{name}" in the settings.', "Open the page again.")
+    raise SetupError(Sentence('There is no relay "%(name)s" in the settings.', name=name), "Open the page again.")
 
 
 def settings_in(text: str) -> Settings:

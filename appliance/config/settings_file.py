@@ -14,6 +14,7 @@ from typing import Any
 from appliance.mail.address import parse_domain
 from appliance.mail.errors import MisuseError, SetupError
 from appliance.mail.protocols import PROTOCOL_NAMES
+from appliance.mail.sentence import Sentence
 
 from .panel_rules import panel_faults
 from .relay_rules import relay_faults
@@ -64,7 +65,8 @@ def read(path: Path) -> Settings:
             raw = file.read(LARGEST_OCTETS + 1)  # a device has no end
     except OSError as error:
         raise SetupError(
-            f"The settings file {path} cannot be read: {error.strerror}.", "Check the name, or leave --settings out to use the defaults."
+            Sentence("The settings file %(path)s cannot be read: %(strerror)s.", path=path, strerror=error.strerror),
+            "Check the name, or leave --settings out to use the defaults.",
         ) from error
     return parse(raw, str(path))
 
@@ -79,7 +81,7 @@ def read_tree(raw: bytes, name: str) -> tuple[dict[str, Any], dict[KeyPath, int]
     import tomllib  # only when there is a file: the defaults serve without it
 
     if len(raw) > LARGEST_OCTETS:
-        problem = f"The file has more than {LARGEST_OCTETS:,} octets."
+        problem = Sentence("The file has more than %(LARGEST_OCTETS)s octets.", LARGEST_OCTETS=f"{LARGEST_OCTETS:,}")
         raise SettingsError(name, (Fault(0, problem, "A settings file is small: is it the right one?"),))
     try:
         text = raw.decode("utf-8")
@@ -101,8 +103,12 @@ def _syntax_fault(text: str, message: str) -> Fault:
     digits = "".join(c if c.isdigit() else " " for c in place).split()
     line = int(digits[0]) if digits else text.rstrip("\n").count("\n") + 1
     shown = text.splitlines()[line - 1].strip()[:60] if line <= len(text.splitlines()) else ""
-    remedy = "A section is [NAME] on a line of its own." if shown.startswith("[") else "Write it as NAME = VALUE, with text in quotes."
-    return Fault(line, f"{sentence or message}{f': {shown}' if shown else ''}.", remedy)
+    remedy = (
+        Sentence("A section is [NAME] on a line of its own.")
+        if shown.startswith("[")
+        else Sentence("Write it as NAME = VALUE, with text in quotes.")
+    )
+    return Fault(line, Sentence("%(sentence)s%(choice)s.", sentence=sentence or message, choice=f": {shown}" if shown else ""), remedy)
 
 
 def check_tree(
@@ -118,32 +124,48 @@ def check_tree(
             made[key] = _array(key, several[key], value, lines, faults)
         elif key not in known:
             homes = [section for section, cls in known.items() if key in {f.name for f in explained(cls)}]
-            remedy = f"It belongs below [{homes[0]}]." if homes else _nearest(key, [*known, *several], "section")
-            faults.append(Fault(line, f'There is no section "{key}".', remedy))
+            remedy = Sentence("It belongs below [%(homes)s].", homes=homes[0]) if homes else _nearest(key, [*known, *several], "section")
+            faults.append(Fault(line, Sentence('There is no section "%(key)s".', key=key), remedy))
         elif not isinstance(value, dict):
             faults.append(
-                Fault(line, f'"{key}" is a section, not a setting.', f"Write [{key}] on a line of its own and its settings below.")
+                Fault(
+                    line,
+                    Sentence('"%(key)s" is a section, not a setting.', key=key),
+                    Sentence("Write [%(key)s] on a line of its own and its settings below.", key=key),
+                )
             )
         else:
             made[key] = _section(key, known[key], value, lines, faults)
     for key, problem in _name_faults(made.get("server")):
-        remedy = "Write a name like example.org, with a dot and no blanks."
-        faults.append(Fault(lines.get(("server", key), 0), f'"server.{key}" {problem}', remedy))
+        remedy = Sentence("Write a name like example.org, with a dot and no blanks.")
+        faults.append(Fault(lines.get(("server", key), 0), Sentence('"server.%(key)s" %(problem)s', key=key, problem=problem), remedy))
     certificate: CertificateSettings | None = made.get("certificate")
     if certificate and bool(certificate.file) != bool(certificate.key):
         missing, given = ("key", "file") if certificate.file else ("file", "key")
         faults.append(
             Fault(
                 lines.get(("certificate", given), 0),
-                f'"certificate.{given}" is set without "certificate.{missing}".',
+                Sentence('"certificate.%(given)s" is set without "certificate.%(missing)s".', given=given, missing=missing),
                 "Set both, or neither.",
             )
         )
     for number, key, problem, remedy in relay_faults(made.get("relay", ())):
-        faults.append(Fault(lines.get(("relay", number, key), lines.get(("relay", number), 0)), f'"relay.{key}" {problem}', remedy))
+        faults.append(
+            Fault(
+                lines.get(("relay", number, key), lines.get(("relay", number), 0)),
+                Sentence('"relay.%(key)s" %(problem)s', key=key, problem=problem),
+                remedy,
+            )
+        )
     if panel := made.get("panel"):
         for key, sentence in panel_faults(panel.leds, panel.night, panel.button):
-            faults.append(Fault(lines.get(("panel", key), 0), f'"panel.{key}": {sentence}', "See: pillarbox settings example"))
+            faults.append(
+                Fault(
+                    lines.get(("panel", key), 0),
+                    Sentence('"panel.%(key)s": %(sentence)s', key=key, sentence=sentence),
+                    "See: pillarbox settings example",
+                )
+            )
     if faults:
         raise SettingsError(name, tuple(sorted(faults, key=lambda fault: fault.line)))
     others = {key: made.pop(key) for key in beside if key in made}
@@ -164,7 +186,13 @@ def _name_faults(server: ServerSettings | None) -> Iterator[tuple[str, str]]:
 def _array(name: str, cls: Any, tables: Any, lines: dict[KeyPath, int], faults: list[Fault]) -> tuple[Any, ...]:
     """The tables below each [[name]]."""
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        faults.append(Fault(lines.get((name,), 0), f'"{name}" is a list of tables.', f"Write [[{name}]] on a line of its own."))
+        faults.append(
+            Fault(
+                lines.get((name,), 0),
+                Sentence('"%(name)s" is a list of tables.', name=name),
+                Sentence("Write [[%(name)s]] on a line of its own.", name=name),
+            )
+        )
         return ()
     return tuple(_section(name, cls, table, lines, faults, number) for number, table in enumerate(tables))
 
@@ -176,22 +204,30 @@ def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, in
     for key, value in table.items():
         line = lines.get((*here, key), 0)
         if key not in known:
-            faults.append(Fault(line, f'[{name}] has no setting "{key}".', _nearest(key, list(known), "setting")))
+            faults.append(
+                Fault(line, Sentence('[%(name)s] has no setting "%(key)s".', name=name, key=key), _nearest(key, list(known), "setting"))
+            )
             continue
         fault = _fault(known[key], value)
         if fault:
-            faults.append(Fault(line, f'"{name}.{key}" {fault[0]}', fault[1]))
+            faults.append(Fault(line, Sentence('"%(name)s.%(key)s" %(fault)s', name=name, key=key, fault=fault[0]), fault[1]))
         elif isinstance(default_of(known[key]), tuple):
             good[key] = tuple([value] if isinstance(value, str) else value) if value else ()
             if (name, key) == ("sending", "name_servers") and not all(map(_is_dns_server, good[key])):
-                faults.append(Fault(line, f'"{name}.{key}" has a wrong address.', 'Write "192.0.2.53", or "192.0.2.53#5353" with a port.'))
+                faults.append(
+                    Fault(
+                        line,
+                        Sentence('"%(name)s.%(key)s" has a wrong address.', name=name, key=key),
+                        'Write "192.0.2.53", or "192.0.2.53#5353" with a port.',
+                    )
+                )
             for n, address in enumerate(good[key]):
                 wrong = address_fault(address) if name == "listen" else ""
                 if wrong:
                     faults.append(
                         Fault(
                             lines.get((name, key, n), line),
-                            f'"{name}.{key}" {wrong}',
+                            Sentence('"%(name)s.%(key)s" %(wrong)s', name=name, key=key, wrong=wrong),
                             'Write "HOST:PORT", for example "*:25" or "[::1]:25".',
                         )
                     )
@@ -249,10 +285,16 @@ def parse_listen(words: list[str]) -> dict[str, tuple[str, ...]]:
     for word in words:
         protocol, equals, where = word.partition("=")
         if not equals or protocol not in PROTOCOL_NAMES:
-            raise SetupError(f'"--listen {word}" names no protocol.', f"Write NAME=HOST:PORT with one of: {', '.join(PROTOCOL_NAMES)}.")
+            raise SetupError(
+                Sentence('"--listen %(word)s" names no protocol.', word=word),
+                Sentence("Write NAME=HOST:PORT with one of: %(PROTOCOL_NAMES)s.", PROTOCOL_NAMES=", ".join(PROTOCOL_NAMES)),
+            )
         wrong = address_fault(where)
         if wrong:
-            raise SetupError(f'"--listen {protocol}" {wrong}', "Write NAME=HOST:PORT, for example imaps=0.0.0.0:993.")
+            raise SetupError(
+                Sentence('"--listen %(protocol)s" %(wrong)s', protocol=protocol, wrong=wrong),
+                "Write NAME=HOST:PORT, for example imaps=0.0.0.0:993.",
+            )
         out[protocol] = (*out.get(protocol, ()), where)
     return out
 

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 ZONES = Path("/usr/share/zoneinfo")
 
@@ -23,7 +24,7 @@ def check_time_zone(name: str, root: Path = ZONES) -> None:
     if not name:
         return
     if name.startswith("/") or ".." in name.split("/") or not (root / name).is_file():
-        remedy = "Write it as in Europe/Berlin (timedatectl list-timezones), or leave it out for the machine's own."
+        remedy = Sentence("Write it as in Europe/Berlin (timedatectl list-timezones), or leave it out for the machine's own.")
         if not (root / "UTC").is_file():
-            remedy = "This machine knows no zones: on Debian, apt install tzdata."
-        raise SetupError(f'There is no time zone "{name}" (server.time_zone).', remedy)
+            remedy = Sentence("This machine knows no zones: on Debian, apt install tzdata.")
+        raise SetupError(Sentence('There is no time zone "%(name)s" (server.time_zone).', name=name), remedy)

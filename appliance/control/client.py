@@ -11,6 +11,7 @@ import trio
 
 from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import PeerGone, PillarboxError, SetupError
+from appliance.mail.sentence import Sentence
 
 from .codec import ImportBegun, ImportEnded, MailboxesMade, MakeMailboxes, MessageTaken, decode_value
 from .local_socket import socket_path
@@ -71,9 +72,13 @@ class RemoteControl:
         try:
             descriptor = os.open(self._data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except PermissionError as error:
-            raise SetupError(f"The data directory {self._data} may not be opened by this user.", "Use sudo.") from error
+            raise SetupError(
+                Sentence("The data directory %(data)s may not be opened by this user.", data=self._data), "Use sudo."
+            ) from error
         except OSError as error:
-            raise NotRunning(f"There is no server at {self._data}.", "Name its data directory with --data.") from error
+            raise NotRunning(
+                Sentence("There is no server at %(data)s.", data=self._data), "Name its data directory with --data."
+            ) from error
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.connect(socket_path(descriptor))
@@ -82,7 +87,9 @@ class RemoteControl:
             raise SetupError("Only the server's own user may do this.", "Use sudo.") from error
         except OSError as error:
             connection.close()
-            raise NotRunning(f"No Pillarbox is running on {self._data}.", "Start it with: pillarbox serve.") from error
+            raise NotRunning(
+                Sentence("No Pillarbox is running on %(data)s.", data=self._data), "Start it with: pillarbox serve."
+            ) from error
         finally:
             os.close(descriptor)
         return connection

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.mail.errors import SetupError, StoreError, Trouble
+from appliance.mail.sentence import Sentence
 
 from . import migrations
 from .connection import is_damage, open_alone
@@ -156,7 +157,9 @@ def check(path: Path, file_names: Iterable[str] | None = None, *, is_there: Call
             return Report(faults=["the database's own table of contents cannot be read"], details=[str(error)])
         raise StoreError(Trouble.BROKEN, f"The database {path} cannot be read: {error}.") from error
     except OSError as error:
-        raise SetupError(f"{path} cannot be read: {error.strerror}.", "Check who owns it, or use sudo.") from error
+        raise SetupError(
+            Sentence("%(path)s cannot be read: %(strerror)s.", path=path, strerror=error.strerror), "Check who owns it, or use sudo."
+        ) from error
     return report
 
 

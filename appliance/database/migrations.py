@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 from .connection import APPLICATION, PAGE_OCTETS, header_of, is_damage, log_is_blank, log_of, sync_directory
 from .schema import STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8, STEP_9, STEP_10, STEP_11
@@ -65,22 +66,31 @@ def needed(path: Path) -> bool:
         header = header_of(path)
     except OSError as error:
         reason = "it is a directory" if isinstance(error, IsADirectoryError) else error.strerror
-        raise SetupError(f"{path} cannot be used as the database: {reason}.", RESTORE) from error
+        raise SetupError(Sentence("%(path)s cannot be used as the database: %(reason)s.", path=path, reason=reason), RESTORE) from error
     if header is None:
         refuse_before_release(path)
         if not log_is_blank(path):
-            raise SetupError(f"{path} is missing, but its last changes are there ({log_of(path).name}).", RESTORE)
+            raise SetupError(
+                Sentence("%(path)s is missing, but its last changes are there (%(name)s).", path=path, name=log_of(path).name), RESTORE
+            )
         return True
     if not header.is_sqlite:
-        fault = "is empty: it is not a database" if not header.octets else "is not a database, or its beginning is damaged"
-        raise SetupError(f"{path} {fault}.", RESTORE)
+        fault = (
+            Sentence("is empty: it is not a database") if not header.octets else Sentence("is not a database, or its beginning is damaged")
+        )
+        raise SetupError(Sentence("%(path)s %(fault)s.", path=path, fault=fault), RESTORE)
     if header.application == BEFORE_RELEASE:
         raise _before_release(path)
     if header.application != APPLICATION:
-        raise SetupError(f"{path} is the database of another program.", RESTORE)
+        raise SetupError(Sentence("%(path)s is the database of another program.", path=path), RESTORE)
     if header.version > VERSION:
         raise SetupError(
-            f"{path} was written by a later Pillarbox (tables of version {header.version}, this one knows {VERSION}).",
+            Sentence(
+                "%(path)s was written by a later Pillarbox (tables of version %(version)s, this one knows %(VERSION)s).",
+                path=path,
+                version=header.version,
+                VERSION=VERSION,
+            ),
             "Install that version or a later one; the file was not changed.",
         )
     return header.version < VERSION
@@ -89,8 +99,11 @@ def needed(path: Path) -> bool:
 def refusal(path: Path, trouble: Exception) -> SetupError:
     """Why the database cannot be opened."""
     if is_damage(trouble):
-        return SetupError(f"{path} cannot be opened: it is damaged.", RESTORE)
-    return SetupError(f"{path} cannot be opened: {trouble}.", "See that the storage is not full, or restore a backup.")
+        return SetupError(Sentence("%(path)s cannot be opened: it is damaged.", path=path), RESTORE)
+    return SetupError(
+        Sentence("%(path)s cannot be opened: %(trouble)s.", path=path, trouble=trouble),
+        "See that the storage is not full, or restore a backup.",
+    )
 
 
 def refuse_before_release(path: Path) -> None:
@@ -102,7 +115,7 @@ def refuse_before_release(path: Path) -> None:
 
 def _before_release(path: Path) -> SetupError:
     return SetupError(
-        f"{path} was written by a version of Pillarbox from before its first release, and this one cannot read it.",
+        Sentence("%(path)s was written by a version of Pillarbox from before its first release, and this one cannot read it.", path=path),
         "With that version, save all mail: `pillarbox export --all TARGET`. Then start this one with an empty directory (--data),"
         " add the accounts, and bring the mail in: `pillarbox import`. The file was not changed.",
     )
@@ -151,7 +164,9 @@ def _apply_steps(path: Path, page_octets: int) -> None:
             steps(name=name)(_numbered(number, step))
         steps.apply(Database(connection))
     except sqlite3.DatabaseError as trouble:
-        raise SetupError(f"{path} cannot be used as the database: {trouble}.", RESTORE) from trouble
+        raise SetupError(
+            Sentence("%(path)s cannot be used as the database: %(trouble)s.", path=path, trouble=trouble), RESTORE
+        ) from trouble
     finally:
         connection.close()
 

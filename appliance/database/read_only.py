@@ -15,6 +15,7 @@ from typing import NoReturn, TypeVar
 import trio
 
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 from . import migrations
 from .connection import open_alone
@@ -39,7 +40,9 @@ class ReadOnlyDatabase:
 
         def work() -> sqlite3.Connection:
             if migrations.needed(path):
-                raise SetupError(f"{path} is from an earlier version.", "Start the server once: it brings the database up to date.")
+                raise SetupError(
+                    Sentence("%(path)s is from an earlier version.", path=path), "Start the server once: it brings the database up to date."
+                )
             try:
                 connection = open_alone(path)
                 connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -60,7 +63,7 @@ class ReadOnlyDatabase:
         """Nothing is kept: what is lazy may be lost."""
 
     def _refuse(self) -> NoReturn:
-        raise SetupError(f"{self.path.parent} is open for reading only.", "Nothing was changed.")
+        raise SetupError(Sentence("%(parent)s is open for reading only.", parent=self.path.parent), "Nothing was changed.")
 
     def watch(self, call: Watch) -> None:
         """Nothing changes."""

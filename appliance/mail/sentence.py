@@ -4,8 +4,8 @@
     Sentence.counted("%(number)s message waits.", "%(number)s messages wait.", 3)
 
 It is a str: the finished English text, for logs, `--json` and whoever asks for no language. At the edge (a page, the console, a command)
-`languages` says it from `text`, the key of the catalogues (gettext's msgid), and `values`, which may be Sentences themselves. A text
-without values needs no Sentence: it is its own key.
+`languages` says it from `text`, the key of the catalogues (gettext's msgid), and `values`, which may be Sentences themselves; a value that
+is neither text nor number (a path, an address) is taken as text. A text without values needs no Sentence: it is its own key.
 """
 
 from collections.abc import Mapping
@@ -23,16 +23,17 @@ class Sentence(str):
     number: int
     values: Mapping[str, Value]
 
-    def __new__(cls, text: str, /, **values: Value) -> "Sentence":
+    def __new__(cls, text: str, /, **values: object) -> "Sentence":
         return cls._made(text, "", 0, values)
 
     @classmethod
-    def counted(cls, one: str, many: str, number: int, /, **values: Value) -> "Sentence":
+    def counted(cls, one: str, many: str, number: int, /, **values: object) -> "Sentence":
         """`one` or `many`, with %(number)s filled in as well."""
         return cls._made(one, many, number, {"number": number, **values})
 
     @classmethod
-    def _made(cls, text: str, many: str, number: int, values: Mapping[str, Value]) -> "Sentence":
+    def _made(cls, text: str, many: str, number: int, given: Mapping[str, object]) -> "Sentence":
+        values = {name: value if isinstance(value, str | int | float) else str(value) for name, value in given.items()}
         pattern = many if many and number != 1 else text
         made = super().__new__(cls, pattern % values if values else pattern)
         made.text, made.many, made.number, made.values = text, many, number, values

@@ -25,6 +25,7 @@ from appliance.mail.errors import PeerError, PillarboxError, SetupError
 from appliance.mail.ids import AccountId
 from appliance.mail.limits import CONNECTIONS, CONNECTIONS_PER_ADDRESS, TLS_HANDSHAKE_S
 from appliance.mail.protocols import IMPLICIT_TLS
+from appliance.mail.sentence import Sentence
 from appliance.status.board import Board
 from appliance.status.events import ListenerDown, ListenerUp, SessionClosed, SessionFailed, SessionOpened, SessionRefused
 from appliance.status.journal import frames_of
@@ -141,9 +142,14 @@ class Listeners:
             wanted = {e.protocol for e in self._endpoints} | {d.endpoint.protocol for d in self._handed}
             for protocol in sorted(wanted):
                 if protocol not in self._services:
-                    raise SetupError(f"No service speaks {protocol}.", f"Choose from {', '.join(sorted(self._services))}.")
+                    raise SetupError(
+                        Sentence("No service speaks %(protocol)s.", protocol=protocol),
+                        Sentence("Choose from %(services)s.", services=", ".join(sorted(self._services))),
+                    )
                 if protocol in IMPLICIT_TLS and self._tls is None:
-                    raise SetupError(f"{protocol} needs a certificate.", "Name one, or let the server make its own.")
+                    raise SetupError(
+                        Sentence("%(protocol)s needs a certificate.", protocol=protocol), "Name one, or let the server make its own."
+                    )
             self._listening_sockets = [*self._handed, *open_listening_sockets(self._endpoints)]
             self._connections = min(self.options.connections, _descriptors(self.options.connections) - SPARE_DESCRIPTORS)
             if self._connections < self.options.connections:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from appliance.mail.address import ascii_domain
 from appliance.mail.errors import SetupError
 from appliance.mail.protocols import PROTOCOL_NAMES
+from appliance.mail.sentence import Sentence
 
 BACKLOG = 512
 """Connections the kernel holds until they are accepted: a burst of a few hundred must not be lost."""
@@ -77,14 +78,17 @@ def handed_listening_sockets(environment: Mapping[str, str], pid: int, known: Se
         name = names[at] if at < len(names) else ""
         if name not in known:
             raise SetupError(
-                f"systemd handed over a socket named {name!r}.", f"Give each .socket unit FileDescriptorName= one of {', '.join(known)}."
+                Sentence("systemd handed over a socket named %(name)s.", name=f"{name!r}"),
+                Sentence("Give each .socket unit FileDescriptorName= one of %(known)s.", known=", ".join(known)),
             )
         os.set_inheritable(FIRST_HANDED + at, False)
         handed = socket.socket(
             fileno=os.dup(FIRST_HANDED + at)
         )  # the inherited descriptor stays open, for a server that executes itself again
         if handed.type != socket.SOCK_STREAM or not handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            raise SetupError(f"The socket {name} handed over by systemd does not listen.", "Use ListenStream= and Accept=no.")
+            raise SetupError(
+                Sentence("The socket %(name)s handed over by systemd does not listen.", name=name), "Use ListenStream= and Accept=no."
+            )
         handed.setblocking(False)
         _keep_alive(handed)
         host, port = handed.getsockname()[:2]
@@ -126,7 +130,10 @@ def _open(endpoint: Endpoint) -> list[ListeningSocket]:
         found = socket.getaddrinfo(ascii_domain(endpoint.host), endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as e:
         reason = getattr(e, "strerror", "") or "not a name"
-        raise SetupError(f"{endpoint.host}: no such address ({reason}).", "Use an address of this machine, or * for all.") from e
+        raise SetupError(
+            Sentence("%(host)s: no such address (%(reason)s).", host=endpoint.host, reason=reason),
+            "Use an address of this machine, or * for all.",
+        ) from e
     listening_sockets = []
     for family, _type, _proto, _name, address in dict.fromkeys(found):
         port = listening_sockets[0].endpoint.port if listening_sockets else endpoint.port
@@ -182,11 +189,21 @@ def _keep_alive(listening: socket.socket) -> None:
 
 
 def _explain(fault: OSError, endpoint: Endpoint, host: str, port: int) -> SetupError:
-    text = f"{endpoint.protocol} cannot listen at {host} port {port}: {fault.strerror}."
+    text = Sentence(
+        "%(protocol)s cannot listen at %(host)s port %(port)s: %(strerror)s.",
+        protocol=endpoint.protocol,
+        host=host,
+        port=port,
+        strerror=fault.strerror,
+    )
     if fault.errno == errno.EADDRINUSE:
-        return SetupError(text, f"Stop the program that holds it (ss -ltnp 'sport = :{port}'), or choose another port.")
+        return SetupError(
+            text, Sentence("Stop the program that holds it (ss -ltnp 'sport = :%(port)s'), or choose another port.", port=port)
+        )
     if fault.errno in {errno.EACCES, errno.EPERM}:
-        remedy = "Ports below 1024 need the service of `pillarbox install` (CAP_NET_BIND_SERVICE, README.md); or choose one above."
+        remedy = Sentence(
+            "Ports below 1024 need the service of `pillarbox install` (CAP_NET_BIND_SERVICE, README.md); or choose one above."
+        )
         return SetupError(text, remedy)
     if fault.errno == errno.EADDRNOTAVAIL:
         return SetupError(text, "Use an address of this machine, or * for all.")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, SetupError
+from appliance.mail.sentence import Sentence
 from appliance.status.board import Board
 from appliance.status.events import CertificateState, CertificateTrouble
 
@@ -142,8 +143,11 @@ class ServerTls:
             try:
                 return CertificateInUse(context, parse_certificate(pem))
             except MisuseError as e:
-                raise SetupError(f"{certificate}: {e}.", "It must be a PEM file with the server's own certificate first.") from e
-        raise SetupError(f"{certificate} keeps changing.", "Try again when it is written.")
+                raise SetupError(
+                    Sentence("%(certificate)s: %(e)s.", certificate=certificate, e=e),
+                    "It must be a PEM file with the server's own certificate first.",
+                ) from e
+        raise SetupError(Sentence("%(certificate)s keeps changing.", certificate=certificate), "Try again when it is written.")
 
 
 def _stamps(*paths: Path) -> tuple[tuple[int, int, int], ...]:
@@ -181,7 +185,9 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             return file.read(FILE_OCTETS).decode("ascii", "replace")
     except OSError as e:
-        raise SetupError(f"{path}: {e.strerror}.", "Name a certificate file that the server may read.") from e
+        raise SetupError(
+            Sentence("%(path)s: %(strerror)s.", path=path, strerror=e.strerror), "Name a certificate file that the server may read."
+        ) from e
 
 
 def _no_password() -> str:
@@ -194,14 +200,25 @@ def _explain(fault: Exception, certificate: Path, key: Path) -> SetupError:
     if isinstance(fault, ssl.SSLError):
         reason = fault.reason or ""
         if reason == "KEY_VALUES_MISMATCH":
-            return SetupError(f"{key} is not the key of {certificate}.", "Name the key that was made with this certificate.")
+            return SetupError(
+                Sentence("%(key)s is not the key of %(certificate)s.", key=key, certificate=certificate),
+                "Name the key that was made with this certificate.",
+            )
         if "KEY_TOO_SMALL" in reason or "MD_TOO_WEAK" in reason:
-            return SetupError(f"{certificate} is too weak to be trusted ({reason}).", "Have a new one made: P-256, or RSA of 2048 bits.")
+            return SetupError(
+                Sentence("%(certificate)s is too weak to be trusted (%(reason)s).", certificate=certificate, reason=reason),
+                "Have a new one made: P-256, or RSA of 2048 bits.",
+            )
         return SetupError(
-            f"{certificate} and {key} are not a certificate and its key ({reason or text}).",
+            Sentence(
+                "%(certificate)s and %(key)s are not a certificate and its key (%(reason)s).",
+                certificate=certificate,
+                key=key,
+                reason=reason or text,
+            ),
             "Both must be PEM files, the server's own certificate first, the key without a password.",
         )
     if isinstance(fault, ValueError):
-        return SetupError(f"{key}: {fault}.", "Take the password off: openssl pkey -in KEY -out KEY.")
+        return SetupError(Sentence("%(key)s: %(fault)s.", key=key, fault=fault), "Take the password off: openssl pkey -in KEY -out KEY.")
     problem = fault.strerror if isinstance(fault, OSError) and fault.strerror else text
-    return SetupError(f"{key}: {problem}.", "Name a key file that the server may read.")
+    return SetupError(Sentence("%(key)s: %(problem)s.", key=key, problem=problem), "Name a key file that the server may read.")

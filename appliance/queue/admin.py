@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from appliance.database.writer import Transaction
 from appliance.mail.envelope import Recipient
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 from . import history
 from .entry import QueuedRecipient, QueueEntry
@@ -76,9 +77,11 @@ class QueueAdmin:
 
         found = await self._database.read(work) if word else []
         if not found:
-            raise SetupError(f'There is no message "{word}" in the queue.', "See: pillarbox queue list")
+            raise SetupError(Sentence('There is no message "%(word)s" in the queue.', word=word), "See: pillarbox queue list")
         if len({entry.message for entry in found}) > 1:
-            raise SetupError(f'Several messages begin with "{word}".', "Give more of the queue ID. See: pillarbox queue list")
+            raise SetupError(
+                Sentence('Several messages begin with "%(word)s".', word=word), "Give more of the queue ID. See: pillarbox queue list"
+            )
         return found
 
     async def hold(self, word: str) -> list[QueueEntry]:
@@ -201,13 +204,13 @@ class QueueAdmin:
                     return history.timeline(connection, named[0])
             names = history.messages_like(connection, word) if word else []
             if len(names) > 1 and word not in names:
-                raise SetupError(f'Several messages begin with "{word}".', "Give more of the queue ID.")
+                raise SetupError(Sentence('Several messages begin with "%(word)s".', word=word), "Give more of the queue ID.")
             return history.timeline(connection, word if word in names else names[0]) if names else []
 
         found = await self._database.read(work)
         if not found:
             raise SetupError(
-                f'The server knows nothing of a message "{word}".',
+                Sentence('The server knows nothing of a message "%(word)s".', word=word),
                 "The queue ID is in the server's reply to the sender's mail program and in the message's Received field.",
             )
         return found

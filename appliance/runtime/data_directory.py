@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 DIRECTORIES = ("bodies", "search", "certificates", "dkim", "imports")
 READ_ONLY = "Failing SD cards become read-only: save the mail with `pillarbox export --all TARGET`, then remount or replace the card."
@@ -53,20 +54,26 @@ class DataDirectory:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            remedy = f"Choose another with --data, or have root make it: install -d -o USER -m 700 {path}"
-            raise SetupError(f"The data directory {path} cannot be used: {error.strerror}.", remedy) from error
+            remedy = Sentence("Choose another with --data, or have root make it: install -d -o USER -m 700 %(path)s", path=path)
+            raise SetupError(
+                Sentence("The data directory %(path)s cannot be used: %(strerror)s.", path=path, strerror=error.strerror), remedy
+            ) from error
         try:
             lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=descriptor)
         except OSError as error:
             os.close(descriptor)
-            remedy = READ_ONLY if error.errno == errno.EROFS else "Check who owns it."
-            raise SetupError(f"The data directory {path} cannot be written: {error.strerror}.", remedy) from error
+            remedy = READ_ONLY if error.errno == errno.EROFS else Sentence("Check who owns it.")
+            raise SetupError(
+                Sentence("The data directory %(path)s cannot be written: %(strerror)s.", path=path, strerror=error.strerror), remedy
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(lock)
             os.close(descriptor)
-            raise InUse(f"Another Pillarbox process uses {path}.", "Stop it first, or name another directory with --data.") from error
+            raise InUse(
+                Sentence("Another Pillarbox process uses %(path)s.", path=path), "Stop it first, or name another directory with --data."
+            ) from error
         directory = cls(path, descriptor, lock)
         directory.tightened = _tighten(path, descriptor)
         return directory
@@ -80,7 +87,10 @@ class DataDirectory:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise SetupError(f"The data directory {path} cannot be read: {error.strerror}.", "Check its name and who owns it.") from error
+            raise SetupError(
+                Sentence("The data directory %(path)s cannot be read: %(strerror)s.", path=path, strerror=error.strerror),
+                "Check its name and who owns it.",
+            ) from error
         try:
             lock = os.open("lock", os.O_RDONLY | os.O_CLOEXEC, dir_fd=descriptor)
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -89,10 +99,14 @@ class DataDirectory:
         except BlockingIOError as error:
             os.close(lock)
             os.close(descriptor)
-            raise InUse(f"Another Pillarbox process uses {path}.", "Stop it first, or name another directory with --data.") from error
+            raise InUse(
+                Sentence("Another Pillarbox process uses %(path)s.", path=path), "Stop it first, or name another directory with --data."
+            ) from error
         except OSError as error:
             os.close(descriptor)
-            raise SetupError(f"{path / 'lock'} cannot be read: {error.strerror}.", "Use sudo.") from error
+            raise SetupError(
+                Sentence("%(path)s cannot be read: %(strerror)s.", path=path / "lock", strerror=error.strerror), "Use sudo."
+            ) from error
         directory = cls(path, descriptor, lock)
         with suppress(OSError):
             directory.tightened = _tighten(path, descriptor)

@@ -12,6 +12,7 @@ from pathlib import Path
 import trio
 
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 from appliance.mailauth.dkim_keys import SigningKey
 
 from .atomic_file import write_whole
@@ -59,12 +60,17 @@ class DkimFiles:
                     record, _, pem = file.read(LONGEST_OCTETS).partition(b"\n")
                 kind = next((algorithm for word, algorithm in KINDS.items() if word.encode() in record), "")
                 if not kind or b"PRIVATE KEY" not in pem:
-                    raise SetupError(f"{path} is not a signing key.", "Remove it; a new one is made at the next start.")
+                    raise SetupError(
+                        Sentence("%(path)s is not a signing key.", path=path), "Remove it; a new one is made at the next start."
+                    )
                 keys.append(SigningKey(path.stem, kind, record.decode("ascii", "replace"), pem))
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise SetupError(f"{self._directory}: {error.strerror}.", "The server must be able to read its signing keys.") from error
+            raise SetupError(
+                Sentence("%(directory)s: %(strerror)s.", directory=self._directory, strerror=error.strerror),
+                "The server must be able to read its signing keys.",
+            ) from error
         return tuple(keys)
 
     async def _make(self) -> None:
@@ -72,7 +78,10 @@ class DkimFiles:
         done = await trio.run_process(arguments, capture_stderr=True, capture_stdout=True, check=False)
         if done.returncode:
             last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
-            raise SetupError(f"No signing keys could be made: {last[0]}.", f"Look at {self._directory}.")
+            raise SetupError(
+                Sentence("No signing keys could be made: %(last)s.", last=last[0]),
+                Sentence("Look at %(directory)s.", directory=self._directory),
+            )
         self._log("signing keys made; what to publish: pillarbox domain records")
 
 

@@ -23,6 +23,7 @@ import trio
 from appliance.database.database import AnyDatabase, Reads
 from appliance.database.migrations import refuse_before_release
 from appliance.mail.errors import SetupError, StoreError, Trouble
+from appliance.mail.sentence import Sentence
 
 from .atomic_file import write_whole
 
@@ -43,9 +44,11 @@ ANEW = "to start over, name an empty directory with --data."
 def damaged(database: Path) -> SetupError:
     """The error of a start that cannot read a part of the database."""
     return SetupError(
-        f"The database {database} is damaged: a part that the start needs cannot be read.",
-        "Restore the data directory from a backup. Without one: `pillarbox export --all TARGET` saves what can be read,"
-        f" `pillarbox import` brings it back; {ANEW}",
+        Sentence("The database %(database)s is damaged: a part that the start needs cannot be read.", database=database),
+        Sentence(
+            "Restore the data directory from a backup. Without one: `pillarbox export --all TARGET` saves what can be read, `pillarbox import` brings it back; %(ANEW)s",
+            ANEW=ANEW,
+        ),
     )
 
 
@@ -67,7 +70,10 @@ def database_is_there(data: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise SetupError(f"The data directory {data} cannot be read: {error.strerror}.", "Check who owns it, or use sudo.") from error
+        raise SetupError(
+            Sentence("The data directory %(data)s cannot be read: %(strerror)s.", data=data, strerror=error.strerror),
+            "Check who owns it, or use sudo.",
+        ) from error
     return True
 
 
@@ -80,8 +86,8 @@ def refuse_lost_database(data: Path) -> None:
     if left:
         there = left[0] if len(left) == 1 else f"{', '.join(left[:-1])} and {left[-1]}"
         raise SetupError(
-            f"The database {data / DATABASE} is missing, but {there} are there.",
-            f"Put {DATABASE} and {DATABASE}-wal back, from a backup if need be; {ANEW}",
+            Sentence("The database %(data)s is missing, but %(there)s are there.", data=data / DATABASE, there=there),
+            Sentence("Put %(DATABASE)s and %(DATABASE)s-wal back, from a backup if need be; %(ANEW)s", DATABASE=DATABASE, ANEW=ANEW),
         )
 
 
@@ -96,8 +102,11 @@ async def refuse_other_bodies(database: Reads, data: Path) -> None:
     kept = data / BODIES / KEPT
     if named and not kept.is_dir():
         raise SetupError(
-            f"The message bodies are gone: {data / BODIES} is missing, and messages need its files.",
-            f"Put it back, from a backup if need be. If it is lost for good, make an empty directory {kept}: the rest is then served.",
+            Sentence("The message bodies are gone: %(data)s is missing, and messages need its files.", data=data / BODIES),
+            Sentence(
+                "Put it back, from a backup if need be. If it is lost for good, make an empty directory %(kept)s: the rest is then served.",
+                kept=kept,
+            ),
         )
     found = _id_in(data)
     if found and server_id:
@@ -106,8 +115,8 @@ async def refuse_other_bodies(database: Reads, data: Path) -> None:
         strange = await _strange_files(database, kept, [row[0] for row in named])
     if strange:
         raise SetupError(
-            f"{data / BODIES} belongs to another server than {data / DATABASE}.",
-            f"Restore the two that belong together, from a backup if need be; {ANEW}",
+            Sentence("%(data)s belongs to another server than %(data_2)s.", data=data / BODIES, data_2=data / DATABASE),
+            Sentence("Restore the two that belong together, from a backup if need be; %(ANEW)s", ANEW=ANEW),
         )
 
 
@@ -160,4 +169,6 @@ def _id_in(data: Path) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise SetupError(f"{data / BODIES / ID_FILE} cannot be read: {error.strerror}.", "Check who owns it.") from error
+        raise SetupError(
+            Sentence("%(data)s cannot be read: %(strerror)s.", data=data / BODIES / ID_FILE, strerror=error.strerror), "Check who owns it."
+        ) from error

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,14 @@ def expect_usable(owner: Owner, data: Path) -> None:
     if code == 0:
         return
     if 0 < code <= len(needed):
-        fault = f"{data} belongs to {owner.name}, who may not use {needed[code - 1][0]}."
-        raise SetupError(fault, f"Put it where {owner.name} may read it, such as below /opt or /srv, or give the directory to root.")
-    raise SetupError(f"{data} belongs to {owner.name}, whom this process cannot become.", f"Run it as {owner.name}: sudo -u {owner.name}.")
+        fault = Sentence(
+            "%(data)s belongs to %(name)s, who may not use %(needed)s.", data=data, name=owner.name, needed=needed[code - 1][0]
+        )
+        raise SetupError(
+            fault,
+            Sentence("Put it where %(name)s may read it, such as below /opt or /srv, or give the directory to root.", name=owner.name),
+        )
+    raise SetupError(
+        Sentence("%(data)s belongs to %(name)s, whom this process cannot become.", data=data, name=owner.name),
+        Sentence("Run it as %(name)s: sudo -u %(name)s.", name=owner.name),
+    )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -95,9 +96,14 @@ def _instead(old: int, new: int) -> int:
 def _target(link: int, path: Path, *, last: bool, too_many: bool) -> str:
     """Where the opened link leads, if it may be followed."""
     if last:
-        raise SetupError(f"{path} is a symbolic link, and import follows none.", f"Name what it leads to: {path.resolve()}")
+        raise SetupError(
+            Sentence("%(path)s is a symbolic link, and import follows none.", path=path),
+            Sentence("Name what it leads to: %(resolve)s", resolve=path.resolve()),
+        )
     if os.fstat(link).st_uid not in (0, os.geteuid()) or too_many:
-        raise SetupError(f"The path {path} leads through a symbolic link of another user.", "Name the folder without the link.")
+        raise SetupError(
+            Sentence("The path %(path)s leads through a symbolic link of another user.", path=path), "Name the folder without the link."
+        )
     return os.readlink("", dir_fd=link)
 
 
@@ -105,7 +111,7 @@ def _readable(at: int, path: Path) -> int:
     """The file or folder that `at` stands for, opened for reading."""
     mode = os.fstat(at).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise SetupError(f"{path} is neither a file nor a folder.", "Name an mbox file or a Maildir folder.")
+        raise SetupError(Sentence("%(path)s is neither a file nor a folder.", path=path), "Name an mbox file or a Maildir folder.")
     return os.open(f"/proc/self/fd/{at}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 

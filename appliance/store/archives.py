@@ -14,6 +14,7 @@ from typing import BinaryIO
 from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB, MESSAGE_OCTETS
+from appliance.mail.sentence import Sentence
 
 from . import maildir, mbox
 from .archive_files import LEVELS, PassedOver, open_file, open_folder, open_given, printable, reason_of
@@ -68,7 +69,9 @@ def _folders(path: Path, passed: PassedOver) -> list[maildir.Folder]:
 
 
 def _unreadable(path: Path, error: OSError) -> SetupError:
-    return SetupError(f"{path} cannot be read: {error.strerror}.", "See that it is there and may be read.")
+    return SetupError(
+        Sentence("%(path)s cannot be read: %(strerror)s.", path=path, strerror=error.strerror), "See that it is there and may be read."
+    )
 
 
 # --- mbox ------------------------------------------------------------------------------------------------------
@@ -92,7 +95,9 @@ def _mboxes(root: Path, position: str, mailbox: str, passed: PassedOver) -> Sour
             for message, chunks in _mbox(file, root.joinpath(*parts), mailbox_of(parts), offset if name == reached else "", mailbox):
                 yield ImportedMessage(message.mailbox, message.flags, message.internal_at, f"{message.position} {name}"), chunks
     if not found and not passed.count:
-        raise SetupError(f"{root} is not a Maildir, and no mbox file is in it.", "A Maildir has the folders cur, new and tmp.")
+        raise SetupError(
+            Sentence("%(root)s is not a Maildir, and no mbox file is in it.", root=root), "A Maildir has the folders cur, new and tmp."
+        )
 
 
 def _below(parts: tuple[str, ...]) -> str:
@@ -146,7 +151,9 @@ def _open_below(root: Path, parts: tuple[str, ...], passed: PassedOver) -> int |
 def _mbox(file: BinaryIO, path: Path, own: str, position: str, mailbox: str) -> Source:
     """Position: the offset of the next separator."""
     if not mbox.is_mbox(file):
-        raise SetupError(f"{path} is neither an mbox file nor a Maildir.", "An mbox file begins with the word From and a space.")
+        raise SetupError(
+            Sentence("%(path)s is neither an mbox file nor a Maildir.", path=path), "An mbox file begins with the word From and a space."
+        )
     try:
         for place in mbox.places(file, int(position or 0)):
             yield ImportedMessage(mailbox or own, mbox.flags_of(file, place), place.internal_at, str(place.after)), mbox.chunks(file, place)
@@ -154,7 +161,8 @@ def _mbox(file: BinaryIO, path: Path, own: str, position: str, mailbox: str) -> 
         raise _unreadable(path, error) from error
     except ValueError as trouble:
         raise SetupError(
-            f"{path} has changed since the last import: {trouble}.", "Import it under another name, into a mailbox of its own."
+            Sentence("%(path)s has changed since the last import: %(trouble)s.", path=path, trouble=trouble),
+            "Import it under another name, into a mailbox of its own.",
         ) from trouble
 
 

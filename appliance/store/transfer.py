@@ -21,6 +21,7 @@ from appliance.mail.errors import SetupError, StoreError, Trouble
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
 from appliance.mail.ids import AccountId, MailboxId
 from appliance.mail.limits import MESSAGE_OCTETS, READ_OCTETS
+from appliance.mail.sentence import Sentence
 
 from .archive_files import PassedOver
 from .archives import mailboxes_of, messages_of
@@ -263,7 +264,7 @@ async def export(store: Store, account: AccountId, mailbox: str = "") -> AsyncIt
     if mailbox:
         folders = [folder for folder in folders if folder.name == known_as(mailbox)]
         if not folders:
-            raise SetupError(f"There is no mailbox “{mailbox}”.", "See them: pillarbox mailbox list ADDRESS")
+            raise SetupError(Sentence("There is no mailbox “%(mailbox)s”.", mailbox=mailbox), "See them: pillarbox mailbox list ADDRESS")
     for folder in folders:
         async for found in _exported(store, folder):
             yield found

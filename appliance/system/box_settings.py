@@ -16,6 +16,7 @@ from appliance.config.settings_lines import Path as KeyPath
 from appliance.config.time_zone import ZONES, check_time_zone
 from appliance.mail.address import parse_address
 from appliance.mail.errors import MisuseError, SetupError
+from appliance.mail.sentence import Sentence
 
 SECTION = "box"
 USED = "(used)"
@@ -66,7 +67,13 @@ def parse(raw: bytes, name: str) -> BootSettings:
         faults = error.faults
     box = beside.get(SECTION) or BoxSettings()
     for key, problem, remedy in box_faults(box):
-        faults += (Fault(lines.get((SECTION, key), lines.get((SECTION,), 0)), f'"{SECTION}.{key}" {problem}', remedy),)
+        faults += (
+            Fault(
+                lines.get((SECTION, key), lines.get((SECTION,), 0)),
+                Sentence('"%(SECTION)s.%(key)s" %(problem)s', SECTION=SECTION, key=key, problem=problem),
+                remedy,
+            ),
+        )
     faults += tuple(_secret_faults(raw.decode(), tree, lines))
     try:
         check_time_zone(settings.server.time_zone)
@@ -186,7 +193,11 @@ def _secret_faults(text: str, tree: dict[str, Any], lines: dict[KeyPath, int]) -
     for where, value in secrets_of(tree):
         line = lines.get(where, 0)
         if value != USED and not (line and blanked_line(rows[line - 1], str(where[-1]))):
-            yield Fault(line, f'"{where[0]}.{where[-1]}" does not stand on a line of its own.', 'Write NAME = "VALUE" on one line.')
+            yield Fault(
+                line,
+                Sentence('"%(where)s.%(where_2)s" does not stand on a line of its own.', where=where[0], where_2=where[-1]),
+                'Write NAME = "VALUE" on one line.',
+            )
 
 
 def blanked_line(line: str, key: str) -> str:

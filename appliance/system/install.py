@@ -26,6 +26,7 @@ from appliance.config.settings import example, host_and_port
 from appliance.config.settings_file import read
 from appliance.mail.errors import SetupError
 from appliance.mail.protocols import PROTOCOLS
+from appliance.mail.sentence import Sentence
 from appliance.network.sockets import Endpoint, open_listening_sockets
 
 USER = "pillarbox"
@@ -68,9 +69,14 @@ class System:
         try:
             done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=COMMAND_S)  # noqa: S603 - fixed words
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise SetupError(f"{words[0]} could not be run: {error}.", "Is this a Debian with systemd?") from error
+            raise SetupError(
+                Sentence("%(words)s could not be run: %(error)s.", words=words[0], error=error), "Is this a Debian with systemd?"
+            ) from error
         if done.returncode:
-            raise SetupError(f"{' '.join(words)} failed: {(done.stderr or done.stdout).strip()}", "Correct that, then run it again.")
+            raise SetupError(
+                Sentence("%(words)s failed: %(stderr)s", words=" ".join(words), stderr=(done.stderr or done.stdout).strip()),
+                "Correct that, then run it again.",
+            )
         return done.stdout
 
     def says_yes(self, *words: str) -> bool:
@@ -88,10 +94,17 @@ def check(system: System) -> None:
     if not (system.root / "run/systemd/system").is_dir():
         raise SetupError("This machine does not run systemd.", "Run it by hand: pillarbox serve (see README.md).")
     if not system.program.exists():
-        raise SetupError(f"There is no program {system.program}.", "Type its whole path, as in /opt/pillarbox/bin/pillarbox install.")
+        raise SetupError(
+            Sentence("There is no program %(program)s.", program=system.program),
+            "Type its whole path, as in /opt/pillarbox/bin/pillarbox install.",
+        )
     for directory in (*system.program.resolve().parents, *Path(sys.executable).resolve().parents):
         if not directory.stat().st_mode & 0o001:
-            what = f"Pillarbox is in {system.environment}, and other users may not enter {directory}."
+            what = Sentence(
+                "Pillarbox is in %(environment)s, and other users may not enter %(directory)s.",
+                environment=system.environment,
+                directory=directory,
+            )
             raise SetupError(what, "Put it where the service may read it: python3 -m venv /opt/pillarbox, then install it there.")
     if not system.says_yes("systemctl", "is-active", "--quiet", UNIT):
         settings = system.root / SETTINGS
@@ -217,7 +230,7 @@ def _is_ours(link: Path, program: Path) -> bool:
 
 def _make_link(link: Path, program: Path) -> None:
     if link.exists() and not link.is_symlink():
-        raise SetupError(f"{link} is another program.", "Take it away, then run this again.")
+        raise SetupError(Sentence("%(link)s is another program.", link=link), "Take it away, then run this again.")
     link.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     fresh = link.with_name(".pillarbox.new")
     fresh.unlink(missing_ok=True)
@@ -232,7 +245,9 @@ def _compile(system: System, lean: Path) -> None:
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, umask=0o022)  # noqa: S603 - our own module
     if done.returncode:
-        raise SetupError(f"The program could not be compiled: {done.stderr.strip()[-300:]}", "Is there space on the storage?")
+        raise SetupError(
+            Sentence("The program could not be compiled: %(stderr)s", stderr=done.stderr.strip()[-300:]), "Is there space on the storage?"
+        )
     lean.chmod(0o755)
     (lean / "stamp").touch()
 
