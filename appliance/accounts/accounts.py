@@ -217,9 +217,9 @@ class Accounts:
             if len(labels) >= APP_PASSWORDS:
                 raise SetupError(
                     Sentence(
-                        "%(address)s has %(APP_PASSWORDS)s app passwords; no more are kept.",
+                        "%(address)s has %(most)s app passwords; no more are kept.",
                         address=account.address,
-                        APP_PASSWORDS=APP_PASSWORDS,
+                        most=APP_PASSWORDS,
                     ),
                     "Remove one that is not used.",
                 )

@@ -85,15 +85,11 @@ def expect_empty(tables: DirectoryTables, domain: str) -> None:
         fault = Sentence("%(domain)s has accounts: %(accounts)s.", domain=domain, accounts=_some(accounts))
         raise SetupError(fault, "Give them another address, mail and all: pillarbox account rename OLD NEW")
     if aliases := there(tables.aliases):
-        fault = Sentence(
-            "%(domain)s has %(choice)s: %(aliases)s.",
-            domain=domain,
-            choice="an alias" if len(aliases) == 1 else "aliases",
-            aliases=_some(aliases),
-        )
-        raise SetupError(
-            fault, Sentence("Remove %(choice)s first: pillarbox alias remove ADDRESS", choice="it" if len(aliases) == 1 else "them")
-        )
+        if len(aliases) == 1:
+            fault = Sentence("%(domain)s has an alias: %(alias)s.", domain=domain, alias=aliases[0])
+            raise SetupError(fault, "Remove it first: pillarbox alias remove ADDRESS")
+        fault = Sentence("%(domain)s has aliases: %(aliases)s.", domain=domain, aliases=_some(aliases))
+        raise SetupError(fault, "Remove them first: pillarbox alias remove ADDRESS")
 
 
 def _some(names: list[str]) -> str:

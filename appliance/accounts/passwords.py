@@ -186,8 +186,8 @@ def check_strength(password: str, name: str = "") -> None:
     from .common_passwords import COMMON
 
     remedy = Sentence(
-        "Take %(LEAST_CHARACTERS)s characters or more that nobody would guess; four words in a row are easy to keep in mind.",
-        LEAST_CHARACTERS=LEAST_CHARACTERS,
+        "Take %(least)s characters or more that nobody would guess; four words in a row are easy to keep in mind.",
+        least=LEAST_CHARACTERS,
     )
     plain = password.casefold()
     if len(password) < LEAST_CHARACTERS:

@@ -128,10 +128,9 @@ def _redirect(transaction: Transaction, tables: DirectoryTables, key: str, new: 
 def set_disabled(transaction: Transaction, tables: DirectoryTables, address: str, disabled: bool) -> Account:
     account = expect_account(tables, address)
     if account.disabled == disabled:
-        raise SetupError(
-            Sentence("%(address)s is %(choice)s already.", address=account.address, choice="disabled" if disabled else "enabled"),
-            "There is nothing to do.",
-        )
+        done = Sentence("%(address)s is disabled already.", address=account.address)
+        problem = done if disabled else Sentence("%(address)s is enabled already.", address=account.address)
+        raise SetupError(problem, "There is nothing to do.")
     if disabled:
         expect_other_admin(tables, account)
     transaction.execute("UPDATE account SET disabled = ? WHERE id = ?", (disabled, account.id))

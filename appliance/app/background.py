@@ -10,6 +10,7 @@ import trio
 
 from appliance.accounts.states import KEPT_DAYS
 from appliance.mail.limits import MB
+from appliance.mail.sentence import Sentence
 from appliance.status.events import ConditionFound, StorageState
 
 from .components import Components
@@ -30,9 +31,18 @@ def nearly_full(components: Components) -> tuple[str, ...]:
     for account in components.accounts.directory.accounts():
         used, limit = components.store.quota(account.id)
         if limit and used >= limit:
-            found.append(f"The mailbox of {account.address} is full: new messages are deferred, bounces still arrive.")
+            found.append(
+                Sentence("The mailbox of %(address)s is full: new messages are deferred, bounces still arrive.", address=account.address)
+            )
         elif limit and used * 100 >= limit * FULL_PERCENT:
-            found.append(f"The mailbox of {account.address} is nearly full: {used / MB:,.1f} of {limit / MB:,.1f} MB are used.")
+            found.append(
+                Sentence(
+                    "The mailbox of %(address)s is nearly full: %(used)s of %(limit)s MB are used.",
+                    address=account.address,
+                    used=f"{used / MB:,.1f}",
+                    limit=f"{limit / MB:,.1f}",
+                )
+            )
     return tuple(found[:FULL_NAMED])
 
 
@@ -52,7 +62,7 @@ def settings_faults(credentials: str) -> tuple[str, ...]:
             text = file.read(10_000).decode("utf-8", "replace") if credentials else ""
     except OSError:
         return ()
-    return tuple(f"The settings file is not used: {line}" for line in text.splitlines()[:FULL_NAMED])
+    return tuple(Sentence("The settings file is not used: %(line)s", line=line) for line in text.splitlines()[:FULL_NAMED])
 
 
 async def watch_host(components: Components) -> None:

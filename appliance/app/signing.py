@@ -19,6 +19,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError, SetupError, StoreError
+from appliance.mail.sentence import Sentence
 from appliance.runtime.dkim_key_files import DkimFiles
 from appliance.status.events import ConditionFound
 
@@ -31,16 +32,18 @@ if TYPE_CHECKING:
     from appliance.status.board import Board
 
 MEMORY_KEY = "dkim_records"
-GONE = (
+GONE = Sentence(
     "The DKIM signing keys are gone: new ones are made for the next message, and receivers will reject their signatures, since the "
     "records published in the DNS are those of the former keys."
 )
-CHANGED = "The DKIM signing keys are new: receivers reject their signatures as long as the records in the DNS are those of the former keys."
+CHANGED = Sentence(
+    "The DKIM signing keys are new: receivers reject their signatures as long as the records in the DNS are those of the former keys."
+)
 
 
 def unsigned(problem: str) -> ConditionFound:
     """The condition that messages are sent unsigned; `problem` "" when they are signed."""
-    return ConditionFound("dkim-unsigned", (f"Messages are sent unsigned: {problem}",) if problem else ())
+    return ConditionFound("dkim-unsigned", (Sentence("Messages are sent unsigned: %(problem)s", problem=problem),) if problem else ())
 
 
 class DkimSigning:

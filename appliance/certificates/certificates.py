@@ -130,17 +130,18 @@ class OwnCertificates:
     ) -> tuple[str, ...]:
         """What is wrong with the authority, in sentences; `stops_signing` leaves out what does not yet prevent signing."""
         if authority is None:
-            unreadable = f"The authority {self._directory / AUTHORITY} cannot be read; without it no certificate can be renewed."
+            file = self._directory / AUTHORITY
+            unreadable = Sentence("The authority %(file)s cannot be read; without it no certificate can be renewed.", file=file)
             return (unreadable,) if server else ()
         if not self._clock.trusted():
             return ()
         now_at, facts = self._clock.wall_s(), authority.facts
         if now_at >= facts.not_after_at:
-            return ("The authority that devices trust has expired: they refuse this server.",)
+            return (Sentence("The authority that devices trust has expired: they refuse this server."),)
         if now_at < facts.not_before_at - DAY_S and not stops_signing:
-            return ("The authority that devices trust is not valid yet, so they refuse this server.",)
+            return (Sentence("The authority that devices trust is not valid yet, so they refuse this server."),)
         if now_at > facts.not_after_at - ENDING_S and not stops_signing:
-            return (f"The authority that devices trust ends on {_day(facts.not_after_at)}.",)
+            return (Sentence("The authority that devices trust ends on %(date)s.", date=_day(facts.not_after_at)),)
         return ()
 
     def _publish(self) -> None:
@@ -148,8 +149,11 @@ class OwnCertificates:
         authority, server = read_authority(text_of(self._directory / AUTHORITY)), details_of(self.server)
         used = self.in_use()
         left_out = self.left_out()
-        names = f"The server certificate does not name {', '.join(left_out)}: the authority that devices trust was made without them."
-        anew = "The authority that signs the server certificate is new: devices refuse this server until they trust it."
+        names = Sentence(
+            "The server certificate does not name %(names)s: the authority that devices trust was made without them.",
+            names=", ".join(left_out),
+        )
+        anew = Sentence("The authority that signs the server certificate is new: devices refuse this server until they trust it.")
         found = {
             "certificate-names": (names,) if left_out else (),
             "authority-error": self._authority_trouble(authority, server) if used else (),

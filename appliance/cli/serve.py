@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from appliance.mail.errors import SetupError
 from appliance.mail.protocols import PROTOCOL_NAMES
-from appliance.mail.sentence import Sentence
+from appliance.mail.sentence import Sentence, joined
 
 DATA_HELP = "the data directory (default: ./data, or $PILLARBOX_DATA)"
 SERVING = (
@@ -32,11 +32,14 @@ def _sentence(message: str) -> str:
 
         near = get_close_matches(typed, known, 1)
         remedy = Sentence('Did you mean "%(near)s"?', near=near[0]) if near else Sentence("Choose from %(known)s.", known=", ".join(known))
-        return f'There is no {argument.lstrip("-").lower()} "{typed}". {remedy}'
+        nothing = Sentence('There is no %(kind)s "%(typed)s".', kind=argument.lstrip("-").lower(), typed=typed)
+        return joined(nothing, remedy)
     if missing := re.fullmatch(r"the following arguments are required: (.*)", message):
-        return f"{missing[1].replace(', ', ' and ')} {'are' if ',' in missing[1] else 'is'} missing."
+        *others, last = missing[1].split(", ")
+        words = Sentence("%(words)s and %(last)s", words=", ".join(others), last=last) if others else last
+        return Sentence.counted("%(words)s is missing.", "%(words)s are missing.", len(others) + 1, words=words)
     if number := re.fullmatch(r"argument (\S+): invalid int value: '(.*)'", message):
-        return f'{number[1]} is a whole number, not "{number[2]}".'
+        return Sentence('%(option)s is a whole number, not "%(typed)s".', option=number[1], typed=number[2])
     return f"{message[:1].upper()}{message[1:]}."
 
 

@@ -6,6 +6,8 @@ The panel reads the same words when it starts; a test holds that it accepts exac
 import re
 from collections.abc import Iterator, Sequence
 
+from appliance.mail.sentence import Sentence
+
 KINDS = ("led", "pwm", "rgb", "board")
 """An LED on a pin, one that can be dimmed, one of three colours, or one of the board's own in /sys/class/leds."""
 BOARD_NAMES = (("ACT", "led0"), ("PWR", "led1"))
@@ -30,18 +32,18 @@ def panel_faults(leds: Sequence[str], night: str, button: str) -> Iterator[tuple
             yield "leds", problem
         pins += found
     if len(leds) > MOST_LEDS:
-        yield "leds", f"At most {MOST_LEDS} LEDs."
+        yield "leds", Sentence("At most %(most)s LEDs.", most=MOST_LEDS)
     if len(pins) != len(set(pins)):
-        yield "leds", "Two LEDs have the same pin."
+        yield "leds", Sentence("Two LEDs have the same pin.")
     used = [pin for is_board, pin in pins if not is_board]
     for pin in dict.fromkeys(pin for pin in used if not is_pin(pin)):
-        yield "leds", f"There is no pin {pin!r}."
+        yield "leds", Sentence("There is no pin %(pin)s.", pin=f"{pin!r}")
     if button and not is_pin(button):
-        yield "button", f"There is no pin {button!r}."
+        yield "button", Sentence("There is no pin %(button)s.", button=f"{button!r}")
     if button in used:
-        yield "button", f"The pin {button} is an LED's."
+        yield "button", Sentence("The pin %(button)s is an LED's.", button=button)
     if night and not _is_night(night):
-        yield "night", f"{night!r} is not a night; write it like 22:00-06:30."
+        yield "night", Sentence("%(night)s is not a night; write it like 22:00-06:30.", night=f"{night!r}")
 
 
 def _led(text: str) -> tuple[str, list[tuple[bool, str]]]:
@@ -50,14 +52,16 @@ def _led(text: str) -> tuple[str, list[tuple[bool, str]]]:
     kind, _, listed = place.partition(":")
     names = listed.split(",")
     if kind not in KINDS or not all(names):
-        return f"{text!r} is not an LED; write led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.", []
+        return Sentence("%(text)s is not an LED; write led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME.", text=f"{text!r}"), []
     if len(names) != (3 if kind == "rgb" else 1):
-        return f"{text!r}: rgb has three pins, every other LED one.", []
+        return Sentence("%(text)s: rgb has three pins, every other LED one.", text=f"{text!r}"), []
     if kind == "board" and (names[0] in (".", "..") or "/" in names[0]):
-        return f"{text!r}: a name in /sys/class/leds, such as ACT.", []
+        return Sentence("%(text)s: a name in /sys/class/leds, such as ACT.", text=f"{text!r}"), []
     for word in ",".join(one for one in rest if one != "inverted").split(",") if set(rest) - {"inverted"} else ():
         if word not in (*GROUPS, *MEANINGS):
-            return f"An LED cannot show {word!r}; it can show {', '.join((*GROUPS, *MEANINGS))}.", []
+            return Sentence(
+                "An LED cannot show %(word)s; it can show %(value)s.", word=f"{word!r}", value=", ".join((*GROUPS, *MEANINGS))
+            ), []
     return "", [(kind == "board", _board_name(name) if kind == "board" else name) for name in names]
 
 

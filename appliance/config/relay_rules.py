@@ -5,6 +5,7 @@ from ipaddress import ip_address
 
 from appliance.mail.address import parse_address, parse_domain
 from appliance.mail.errors import MisuseError
+from appliance.mail.sentence import Sentence
 
 from .settings import RelaySettings
 
@@ -53,30 +54,55 @@ def _is_domain(text: str) -> bool:
 
 Rule = tuple[str, Callable[[RelaySettings], bool], str, str]
 RULES: tuple[Rule, ...] = (
-    ("name", _name, "must be a short name.", 'Use a-z, 0-9 and hyphens, such as "provider".'),
-    ("host", _host, "must be the relay's host name or address.", 'Write a name like "smtp.provider.example" or an address.'),
-    ("user", lambda r: bool(r.user) and not _secrets(r), "is set, but no password.", "Set password, password_file or token_file."),
-    ("user", lambda r: not r.user and bool(_secrets(r)), "is missing.", "A password needs the name it belongs to."),
-    ("password", lambda r: _secrets(r) > 1, "is given more than once.", "Keep one of password, password_file and token_file."),
+    ("name", _name, Sentence("must be a short name."), Sentence('Use a-z, 0-9 and hyphens, such as "provider".')),
+    (
+        "host",
+        _host,
+        Sentence("must be the relay's host name or address."),
+        Sentence('Write a name like "smtp.provider.example" or an address.'),
+    ),
+    (
+        "user",
+        lambda r: bool(r.user) and not _secrets(r),
+        Sentence("is set, but no password."),
+        Sentence("Set password, password_file or token_file."),
+    ),
+    ("user", lambda r: not r.user and bool(_secrets(r)), Sentence("is missing."), Sentence("A password needs the name it belongs to.")),
+    (
+        "password",
+        lambda r: _secrets(r) > 1,
+        Sentence("is given more than once."),
+        Sentence("Keep one of password, password_file and token_file."),
+    ),
     (
         "security",
         lambda r: r.security == "none" and bool(r.user),
-        "is none: the password could be read on the network.",
-        "Use tls or starttls.",
+        Sentence("is none: the password could be read on the network."),
+        Sentence("Use tls or starttls."),
     ),
-    ("account", lambda r: bool(r.account) and not _is_address(r.account), "is not an address.", 'Write it like "anna@example.org".'),
-    ("address", lambda r: bool(r.address) and not _is_address(r.address), "is not an address.", 'Write it like "anna@provider.example".'),
+    (
+        "account",
+        lambda r: bool(r.account) and not _is_address(r.account),
+        Sentence("is not an address."),
+        Sentence('Write it like "anna@example.org".'),
+    ),
+    (
+        "address",
+        lambda r: bool(r.address) and not _is_address(r.address),
+        Sentence("is not an address."),
+        Sentence('Write it like "anna@provider.example".'),
+    ),
     (
         "address",
         lambda r: bool(r.address) and not r.account,
-        "belongs to no account.",
-        'Name the account here: account = "anna@example.org".',
+        Sentence("belongs to no account."),
+        Sentence('Name the account here: account = "anna@example.org".'),
     ),
     (
         "domains",
         lambda r: not all(map(_is_domain, r.domains)),
-        "has an entry that is not a domain.",
-        'Write "example.org" or ".example.org".',
+        Sentence("has an entry that is not a domain."),
+        Sentence('Write "example.org" or ".example.org".'),
     ),
 )
 
@@ -89,5 +115,5 @@ def relay_faults(relays: Sequence[RelaySettings]) -> Iterator[tuple[int, str, st
             if wrong(relay):
                 yield number, key, problem, remedy
         if relay.name and relay.name in met:
-            yield number, "name", f'"{relay.name}" names two relays.', "Give each its own."
+            yield number, "name", Sentence('"%(name)s" names two relays.', name=relay.name), Sentence("Give each its own.")
         met.add(relay.name)

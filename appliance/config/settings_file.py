@@ -14,7 +14,7 @@ from typing import Any
 from appliance.mail.address import parse_domain
 from appliance.mail.errors import MisuseError, SetupError
 from appliance.mail.protocols import PROTOCOL_NAMES
-from appliance.mail.sentence import Sentence
+from appliance.mail.sentence import Sentence, joined
 
 from .panel_rules import panel_faults
 from .relay_rules import relay_faults
@@ -28,10 +28,10 @@ LARGEST_OCTETS = 1 << 20
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 _KINDS = MappingProxyType(
     {
-        bool: "true or false",
-        int: "a whole number",
-        str: 'text in quotes, like "this"',
-        tuple: 'text in quotes or a list, like ["this", "that"]',
+        bool: Sentence("It must be true or false."),
+        int: Sentence("It must be a whole number."),
+        str: Sentence('It must be text in quotes, like "this".'),
+        tuple: Sentence('It must be text in quotes or a list, like ["this", "that"].'),
     }
 )
 
@@ -44,17 +44,25 @@ class Fault:
     problem: str
     remedy: str
 
+    @property
+    def text(self) -> str:
+        """All of it, in one or two sentences."""
+        where = Sentence("line %(line)s:", line=self.line) if self.line else ""
+        return joined(where, self.problem, self.remedy)
+
     def __str__(self) -> str:
-        where = f"line {self.line}: " if self.line else ""
-        return f"{where}{self.problem} {self.remedy}".rstrip()
+        return str(self.text)
 
 
 class SettingsError(SetupError):
     """The file cannot be used; `faults` names everything wrong in it."""
 
     def __init__(self, name: str, faults: tuple[Fault, ...]) -> None:
-        count = "one thing is" if len(faults) == 1 else f"{len(faults)} things are"
-        super().__init__(f"{name}: {count} wrong.\n" + "\n".join(f"  {fault}" for fault in faults))
+        if len(faults) == 1:
+            count: str = Sentence("%(name)s: one thing is wrong.", name=name)
+        else:
+            count = Sentence("%(name)s: %(number)s things are wrong.", name=name, number=len(faults))
+        super().__init__(joined(count, *(fault.text for fault in faults), by="\n  "))
         self.faults = faults
 
 
@@ -81,7 +89,7 @@ def read_tree(raw: bytes, name: str) -> tuple[dict[str, Any], dict[KeyPath, int]
     import tomllib  # only when there is a file: the defaults serve without it
 
     if len(raw) > LARGEST_OCTETS:
-        problem = Sentence("The file has more than %(LARGEST_OCTETS)s octets.", LARGEST_OCTETS=f"{LARGEST_OCTETS:,}")
+        problem = Sentence("The file has more than %(most)s octets.", most=f"{LARGEST_OCTETS:,}")
         raise SettingsError(name, (Fault(0, problem, "A settings file is small: is it the right one?"),))
     try:
         text = raw.decode("utf-8")
@@ -108,7 +116,7 @@ def _syntax_fault(text: str, message: str) -> Fault:
         if shown.startswith("[")
         else Sentence("Write it as NAME = VALUE, with text in quotes.")
     )
-    return Fault(line, Sentence("%(sentence)s%(choice)s.", sentence=sentence or message, choice=f": {shown}" if shown else ""), remedy)
+    return Fault(line, f"{sentence or message}{shown and f': {shown}'}.", remedy)
 
 
 def check_tree(
@@ -180,7 +188,7 @@ def _name_faults(server: ServerSettings | None) -> Iterator[tuple[str, str]]:
         except MisuseError:
             bad = True
         if bad:
-            yield key, f"is {_shown(value)}, which is not a domain name."
+            yield key, Sentence("is %(value)s, which is not a domain name.", value=_shown(value))
 
 
 def _array(name: str, cls: Any, tables: Any, lines: dict[KeyPath, int], faults: list[Fault]) -> tuple[Any, ...]:
@@ -245,16 +253,16 @@ def _fault(one: "Field[Any]", value: Any) -> tuple[str, str] | None:
     else:
         right = type(value) is kind
     if not right:
-        return f"is {_shown(value) if one.repr else 'something else'}.", f"It must be {_KINDS[kind]}."
+        return Sentence("is %(value)s.", value=_shown(value) if one.repr else Sentence("something else")), _KINDS[kind]
     words, least, most = one.metadata["words"], one.metadata["least"], one.metadata["most"]
     if words and value not in words:
-        return f"is {_shown(value)}.", "It must be one of: " + ", ".join(words) + "."
+        return Sentence("is %(value)s.", value=_shown(value)), Sentence("It must be one of: %(words)s.", words=", ".join(words))
     if least is not None and value < least:
-        return f"is {value}.", f"The least is {least}."
+        return Sentence("is %(value)s.", value=value), Sentence("The least is %(least)s.", least=least)
     if most is not None and value > most:
-        return f"is {value}.", f"The most is {most}."
+        return Sentence("is %(value)s.", value=value), Sentence("The most is %(most)s.", most=most)
     if isinstance(value, str) and any(ord(c) < 32 for c in value):
-        return "has control characters.", "Use plain text."
+        return Sentence("has control characters."), Sentence("Use plain text.")
     return None
 
 
@@ -271,11 +279,11 @@ def address_fault(address: str) -> str:
     """What is wrong with a "HOST:PORT"; "" when nothing is."""
     host, colon, port = address.rpartition(":")
     if not colon or not host:
-        return f'says "{address}", which has no host and port.'
+        return Sentence('says "%(address)s", which has no host and port.', address=address)
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
-        return f'says "{address}", whose port is not a number up to 65535.'
+        return Sentence('says "%(address)s", whose port is not a number up to 65535.', address=address)
     if host.count(":") and not (host.startswith("[") and host.endswith("]")):
-        return f'says "{address}": an IPv6 address stands in square brackets.'
+        return Sentence('says "%(address)s": an IPv6 address stands in square brackets.', address=address)
     return ""
 
 
@@ -287,7 +295,7 @@ def parse_listen(words: list[str]) -> dict[str, tuple[str, ...]]:
         if not equals or protocol not in PROTOCOL_NAMES:
             raise SetupError(
                 Sentence('"--listen %(word)s" names no protocol.', word=word),
-                Sentence("Write NAME=HOST:PORT with one of: %(PROTOCOL_NAMES)s.", PROTOCOL_NAMES=", ".join(PROTOCOL_NAMES)),
+                Sentence("Write NAME=HOST:PORT with one of: %(names)s.", names=", ".join(PROTOCOL_NAMES)),
             )
         wrong = address_fault(where)
         if wrong:
@@ -303,7 +311,11 @@ def _nearest(word: str, among: list[str], label: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(word, among, 1)
-    return f'Did you mean "{near[0]}"?' if near else f"The {label}s are: {', '.join(among)}."
+    if near:
+        return Sentence('Did you mean "%(near)s"?', near=near[0])
+    if label == "section":
+        return Sentence("The sections are: %(names)s.", names=", ".join(among))
+    return Sentence("The settings are: %(names)s.", names=", ".join(among))
 
 
 def _shown(value: Any) -> str:

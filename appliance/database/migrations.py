@@ -57,7 +57,7 @@ BEFORE_RELEASE = 0x50425831
 """`application_id` ("PBX1") of files that development versions made, whose tables had other names."""
 BEFORE_RELEASE_NAME = "house.db"
 """What those versions called the file."""
-RESTORE = "Put the right file back, from a backup if need be; to begin anew, name an empty directory with --data."
+RESTORE = Sentence("Put the right file back, from a backup if need be; to begin anew, name an empty directory with --data.")
 
 
 def needed(path: Path) -> bool:
@@ -65,7 +65,7 @@ def needed(path: Path) -> bool:
     try:
         header = header_of(path)
     except OSError as error:
-        reason = "it is a directory" if isinstance(error, IsADirectoryError) else error.strerror
+        reason = Sentence("it is a directory") if isinstance(error, IsADirectoryError) else error.strerror
         raise SetupError(Sentence("%(path)s cannot be used as the database: %(reason)s.", path=path, reason=reason), RESTORE) from error
     if header is None:
         refuse_before_release(path)
@@ -75,10 +75,9 @@ def needed(path: Path) -> bool:
             )
         return True
     if not header.is_sqlite:
-        fault = (
-            Sentence("is empty: it is not a database") if not header.octets else Sentence("is not a database, or its beginning is damaged")
-        )
-        raise SetupError(Sentence("%(path)s %(fault)s.", path=path, fault=fault), RESTORE)
+        if not header.octets:
+            raise SetupError(Sentence("%(path)s is empty: it is not a database.", path=path), RESTORE)
+        raise SetupError(Sentence("%(path)s is not a database, or its beginning is damaged.", path=path), RESTORE)
     if header.application == BEFORE_RELEASE:
         raise _before_release(path)
     if header.application != APPLICATION:
@@ -86,10 +85,10 @@ def needed(path: Path) -> bool:
     if header.version > VERSION:
         raise SetupError(
             Sentence(
-                "%(path)s was written by a later Pillarbox (tables of version %(version)s, this one knows %(VERSION)s).",
+                "%(path)s was written by a later Pillarbox (tables of version %(version)s, this one knows %(known)s).",
                 path=path,
                 version=header.version,
-                VERSION=VERSION,
+                known=VERSION,
             ),
             "Install that version or a later one; the file was not changed.",
         )

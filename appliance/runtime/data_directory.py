@@ -29,7 +29,9 @@ from appliance.mail.errors import SetupError
 from appliance.mail.sentence import Sentence
 
 DIRECTORIES = ("bodies", "search", "certificates", "dkim", "imports")
-READ_ONLY = "Failing SD cards become read-only: save the mail with `pillarbox export --all TARGET`, then remount or replace the card."
+READ_ONLY = Sentence(
+    "Failing SD cards become read-only: save the mail with `pillarbox export --all TARGET`, then remount or replace the card."
+)
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 

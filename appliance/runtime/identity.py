@@ -23,7 +23,7 @@ import trio
 from appliance.database.database import AnyDatabase, Reads
 from appliance.database.migrations import refuse_before_release
 from appliance.mail.errors import SetupError, StoreError, Trouble
-from appliance.mail.sentence import Sentence
+from appliance.mail.sentence import Sentence, joined
 
 from .atomic_file import write_whole
 
@@ -33,12 +33,12 @@ AUTHORITY_KEY = "authority_made"
 LOOKED_AT = 64
 """Most names of body files compared when one of the two ids is missing."""
 MADE_LATER = (
-    ("message bodies", (f"{BODIES}/{KEPT}/*", f"{BODIES}/aside/*", f"{BODIES}/{ID_FILE}")),
-    ("certificates", ("certificates/*.pem",)),
-    ("signing keys", ("dkim/*.pem",)),
+    (Sentence("message bodies"), (f"{BODIES}/{KEPT}/*", f"{BODIES}/aside/*", f"{BODIES}/{ID_FILE}")),
+    (Sentence("certificates"), ("certificates/*.pem",)),
+    (Sentence("signing keys"), ("dkim/*.pem",)),
 )
 """What exists only after a database was committed, and its places."""
-ANEW = "to start over, name an empty directory with --data."
+ANEW = Sentence("to start over, name an empty directory with --data.")
 
 
 def damaged(database: Path) -> SetupError:
@@ -46,8 +46,9 @@ def damaged(database: Path) -> SetupError:
     return SetupError(
         Sentence("The database %(database)s is damaged: a part that the start needs cannot be read.", database=database),
         Sentence(
-            "Restore the data directory from a backup. Without one: `pillarbox export --all TARGET` saves what can be read, `pillarbox import` brings it back; %(ANEW)s",
-            ANEW=ANEW,
+            "Restore the data directory from a backup. Without one: `pillarbox export --all TARGET` saves what can be read, "
+            "`pillarbox import` brings it back; %(anew)s",
+            anew=ANEW,
         ),
     )
 
@@ -84,10 +85,10 @@ def refuse_lost_database(data: Path) -> None:
     refuse_before_release(data / DATABASE)
     left = [what for what, places in MADE_LATER if any(next(data.glob(place), None) for place in places)]
     if left:
-        there = left[0] if len(left) == 1 else f"{', '.join(left[:-1])} and {left[-1]}"
+        there = joined(*left, by=", ")
         raise SetupError(
             Sentence("The database %(data)s is missing, but %(there)s are there.", data=data / DATABASE, there=there),
-            Sentence("Put %(DATABASE)s and %(DATABASE)s-wal back, from a backup if need be; %(ANEW)s", DATABASE=DATABASE, ANEW=ANEW),
+            Sentence("Put %(name)s and %(name)s-wal back, from a backup if need be; %(anew)s", name=DATABASE, anew=ANEW),
         )
 
 
@@ -115,8 +116,8 @@ async def refuse_other_bodies(database: Reads, data: Path) -> None:
         strange = await _strange_files(database, kept, [row[0] for row in named])
     if strange:
         raise SetupError(
-            Sentence("%(data)s belongs to another server than %(data_2)s.", data=data / BODIES, data_2=data / DATABASE),
-            Sentence("Restore the two that belong together, from a backup if need be; %(ANEW)s", ANEW=ANEW),
+            Sentence("%(bodies)s belongs to another server than %(database)s.", bodies=data / BODIES, database=data / DATABASE),
+            Sentence("Restore the two that belong together, from a backup if need be; %(anew)s", anew=ANEW),
         )
 
 

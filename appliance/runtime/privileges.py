@@ -81,9 +81,7 @@ def expect_usable(owner: Owner, data: Path) -> None:
     if code == 0:
         return
     if 0 < code <= len(needed):
-        fault = Sentence(
-            "%(data)s belongs to %(name)s, who may not use %(needed)s.", data=data, name=owner.name, needed=needed[code - 1][0]
-        )
+        fault = Sentence("%(data)s belongs to %(name)s, who may not use %(path)s.", data=data, name=owner.name, path=needed[code - 1][0])
         raise SetupError(
             fault,
             Sentence("Put it where %(name)s may read it, such as below /opt or /srv, or give the directory to root.", name=owner.name),

@@ -7,6 +7,8 @@ that it has open (readable for its owner and root). Nothing is opened, so lookin
 import os
 from pathlib import Path
 
+from appliance.mail.sentence import Sentence
+
 PROC = Path("/proc")
 NAMED = 5
 """Most processes that are named."""
@@ -30,7 +32,13 @@ def others_on(device: str, proc: Path = PROC) -> list[tuple[int, str]]:
 def sentences(device: str, others: list[tuple[int, str]]) -> tuple[str, ...]:
     """One sentence for each of them."""
     return tuple(
-        f"The program {name} (process {number}) uses the serial console's device {device} too: keys and text get lost between the two."
+        Sentence(
+            "The program %(name)s (process %(process)s) uses the serial console's device %(device)s too: "
+            "keys and text get lost between the two.",
+            name=name,
+            process=number,
+            device=device,
+        )
         for number, name in others
     )
 

@@ -12,6 +12,8 @@ server.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from appliance.mail.sentence import Sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -236,8 +238,12 @@ class ConditionFound(Event):
 
 def bodies_missing(files: int) -> ConditionFound:
     """So many body files that messages need are gone."""
-    subject = "The file of 1 message body is" if files == 1 else f"The files of {files} message bodies are"
-    return ConditionFound("bodies-missing", (f"{subject} gone from the data directory: these messages cannot be read.",) if files else ())
+    sentence = Sentence.counted(
+        "The file of %(number)s message body is gone from the data directory: the message cannot be read.",
+        "The files of %(number)s message bodies are gone from the data directory: these messages cannot be read.",
+        files,
+    )
+    return ConditionFound("bodies-missing", (sentence,) if files else ())
 
 
 @dataclass(frozen=True, slots=True)

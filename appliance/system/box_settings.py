@@ -70,7 +70,7 @@ def parse(raw: bytes, name: str) -> BootSettings:
         faults += (
             Fault(
                 lines.get((SECTION, key), lines.get((SECTION,), 0)),
-                Sentence('"%(SECTION)s.%(key)s" %(problem)s', SECTION=SECTION, key=key, problem=problem),
+                Sentence('"%(section)s.%(key)s" %(problem)s', section=SECTION, key=key, problem=problem),
                 remedy,
             ),
         )
@@ -87,16 +87,16 @@ def parse(raw: bytes, name: str) -> BootSettings:
 def box_faults(box: BoxSettings) -> Iterator[tuple[str, str, str]]:
     """(setting, what is wrong, remedy)."""
     if not is_host_name(box.name):
-        yield "name", "is no name for a computer.", "Use a-z, 0-9 and hyphens, such as pillarbox."
+        yield "name", Sentence("is no name for a computer."), Sentence("Use a-z, 0-9 and hyphens, such as pillarbox.")
     if box.account and not _is_address(box.account):
-        yield "account", f'is "{box.account}", which is no address.', "Write it as NAME@DOMAIN."
+        yield "account", Sentence('is "%(account)s", which is no address.', account=box.account), Sentence("Write it as NAME@DOMAIN.")
     if box.account and not box.password:
-        yield "account", "has no password.", "Add a line: password = ..., or leave both out and use the setup code."
+        yield "account", Sentence("has no password."), Sentence("Add a line: password = ..., or leave both out and use the setup code.")
     if box.account and box.password and box.password != USED:
         try:
             check_strength(box.password, box.account)
         except SetupError as error:
-            yield "password", f"cannot be used. {error.problem}", error.remedy
+            yield "password", Sentence("cannot be used. %(problem)s", problem=error.problem), error.remedy
     yield from _wifi_faults(box)
     yield from _address_faults(box)
 
@@ -104,36 +104,44 @@ def box_faults(box: BoxSettings) -> Iterator[tuple[str, str, str]]:
 def _wifi_faults(box: BoxSettings) -> Iterator[tuple[str, str, str]]:
     if not box.wifi_name:
         if box.wifi_password and box.wifi_password != USED:
-            yield "wifi_password", "is set without a network.", "Add a line: wifi_name = ..."
+            yield "wifi_password", Sentence("is set without a network."), Sentence("Add a line: wifi_name = ...")
         return
     if len(box.wifi_name.encode()) > NETWORK_NAME_OCTETS:
-        yield "wifi_name", "is longer than 32 octets.", "Write the network's name as the router shows it."
+        yield "wifi_name", Sentence("is longer than 32 octets."), Sentence("Write the network's name as the router shows it.")
     if not (len(box.wifi_country) == 2 and box.wifi_country.isascii() and box.wifi_country.isalpha()):
-        yield "wifi_country", "is no country.", 'Write two characters, such as "DE", "FR" or "US".'
+        yield "wifi_country", Sentence("is no country."), Sentence('Write two characters, such as "DE", "FR" or "US".')
     password = box.wifi_password
     if password in ("", USED) or is_key(password):
         return
     if len(password) not in PASSPHRASE_CHARACTERS or not password.isascii() or not password.isprintable():
-        yield "wifi_password", "is no Wi-Fi password.", "It has 8 to 63 characters without accents."
+        yield "wifi_password", Sentence("is no Wi-Fi password."), Sentence("It has 8 to 63 characters without accents.")
 
 
 def _address_faults(box: BoxSettings) -> Iterator[tuple[str, str, str]]:
     if not box.address:
         for key in ("gateway", "name_servers"):
             if getattr(box, key):
-                yield key, "is set without a fixed address.", "Add a line: address = ..., or take it out."
+                yield key, Sentence("is set without a fixed address."), Sentence("Add a line: address = ..., or take it out.")
         return
     try:
         given = ip_interface(box.address)
     except ValueError:
         given = None
     if given is None or "/" not in box.address:
-        yield "address", f'is "{box.address}", which is no address with its network.', 'Write it as "192.168.1.10/24".'
+        yield (
+            "address",
+            Sentence('is "%(address)s", which is no address with its network.', address=box.address),
+            Sentence('Write it as "192.168.1.10/24".'),
+        )
     for key, addresses in (("gateway", (box.gateway,) if box.gateway else ()), ("name_servers", box.name_servers)):
         if not all(map(_is_ip_address, addresses)):
-            yield key, "is no address.", 'Write it as "192.168.1.1".'
+            yield key, Sentence("is no address."), Sentence('Write it as "192.168.1.1".')
     if given is not None and _is_ip_address(box.gateway) and ip_address(box.gateway) not in given.network:
-        yield "gateway", f"{box.gateway} is not in the network of {box.address}.", "Write the router's address."
+        yield (
+            "gateway",
+            Sentence("%(gateway)s is not in the network of %(address)s.", gateway=box.gateway, address=box.address),
+            Sentence("Write the router's address."),
+        )
 
 
 def is_key(password: str) -> bool:

@@ -6,8 +6,10 @@ devices of this network only, unless the settings say otherwise. No address and 
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
-from appliance.status.snapshot import Snapshot
+from appliance.mail.sentence import Sentence
+from appliance.status.snapshot import Condition, Snapshot
 
 from .context import WebContext
 from .message import JSON, HttpRequest, HttpResponse
@@ -34,13 +36,19 @@ class Health:
 
     async def health(self, request: HttpRequest) -> HttpResponse:
         snapshot = self._context.board.snapshot()
-        conditions = [{"key": one.key, "severity": one.severity, "text": one.sentence} for one in snapshot.conditions]
+        conditions = [_condition(one) for one in snapshot.conditions]
         ill = snapshot.severity == "critical" or snapshot.phase in ("recovering", "updating", "stopped")
         document = {"status": "fail" if ill else "warn" if snapshot.severity == "warning" else "pass", "conditions": conditions}
         return HttpResponse(503 if ill else 200, json.dumps(document, ensure_ascii=False).encode(), JSON)
 
     async def metrics(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse(200, "".join(metrics_text(self._context.board.snapshot())).encode(), METRICS_TYPE)
+
+
+def _condition(one: Condition) -> dict[str, Any]:
+    """With the values that its text was made with, for programs."""
+    values = dict(one.sentence.values) if isinstance(one.sentence, Sentence) else {}
+    return {"key": one.key, "severity": one.severity, "text": one.sentence, "remedy": one.remedy, "values": values}
 
 
 def metrics_text(s: Snapshot) -> Iterator[str]:

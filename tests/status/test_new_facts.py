@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from appliance.mail.sentence import Sentence
 from appliance.status import events as e
 from appliance.status.board import Board
 from appliance.status.journal import Journal
@@ -14,6 +15,20 @@ from appliance.status.snapshot import ArrivalFacts, Snapshot
 from appliance.status.snapshot_builder import build_snapshot, derive
 from appliance.status.text import decode_snapshot, encode_snapshot
 from tests.support.clock import HandClock
+
+
+def test_sentences_travel_with_their_parts() -> None:
+    board = Board(HandClock())
+    board.publish(e.ListenerDown("imaps", "::", 993, Sentence("%(program)s holds it", program="dovecot")))
+    board.publish(e.ConditionFound("settings-error", ("plain", Sentence("line %(line)s", line=3))))
+    facts = json.loads(json.dumps(encode_snapshot(board.snapshot())))
+    found = next(one for one in facts["conditions"] if one["key"] == "listener-down")
+    assert found["sentence"] == "The imaps port 993 is not open: dovecot holds it."
+    assert found["sentence_parts"]["values"]["port"] == 993
+    again = decode_snapshot(facts)
+    assert again == board.snapshot() and encode_snapshot(again) == encode_snapshot(board.snapshot())
+    with pytest.raises(TypeError):
+        decode_plain(e.ConditionFound, {"key": "x", "sentences": ["a"], "sentences_parts": [{"text": "%(b)s", "values": {"c": 1}}]})
 
 
 @dataclass(frozen=True, slots=True)
