@@ -5,7 +5,8 @@
 
 A sentence is found where it is an argument of one of KEYWORDS, or of a call in a template or script by the names in TEMPLATE_KEYWORDS; it
 must stand there as a literal, since the key is all that ties code and catalogue together.
-NAME.json: {English: text or [plural forms], "": digits}; the form for a number n is the digit at n, or at 100 + n % 100 from 200 on.
+NAME.json: {"texts": {English: text or [plural forms]}, "plurals": digits}; the form for a number n is the digit at n, or at 100 + n % 100
+from 200 on.
 """
 
 import ast
@@ -141,7 +142,7 @@ def compile_catalogues() -> None:
         scripts = [entry for entry in catalogue.translated_entries() if any(place.endswith(".js") for place, _ in entry.occurrences)]
         texts = {entry.msgid: [*entry.msgstr_plural.values()] if entry.msgid_plural else entry.msgstr for entry in scripts}
         plural = c2py(catalogue.metadata["Plural-Forms"].partition("plural=")[2].rstrip("; "))
-        document = {"": "".join(str(plural(number)) for number in range(200)), **texts}
+        document = {"texts": texts, "plurals": "".join(str(plural(number)) for number in range(200))}
         _replace(path.with_suffix(".json"), json.dumps(document, ensure_ascii=False).encode())
 
 

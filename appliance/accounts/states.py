@@ -53,7 +53,9 @@ def expect_other_admin(tables: DirectoryTables, account: Account) -> None:
 def set_admin(transaction: Transaction, tables: DirectoryTables, address: str, is_admin: bool) -> Account:
     account = expect_account(tables, address)
     if account.is_admin == is_admin:
-        raise SetupError(f"{account.address} is {'an' if is_admin else 'no'} administrator already.", "There is nothing to do.")
+        done = Sentence("%(address)s is an administrator already.", address=account.address)
+        problem = done if is_admin else Sentence("%(address)s is no administrator already.", address=account.address)
+        raise SetupError(problem, "There is nothing to do.")
     if not is_admin:
         expect_other_admin(tables, account)
     transaction.execute("UPDATE account SET is_admin = ? WHERE id = ?", (is_admin, account.id))

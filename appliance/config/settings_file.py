@@ -116,7 +116,8 @@ def _syntax_fault(text: str, message: str) -> Fault:
         if shown.startswith("[")
         else Sentence("Write it as NAME = VALUE, with text in quotes.")
     )
-    return Fault(line, f"{sentence or message}{shown and f': {shown}'}.", remedy)
+    said_by_tomllib = f"{sentence or message}{shown and f': {shown}'}."
+    return Fault(line, said_by_tomllib, remedy)
 
 
 def check_tree(

@@ -6,6 +6,7 @@ what other servers said, names and addresses are such texts. How it fails: a fil
 
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ DIRECTORY = Path(__file__).parent
 SOURCE = "en"
 NAME_FIELD = "X-Language-Name"
 MAGIC = 0x950412DE
+NOTHING = b'{"texts": {}, "plurals": ""}'
 ENVIRONMENT = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 """Where a command finds the user's language, the first that is set (gettext(3), environ(7))."""
 
@@ -99,17 +101,12 @@ def language_of_environment(environment: Mapping[str, str]) -> Language:
     return ENGLISH
 
 
-def script_texts(tag: str) -> dict[str, Any]:
-    """What the scripts of pages say in a language, by its English (`translations.py` describes it); {} for English."""
-    if tag == SOURCE or tag not in tags():
-        return {}
-    import json
-
-    try:
-        found: dict[str, Any] = json.loads((DIRECTORY / f"{tag}.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found
+def script_catalogue(tag: str) -> bytes:
+    """What the scripts of pages say, as JSON (`translations.py` describes it); an empty one for English."""
+    if tag in tags() and tag != SOURCE:
+        with suppress(OSError):
+            return (DIRECTORY / f"{tag}.json").read_bytes()
+    return NOTHING
 
 
 def _header(path: Path) -> dict[str, str]:

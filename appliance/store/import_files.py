@@ -25,6 +25,7 @@ from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError, StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.limits import MESSAGE_OCTETS
+from appliance.mail.sentence import Sentence
 
 from . import mbox
 from .archive_files import PassedOver
@@ -80,7 +81,10 @@ def examine(file: BinaryIO) -> Iterator[FileFacts]:
             if number % 1000 == 0:
                 yield FileFacts(kind, messages, total)
     except ZipFault as fault:
-        raise SetupError(f"This ZIP archive cannot be read: {fault.strerror}.", "Make it anew, or send its files one by one.") from fault
+        raise SetupError(
+            Sentence("This ZIP archive cannot be read: %(strerror)s.", strerror=fault.strerror),
+            "Make it anew, or send its files one by one.",
+        ) from fault
     yield FileFacts(kind, messages, total)
 
 
@@ -106,7 +110,7 @@ def _mbox(file: BinaryIO, mailbox: str, offset: str, position: Callable[[str], s
             message = ImportedMessage(mailbox, mbox.flags_of(file, place), place.internal_at, position(str(place.after)))
             yield message, mbox.chunks(file, place)
     except ValueError as trouble:
-        raise SetupError(f"The file has changed: {trouble}.", "Send it again.") from trouble
+        raise SetupError(Sentence("The file has changed: %(trouble)s.", trouble=trouble), "Send it again.") from trouble
 
 
 def _whole(file: BinaryIO) -> Iterator[bytes]:

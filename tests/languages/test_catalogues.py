@@ -1,5 +1,6 @@
 """languages/catalogues: what a catalogue says, which there are, and what is loaded when."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.languages.catalogues import ENGLISH, catalogue, language_of_environment, languages, script_texts
+from appliance.languages.catalogues import ENGLISH, catalogue, language_of_environment, languages, script_catalogue
 from appliance.mail.sentence import Sentence
 from tests.support.catalogues import compile_checkout, forget, pseudo_language
 
@@ -58,6 +59,6 @@ def test_the_language_of_whoever_types_a_command(environment: dict[str, str], ta
 
 
 def test_scripts_have_a_catalogue_too() -> None:
-    plurals = script_texts("de")[""]
-    assert plurals[:4] == "1011" and len(plurals) == 200
-    assert script_texts("en") == {} == script_texts("xx")
+    german = json.loads(script_catalogue("de"))
+    assert german["plurals"][:4] == "1011" and len(german["plurals"]) == 200
+    assert json.loads(script_catalogue("en"))["texts"] == {} == json.loads(script_catalogue("xx"))["texts"]

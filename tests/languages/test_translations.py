@@ -53,3 +53,16 @@ def test_sentences_are_found_where_they_stand() -> None:
     page = '<p>{{ _("a %(b)s", b=1) }}{{ counted("c", "d", 2) }}{{ _(e) }}</p>'
     assert set(translations.in_template(page)) == {("a %(b)s", ""), ("c", "d")}
     assert [*translations.in_script('_("a"), counted( "b", "c \\"d\\"", n)')] == [("a", ""), ("b", 'c "d"')]
+
+
+FORMATTED = re.compile(rf"\b(?:{'|'.join(translations.KEYWORDS)})\(\s*(?:\w+, )?f[\"']")
+PROGRAMMERS = ("appliance/smtpd/extension.py",)
+"""Whose errors only programmers see."""
+
+
+def test_sentences_are_literals() -> None:
+    """What is put together at run time is no key."""
+    for path in sorted(translations.SOURCE.rglob("*.py")):
+        name = path.relative_to(translations.ROOT).as_posix()
+        found = FORMATTED.findall(path.read_text(encoding="utf-8"))
+        assert not found or name in PROGRAMMERS, f'{name}: Sentence("... %(name)s ...", name=value) in place of {found}'
