@@ -6,6 +6,7 @@ from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.mail.errors import MisuseError, SetupError, StoreError, Trouble
 from appliance.mail.rights import LEVELS, NONE, Rights, encode_rights, level_of, parse_rights
+from appliance.mail.sentence import Sentence
 from appliance.store.values import Mode
 from appliance.store.visible import VisibleMailboxes
 
@@ -54,7 +55,10 @@ class MailboxRequests:
     async def unshare(self, request: controls.UnshareMailbox) -> Response:
         owner, other = account_of(self._accounts, request.address), account_of(self._accounts, request.account)
         if other.id not in await self._given(owner, request.name):
-            raise SetupError(f"{request.name} is not shared with {other.address}.", f"See: pillarbox mailbox shares {owner.address}")
+            raise SetupError(
+                Sentence("%(name)s is not shared with %(address)s.", name=request.name, address=other.address),
+                Sentence("See: pillarbox mailbox shares %(address)s", address=owner.address),
+            )
         await self._set(owner, request.name, other, NONE)
         facts = {"address": owner.address, "mailbox": request.name, "account": other.address}
         return Response(f"{request.name} of {owner.address} is not shared with {other.address} any more.", facts)
@@ -105,11 +109,20 @@ def read_level(text: str) -> Rights:
     except MisuseError:
         rights = NONE
     if not rights:
-        raise SetupError(f'"{text}" are no rights.', f"Rights are one of {', '.join(LEVELS)}, or characters of RFC 4314, such as lrs.")
+        raise SetupError(
+            Sentence('"%(text)s" are no rights.', text=text),
+            Sentence("Rights are one of %(levels)s, or characters of RFC 4314, such as lrs.", levels=", ".join(LEVELS)),
+        )
     return rights
 
 
 def _refused(owner: "Account", name: str, error: StoreError) -> SetupError:
     if error.trouble is Trouble.NO_MAILBOX:
-        return SetupError(f"{owner.address} has no mailbox {name}.", f"See: pillarbox mailbox list {owner.address}")
-    return SetupError(f"{name} of {owner.address} cannot be shared so: {error}.", "Nothing was changed.")
+        return SetupError(
+            Sentence("%(address)s has no mailbox %(name)s.", address=owner.address, name=name),
+            Sentence("See: pillarbox mailbox list %(address)s", address=owner.address),
+        )
+    return SetupError(
+        Sentence("%(name)s of %(address)s cannot be shared so: %(error)s.", name=name, address=owner.address, error=error),
+        "Nothing was changed.",
+    )

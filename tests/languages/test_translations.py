@@ -56,8 +56,8 @@ def test_sentences_are_found_where_they_stand() -> None:
 
 
 FORMATTED = re.compile(rf"\b(?:{'|'.join(translations.KEYWORDS)})\(\s*(?:\w+, )?f[\"']")
-PROGRAMMERS = ("appliance/smtpd/extension.py",)
-"""Whose errors only programmers see."""
+PROGRAMMERS = ("appliance/smtpd/extension.py", "appliance/control/exchange.py")
+"""What is wrong with the program itself, and what the store says as it is."""
 
 
 def test_sentences_are_literals() -> None:
