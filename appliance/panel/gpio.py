@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
+from .gpio_chip import header_chip
 from .leds import duty_of
 from .patterns import Colour
 
@@ -45,8 +46,21 @@ def factory_or_default(factory: Any = None) -> Any:
     if Device.pin_factory is None:
         with _own_working_directory(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # each driver that is not there is one warning on stderr
+            Device.pin_factory = _of_header()
             Device.ensure_pin_factory()
     return Device.pin_factory
+
+
+def _of_header() -> Any:
+    """lgpio on the chip that has the header's pins; None where gpiozero is to choose."""
+    number = None if os.environ.get("GPIOZERO_PIN_FACTORY") else header_chip()
+    if number is None:
+        return None
+    try:
+        from gpiozero.pins.lgpio import LGPIOFactory  # type: ignore[import-untyped]
+    except ImportError:
+        return None
+    return LGPIOFactory(chip=number)
 
 
 @contextmanager
