@@ -1,8 +1,9 @@
-"""Client libraries: MULTIAPPEND, CHANGEDSINCE and MOVE of imapclient, sending with aiosmtplib."""
+"""Client libraries: MULTIAPPEND, CHANGEDSINCE, MOVE and ACL of imapclient, IDLE of aioimaplib, sending with aiosmtplib."""
 
 import asyncio
 import ssl
 
+import aioimaplib
 import aiosmtplib
 import pytest
 from imapclient import IMAPClient
@@ -48,6 +49,63 @@ def test_imapclient_move_keeps_octets_and_flags(served: Served) -> None:
         flags = frozenset({b"\\Flagged", b"$Label1"})
         assert list(served.messages("Archive").values()) == [(message(1), flags)]
         assert served.messages()[uids[1]] == (message(2), flags)
+
+
+def test_imapclient_shares_a_mailbox(served: Served) -> None:
+    context = ssl.create_default_context(cafile=str(served.authority))
+    with IMAPClient(HOST, served.imaps, ssl_context=context) as ada, IMAPClient(HOST, served.imaps, ssl_context=context) as ben:
+        ada.login(ADA, PASSWORD)
+        ben.login(BEN, PASSWORD)
+        ada.create_folder("Family")
+        ada.append("Family", message(1), [b"\\Flagged"])
+        assert ben.namespace().other == (("Shared/", "/"),)
+        assert not ben.list_folders("", "Shared/*")
+        ada.setacl("Family", BEN, "lrswite")
+        assert ada.getacl("Family") == [(ADA.encode(), b"lrswipkxteacd"), (BEN.encode(), b"lrswited")]
+        assert [name for _, _, name in ben.list_sub_folders("", "Shared/*")] == ["Shared/Family"]
+        ben.append("Shared/Family", message(2), [b"\\Answered"])
+        ben.select_folder("Shared/Family")
+        uids = ben.search("ALL")
+        ben.add_flags(uids[:1], [b"\\Seen"])
+        ben.copy(uids[:1], "INBOX")
+        assert list(served.messages("Family").values()) == [
+            (message(1), frozenset({b"\\Flagged", b"\\Seen"})),
+            (message(2), frozenset({b"\\Answered"})),
+        ]
+        assert list(served.messages(account=BEN).values()) == [(message(1), frozenset({b"\\Flagged", b"\\Seen"}))]
+        ben.unselect_folder()
+        ada.setacl("Family", BEN, "-lrswite")
+        assert not ben.folder_exists("Shared/Family")
+
+
+def test_aioimaplib_idles_while_messages_come_and_go(served: Served) -> None:
+    context = ssl.create_default_context(cafile=str(served.authority))
+
+    async def read() -> None:
+        imap = aioimaplib.IMAP4_SSL(host=HOST, port=served.imaps, ssl_context=context)
+        await imap.wait_hello_from_server()
+        assert (await imap.login(ADA, PASSWORD)).result == "OK"
+        assert (await imap.append(message(1), "INBOX", flags="\\Flagged")).result == "OK"
+        assert (await imap.select("INBOX")).result == "OK"
+        idle = await imap.idle_start(timeout=60)
+        (uid,) = await asyncio.to_thread(served.fill, [message(2)])
+        while not any(line.endswith(b"EXISTS") for line in await imap.wait_server_push(60)):
+            pass
+        imap.idle_done()
+        await asyncio.wait_for(idle, 60)
+        fetched = await imap.uid("fetch", str(uid), "(FLAGS BODY.PEEK[])")
+        assert fetched.result == "OK" and bytes(fetched.lines[1]) == message(2)
+        assert (await imap.uid("store", str(uid), "+FLAGS (\\Answered)")).result == "OK"
+        assert (await imap.uid("move", "1:*", "Archive")).result == "OK"
+        await imap.logout()
+
+    served.empty("Archive")
+    asyncio.run(read())
+    assert not served.messages()
+    assert sorted(served.messages("Archive").values()) == [
+        (message(1), frozenset({b"\\Flagged"})),
+        (message(2), frozenset({b"\\Answered"})),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["submission", "submissions"])

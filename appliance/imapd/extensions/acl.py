@@ -94,7 +94,7 @@ def my_rights(session: "CommandSession", name: str, rights: Rights) -> bytes:
 def address_word(session: "CommandSession", account: "AccountId") -> bytes:
     """An account as identifier; b"" for one that is not there any more."""
     found = session.directory.account(account)
-    return encode.string(found.address.encode(), session.utf8) if found is not None else b""
+    return encode.astring(found.address.encode(), session.utf8) if found is not None else b""
 
 
 # --- commands --------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ async def list_rights(session: "CommandSession", whose: RightsChange, uid: bool)
     if account is None:
         return NOBODY
     free = b" ".join([b'""', *(right.encode() for right in (*CHARACTERS, *FORMER))])
-    who = encode.string(whose.identifier.encode(), session.utf8)
+    who = encode.astring(whose.identifier.encode(), session.utf8)
     rights = rights_word(ALL) if account.id == owner else free
     session.queue(b"* LISTRIGHTS " + encode.mailbox(whose.name, session.utf8) + b" " + who + b" " + rights + b"\r\n")
     return ok(b"LISTRIGHTS completed.")

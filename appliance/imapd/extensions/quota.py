@@ -53,7 +53,7 @@ def quota_response(session: "CommandSession", account: "AccountId") -> bytes:
 def root_of(session: "CommandSession", account: "AccountId") -> bytes:
     """The name of an account's quota root, encoded."""
     found = session.directory.account(account) if account != session.account else None
-    return encode.string(found.address.encode() if found is not None else b"", session.utf8)
+    return encode.astring(found.address.encode() if found is not None else b"", session.utf8)
 
 
 async def get_quota(session: "CommandSession", root: bytes, uid: bool) -> Completion:

@@ -32,6 +32,11 @@ def _is_utf8(octets: bytes) -> bool:
     return True
 
 
+def astring(octets: bytes, utf8: bool = False) -> bytes:
+    """As it stands where it is an atom (imapclient 3 gives quoted ones to its user with the quotes), else as `string`."""
+    return octets if _ATOM.fullmatch(octets) and octets.upper() != b"NIL" else string(octets, utf8)
+
+
 def mailbox(name: str, utf8: bool = False) -> bytes:
     """A mailbox name, quoted where it is no atom (RFC 9051 §5.1)."""
     octets = wire_name(name, utf8)

@@ -15,6 +15,7 @@ def test_forms() -> None:
     assert encode.string("ü".encode(), utf8=True) == '"ü"'.encode()
     assert encode.string(b"\xff", utf8=True) == b"{1}\r\n\xff"
     assert encode.string(b"x" * 2000).startswith(b"{2000}\r\n")
+    assert [encode.astring(one) for one in (b"a@b.c", b"", b"nil", b"a b")] == [b"a@b.c", b'""', b'"nil"', b'"a b"']
     assert encode.mailbox("INBOX") == b"INBOX"
     assert encode.mailbox("a b]") == b'"a b]"'
     assert encode.mailbox("Entwürfe") == b"Entw&APw-rfe"
