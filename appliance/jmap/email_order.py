@@ -55,7 +55,7 @@ def read_query(arguments: Arguments) -> EmailQuery:
 def read_candidates(connection: Any, account: AccountId, query: EmailQuery) -> tuple[ModSeq, list[AccountRow], dict[int, int]]:
     """The account's MODSEQ, the messages the query is about, and the thread of each where it is needed."""
     modseq = account_modseq(connection, account)
-    found = account_rows(connection, account, _keywords, only=None if query.needs_threads else query.filter.mailbox)
+    found = account_rows(connection, account, spelled, only=None if query.needs_threads else query.filter.mailbox)
     threads: dict[int, int] = {}
     if query.collapse or query.needs_threads:
         threads = threads_of(connection, found)
@@ -63,7 +63,8 @@ def read_candidates(connection: Any, account: AccountId, query: EmailQuery) -> t
     return modseq, list(found.values()), threads
 
 
-def _keywords(names: frozenset[str]) -> frozenset[str]:
+def spelled(names: frozenset[str]) -> frozenset[str]:
+    """Names of flags as keywords."""
     return frozenset(SYSTEM_KEYWORDS.get(name, name).lower() for name in names)
 
 

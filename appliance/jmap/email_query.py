@@ -6,12 +6,11 @@
 | texts                             | the search index; messages it leaves open are read in batches, on a reader's thread       |
 | order, threads collapsed          | a reader's thread                                                                         |
 
-The results of the last queries are kept with the MODSEQ they are of (RESULTS of them, 8 octets a message): scrolling through a list of
-100,000 reads it once, and queryChanges compares two of them. What is not kept any more is cannotCalculateChanges.
+The results of the last queries are kept (`query_results`) with the MODSEQ they are of: scrolling through a list of 100,000 reads it
+once, an arrival is put into it, and queryChanges compares two of them. What is not kept any more is cannotCalculateChanges.
 """
 
 from array import array
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,11 +37,8 @@ from .email_order import EmailQuery, ordered, read_candidates, read_query
 from .ids import encode_id, encode_state, parse_state
 from .mailbox import MAIL
 from .method import Call, Method
+from .query_results import QueryResults, can_be_updated, changed_rows, updated
 
-RESULTS = 6
-"""Results kept for the whole server."""
-RESULT_MESSAGES = 400_000
-"""Messages in all of them together."""
 MOST_IDS = 5000
 """In one response."""
 BATCH = 256
@@ -55,7 +51,7 @@ class EmailQueryMethods:
     def __init__(self, store: Store, limits: JmapLimits) -> None:
         self._store = store
         self._limits = limits
-        self._results: OrderedDict[tuple[AccountId, str, ModSeq], array[int]] = OrderedDict()
+        self._results = QueryResults()
 
     def methods(self) -> tuple[Method, ...]:
         return (
@@ -123,20 +119,34 @@ class EmailQueryMethods:
     async def _run(self, account: AccountId, query: EmailQuery) -> tuple[ModSeq, "array[int]"]:
         """The MODSEQ and the messages in order, from what is kept where nothing changed."""
         modseq = await self._store.database.read(lambda connection: account_modseq(connection, account))
-        key = account, query.text, modseq
-        if key in self._results:
-            self._results.move_to_end(key)
-            return modseq, self._results[key]
+        found = self._results.get((account, query.text, modseq))
+        if found is not None:
+            return modseq, found
+        brought = await self._brought_up_to_date(account, query)
+        if brought is not None:
+            return brought
         modseq, candidates, threads = await self._store.database.read(lambda connection: read_candidates(connection, account, query))
         matched = await self._matched(account, query, candidates)
         found = await self._store.database.read(lambda connection: ordered(connection, account, query, matched, threads))
-        self._keep((account, query.text, modseq), found)
+        self._results.keep((account, query.text, modseq), found)
         return modseq, found
 
-    def _keep(self, key: tuple[AccountId, str, ModSeq], found: "array[int]") -> None:
-        self._results[key] = found
-        while len(self._results) > RESULTS or (len(self._results) > 1 and sum(map(len, self._results.values())) > RESULT_MESSAGES):
-            self._results.popitem(last=False)
+    async def _brought_up_to_date(self, account: AccountId, query: EmailQuery) -> "tuple[ModSeq, array[int]] | None":
+        """The result of now from the last one kept; None where that cannot be, or is no less work."""
+        last = self._results.latest(account, query.text) if can_be_updated(query) else None
+        if last is None:
+            return None
+        since, before = last
+        changes = await self._store.database.read(lambda connection: changed_rows(connection, account, since))
+        if changes is None:
+            return None
+        modseq, changed, rows = changes
+        matched = await self._matched(account, query, rows)
+        found = await self._store.database.read(lambda connection: updated(connection, query, before, changed, matched))
+        if found is None:
+            return None
+        self._results.keep((account, query.text, modseq), found)
+        return modseq, found
 
     async def _matched(self, account: AccountId, query: EmailQuery, candidates: list[AccountRow]) -> list[AccountRow]:
         compiled, test = query.filter, query.filter.test

@@ -32,7 +32,7 @@ class JmapClient:
     """Calls methods; `call` gives the arguments of the one response."""
 
     def __init__(self, store: Store, limits: JmapLimits) -> None:
-        self.store = store
+        self.store, self.limits = store, limits
         self.faults: list[str] = []
         self._api = JmapApi(
             mail_methods(store, limits),
