@@ -377,6 +377,10 @@ class Accounts:
 
         return await self._change(remove)
 
+    async def change(self, work: Callable[[Transaction, DirectoryTables], T]) -> T:
+        """Work of another file of this package (`forwarding`), as one commit. Raises what it raises."""
+        return await self._change(work)
+
     # --- one change ------------------------------------------------------------------------------
 
     async def _change(self, work: Callable[[Transaction, DirectoryTables], T]) -> T:

@@ -62,6 +62,14 @@ class Resolution:
 UNKNOWN = Resolution()
 
 
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Where an account's messages go; `keep`: a copy stays."""
+
+    target: Address
+    keep: bool
+
+
 def fold(text: str) -> str:
     """The form of a local part that is compared: NFC, case folded."""
     if text.isascii():
@@ -102,6 +110,7 @@ class DirectoryTables:
     resolved: dict[str, Resolution] = field(default_factory=dict)
     removed: dict[str, Account] = field(default_factory=dict)
     """Removed accounts whose mail is still kept: nothing is delivered there and sign-in is refused."""
+    forwards: dict[AccountId, Forward] = field(default_factory=dict)
 
 
 def read_tables(reads: Executes, version: int = 0) -> DirectoryTables:
@@ -112,7 +121,10 @@ def read_tables(reads: Executes, version: int = 0) -> DirectoryTables:
     for alias, target in reads.execute("SELECT address, target FROM alias ORDER BY address, target"):
         key = key_of(split_address(alias))
         aliases[key] = (*aliases.get(key, ()), target)
-    return tables_of_accounts(rows, domains, aliases, version)
+    tables = tables_of_accounts(rows, domains, aliases, version)
+    for number, target, keep in reads.execute("SELECT account, target, keep FROM forwarding WHERE confirmed = 1"):
+        tables.forwards[AccountId(number)] = Forward(split_address(target), bool(keep))
+    return tables
 
 
 def tables_of_accounts(
@@ -209,6 +221,28 @@ class Directory:
         if key.partition("@")[0] in SERVER_NAMES:
             return self.postmaster()
         return UNKNOWN
+
+    def forwarded(self, found: Resolution) -> Resolution:
+        """Where messages go that lead there, each account's forwarding applied once: to what another account forwards, never.
+
+        An account whose messages would go nowhere keeps them.
+        """
+        forwards = self._tables.forwards
+        if forwards.keys().isdisjoint(found.accounts):
+            return found
+        accounts: dict[AccountId, None] = {}
+        outside = dict.fromkeys(found.outside)
+        for account in found.accounts:
+            forward = forwards.get(account)
+            here = self.resolve(forward.target) if forward and self.is_local(forward.target.domain) else None
+            if forward is None or forward.keep or (here is not None and not here.known):
+                accounts[account] = None
+            if here is not None:
+                accounts |= dict.fromkeys(here.accounts)
+                outside |= dict.fromkeys(here.outside)
+            elif forward is not None:
+                outside[forward.target] = None
+        return Resolution(tuple(accounts), tuple(outside), found.known)
 
     def resolve_here(self, local: str) -> Resolution:
         """A local part at the server itself, without a domain: the first domain where it is an account or alias; no catch-all."""

@@ -90,6 +90,7 @@ def erase(transaction: Transaction, tables: DirectoryTables, account: Account) -
         if catch_all and key_of(split_address(catch_all)) == key:
             transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
     transaction.execute("DELETE FROM password WHERE account = ?", (account.id,))
+    transaction.execute("DELETE FROM forwarding WHERE account = ?", (account.id,))
     transaction.execute("DELETE FROM account WHERE id = ?", (account.id,))
 
 

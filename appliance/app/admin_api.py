@@ -17,6 +17,7 @@ from appliance.mail.errors import SetupError, StoreError
 from .admin_accounts import AccountRequests
 from .admin_certificates import CertificateRequests
 from .admin_domains import DomainRequests
+from .admin_forwarding import ForwardingRequests
 from .admin_mailboxes import MailboxRequests
 from .admin_queue import QueueRequests
 from .admin_request import Running, account_of
@@ -45,6 +46,7 @@ class AdminApi:
             *CertificateRequests(components, running).answers(),
             *ServerRequests(components, outbound, running).answers(),
             *messages.answers(),
+            *ForwardingRequests(components, outbound).answers(),
             *SettingsRequests(components).answers(),
         ))  # fmt: skip
 

@@ -41,6 +41,17 @@ def role_of(options: Any) -> bool:
     return bool(options.on)
 
 
+def _forwarding(options: Any) -> controls.Request:
+    """Of what was given: show, ask, confirm or stop."""
+    if options.stop:
+        return controls.StopForwarding(options.address)
+    if options.code:
+        return controls.ConfirmForwarding(options.address, options.code)
+    if options.target:
+        return controls.AskForwarding(options.address, options.target, not options.no_copy)
+    return controls.ShowForwarding(options.address)
+
+
 ROWS: tuple[CommandRow, ...] = (
     CommandRow(("setup-code",), "show the setup code, with which the first account of a new server is made", (),
         lambda o: controls.ShowSetupCode()),
@@ -62,6 +73,12 @@ ROWS: tuple[CommandRow, ...] = (
         )),
     CommandRow(("account", "rename"), "give an account another address; the old one stays as an alias", ("address", "new"),
         lambda o: controls.RenameAccount(o.address, o.new)),
+    CommandRow(("account", "forward"), "show or change where the messages of an account go besides", ("address", "[target]"),
+        _forwarding, options=(
+            ("--no-copy", {"action": "store_true", "help": "no copy stays in the account"}),
+            ("--code", {"metavar": "CODE", "default": "", "help": "what was sent to the target: forwarding begins"}),
+            ("--stop", {"action": "store_true", "help": "do not forward any more"}),
+        )),
     CommandRow(("account", "disable"), "let nobody sign in; messages still arrive", ("address",),
         lambda o: controls.DisableAccount(o.address)),
     CommandRow(("account", "enable"), "let a disabled account sign in again", ("address",), lambda o: controls.EnableAccount(o.address)),

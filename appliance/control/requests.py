@@ -371,6 +371,38 @@ class Export:
     mailbox: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ShowForwarding:
+    """Facts: `target` and `keep` of what is on, `asked` and `asked_keep` of what waits for its code; addresses are "" for none."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskForwarding:
+    """Send a code to `target`; `language`: of the messages, "" for English."""
+
+    address: str
+    target: str
+    keep: bool = True
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmForwarding:
+    """With the code it begins."""
+
+    address: str
+    code: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopForwarding:
+    address: str
+    language: str = ""
+
+
 Request = (
     Status | SetUp | CheckSetupCode | ShowSetupCode | SendServerMessage
     | ShowSettings | ChangeSettings | SetRelay | RemoveRelay
@@ -380,7 +412,7 @@ Request = (
     | ShareMailbox | UnshareMailbox | ListShares
     | ShowCertificate | ExportCertificate | RenewCertificate | NewAuthority | ListQueue | ShowMessage | RetryMessage | HoldMessage
     | ReleaseMessage | RerouteMessage | CancelMessage | FlushQueue | TrackMessage | DomainRecords | DomainCheck | Import | Export
-    | ReadLog | ShutDown | Restart | CheckNetwork
+    | ShowForwarding | AskForwarding | ConfirmForwarding | StopForwarding | ReadLog | ShutDown | Restart | CheckNetwork
 )  # fmt: skip
 REQUESTS: tuple[type, ...] = Request.__args__
 

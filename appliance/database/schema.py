@@ -195,3 +195,9 @@ STEP_11: tuple[str, ...] = (
     # recovery codes that were not used yet, hashed
     "CREATE TABLE recovery_code(account INTEGER, digest BLOB, PRIMARY KEY(account, digest)) WITHOUT ROWID",
 )
+
+STEP_12: tuple[str, ...] = (
+    # where an account's messages go besides, or instead (accounts/forwarding); `confirmed` 0: the code that went there is awaited
+    """CREATE TABLE forwarding(account INTEGER, confirmed INTEGER, target TEXT NOT NULL, keep INTEGER NOT NULL, code BLOB,
+        asked_at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(account, confirmed)) WITHOUT ROWID""",
+)

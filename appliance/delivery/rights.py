@@ -1,8 +1,9 @@
 """Relay and sender policy: every refusal that is about rights (RFC 5321 §7, RFC 6409 §6.1).
 
 Rules: an unauthenticated client reaches accounts of this server and nothing else, whatever the form of the address, save where
-an alias of the server leads outside; an authenticated user may send to any address. Neither sends in another's name: not an
-unauthenticated client with one of our addresses, not a user with another's. A recipient no route leads to is refused at once.
+an alias of the server, or what a user forwards to, is outside; an authenticated user may send to any address. What a user
+forwards to and cannot be reached is passed over: the message stays. Neither sends in another's name: not an unauthenticated
+client with one of our addresses, not a user with another's. A recipient no route leads to is refused at once.
 An address this server made for a forwarded message's bounces (`RemoteAddresses.original`) takes bounces only: for any other
 message it is unknown, so that it is no relay. Text and work are the same for every address that is refused; look-ups are in
 memory, so the time is too.
@@ -115,12 +116,18 @@ def judge_recipient(
         resolution = directory.resolve(address)
     if not resolution.known:
         return NOBODY
-    if not resolution.outside:
-        return Recipient(address, resolution.accounts)
-    for target in resolution.outside:
-        if _unreachable(target) or relay_check.refusal(None if identity is None else sender, target):
-            return LEADS_NOWHERE
-    return Recipient(address, resolution.accounts, resolution.outside, forwarded=True)
+
+    def reached(found: Resolution) -> Recipient | Reply:
+        if not found.outside:
+            return Recipient(address, found.accounts)
+        for target in found.outside:
+            if _unreachable(target) or relay_check.refusal(None if identity is None else sender, target):
+                return LEADS_NOWHERE
+        return Recipient(address, found.accounts, found.outside, forwarded=True)
+
+    forwarded = directory.forwarded(resolution)
+    recipient = reached(forwarded)
+    return reached(resolution) if isinstance(recipient, Reply) and forwarded != resolution else recipient
 
 
 def _unreachable(address: Address) -> Reply | None:

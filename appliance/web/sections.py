@@ -21,6 +21,7 @@ def sections_of(context: WebContext, pages: Pages, log: AccessLog) -> tuple[Site
         ("/setup/", groups.setup),
         ("/own/", groups.own),
         ("/own/mail/", groups.transfer),
+        ("/own/forwarding/", groups.forwarding),
         ("/admin/", groups.overview),
         ("/admin/accounts/", groups.accounts),
         ("/admin/accounts-restore/", groups.accounts),
@@ -65,6 +66,11 @@ class Groups:
         from .pages.own import OwnPages
 
         return OwnPages(self._context, self._pages).routes()
+
+    def forwarding(self) -> Sequence[WebRoute]:
+        from .pages.forwarding import ForwardingPages
+
+        return ForwardingPages(self._context, self._pages).routes()
 
     def transfer(self) -> Sequence[WebRoute]:
         from .pages.transfer import TransferPages

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from appliance.accounts.directory import Forward
 from appliance.accounts.send_quota import SendQuota
 from appliance.delivery.rights import LEADS_NOWHERE, NO_RELAY, NO_SUCH_DOMAIN, NOBODY, ROUTED_ADDRESS, judge_recipient
 from appliance.mail.address import Address, parse_address
@@ -64,6 +65,18 @@ async def test_aliases_lead_outside_for_every_sender(components: Components, sig
     assert isinstance(found, Recipient) and found.accounts == (components.account(),) and len(found.outside) == 2 and found.forwarded
     assert judge(components, "stuck@example.org", sender, signed_in=signed_in) is LEADS_NOWHERE
     assert judge(components, "cousin%x.example@example.org", sender, signed_in=signed_in) is ROUTED_ADDRESS
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+async def test_what_a_user_forwards_to(components: Components, signed_in: bool) -> None:
+    """Outside for every sender; what cannot be reached is passed over, and the message stays."""
+    sender, directory, account = FRED if signed_in else STRANGER, components.family.accounts.directory, components.account()
+    directory.tables.forwards[account] = Forward(COUSIN, keep=True)
+    assert judge(components, str(FRED), sender, signed_in=signed_in) == Recipient(FRED, (account,), (COUSIN,), forwarded=True)
+    directory.tables.forwards[account] = Forward(COUSIN, keep=False)
+    assert judge(components, str(FRED), sender, signed_in=signed_in) == Recipient(FRED, (), (COUSIN,), forwarded=True)
+    directory.tables.forwards[account] = Forward(parse_address("uncle@blocked.example"), keep=False)
+    assert judge(components, str(FRED), sender, signed_in=signed_in) == Recipient(FRED, (account,))
 
 
 @pytest.mark.parametrize("catch_all", [False, True])
