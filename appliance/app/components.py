@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -46,13 +46,13 @@ from appliance.store.bodies import Bodies
 from appliance.store.search_index import SearchIndex
 from appliance.store.store import Store
 
+from .transfers import Transfers
+
 if TYPE_CHECKING:
     from appliance.accounts.setup_code import SetupCode
     from appliance.auth.login import Login
     from appliance.mail.clock import Clock
     from appliance.mail.ids import AccountId
-
-    from .transfers import Transfers
 
 T = TypeVar("T")
 
@@ -83,8 +83,8 @@ class Components:
     """The one Login that all services share, so that its throttle counts across them; made when it is first needed."""
     search_index: SearchIndex | None = None
     """None for an opening that answers no search."""
-    transfers: "Transfers | None" = None
-    """Exports and imports by browsers; None where no server runs."""
+    transfers: Transfers = field(init=False)
+    """Exports and imports by browsers."""
     setup_code: "SetupCode | None" = None
     settings_file: Path | None = None
     """Where the settings were read from; None for the place in the data directory (`config.settings_edit`)."""
@@ -196,6 +196,7 @@ def assembled(
     )
     host, login = Host(directory.path, clock), cache(lambda: make_login(components))
     components = Components(directory, clock, board, journal, database, accounts, store, bodies, certificates, settings, host, login)
+    components.transfers = Transfers(store, directory.path, clock)
     return components
 
 

@@ -40,7 +40,6 @@ from .components import Basics, Components, accounts_state, open_components
 from .listeners import certificate_of, listeners_of, send_quota_of
 from .outbound import Outbound
 from .panel import Panel
-from .transfers import Transfers
 
 if TYPE_CHECKING:
     from appliance.accounts.send_quota import SendQuota
@@ -168,7 +167,6 @@ class OpenServer:
     def _parts(self) -> list[Task]:
         """In the order they start; they end in the reverse."""
         components, outbound, listeners = self._components, self._outbound, self._listeners
-        transfers = components.transfers = Transfers(components.store, components.directory.path, components.clock)
 
         def _end_setup_code() -> Awaitable[None]:
             return runtime_files.end_setup_code(runtime_files.directory(), components.board)
@@ -187,7 +185,7 @@ class OpenServer:
             Task("redescription", _started(Redescription(components.store).run)),
             *([Task("search index", _started(filling.run))] if (filling := self._search_filling()) is not None else []),
             Task("removed accounts", _started(lambda: purge_removed(components))),
-            Task("imports", _started(transfers.run)),
+            Task("imports", _started(components.transfers.run)),
             Task("scrub", _started(lambda: scrub(components.database))),
             *([Task("setup code", _started(_end_setup_code), ends=True)] if components.setup_code else []),
             *self._panel.parts(components, self._admin_api),

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from appliance.control.requests import Control
     from appliance.jmap.service import Sending
     from appliance.network.tls import ServerTls
-    from appliance.store.transfer_service import TransferServices
     from appliance.web.rendering import Pages
     from appliance.web.webmail.remote_images import RemoteImages
 
@@ -77,15 +76,10 @@ def web_service(
         public_days=public_days_of(components, tls),
         is_admin=components.accounts.directory.is_admin,
         say=components.journal.log,
-        transfers=_transfers(components),
+        transfers=components.transfers.service,
         options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
     )
     return WebService(context, lambda pages: _mail_sections(components, context, sending, outbound, pages))
-
-
-def _transfers(components: "Components") -> "TransferServices":
-    assert components.transfers is not None  # noqa: S101 - a server runs
-    return components.transfers.service
 
 
 def _mail_sections(

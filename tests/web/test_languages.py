@@ -12,7 +12,6 @@ from appliance.accounts.throttle import Throttle
 from appliance.accounts.web_sessions import WebSessions
 from appliance.app.admin_api import AdminApi
 from appliance.app.admin_request import Running
-from appliance.app.transfers import Transfers
 from appliance.app.web import web_service
 from appliance.auth.login import Login
 from appliance.control.requests import AddAppPassword, ListQueue, SendServerMessage
@@ -84,7 +83,6 @@ async def the_site(one: AdminServer) -> Any:
     await api.ask(SendServerMessage(ADA, "Test", "Test", "bob@far.example"))
     for event in (e.ListenerUp("smtp", "0.0.0.0", 25), e.ListenerDown("imaps", "::", 993, ""), e.AccountsState(1, ("home.example",))):
         board.publish(event)
-    components.transfers = Transfers(components.store, components.directory.path, components.clock)
     sending: Any = lambda: None  # noqa: E731 - pages submit nothing
     return web_service(components, tls, login, sessions, api, sending, one.outbound).site
 
