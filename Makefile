@@ -59,7 +59,7 @@ test-gpio: $(VENV)/.ready    ## LEDs and button on a simulated kernel GPIO chip,
 	@tests/gpio_sim.sh
 
 web-test: $(VENV)/.tests-ready   ## every page in a real browser, then as pictures (needs chromium and libnss3-tools)
-	@PILLARBOX_REQUIRE_ALL=1 $(BIN)/python -m pytest tests/web
+	@PILLARBOX_REQUIRE_ALL=1 $(BIN)/python -m pytest tests/web tests/web/webmail/matrix.py
 	@$(BIN)/python -m tests.web.shots build/shots
 
 web-shots: $(VENV)/.tests-ready  ## every page at three widths, light and dark, as pictures in build/shots

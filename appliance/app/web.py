@@ -99,7 +99,7 @@ def _mail_sections(
 
     return (
         *jmap_section(context, make, lambda: base_url(components)),
-        webmail_section(context, pages, make, lambda: _remote_images(outbound)),
+        webmail_section(context, pages, make, components.store, lambda: _remote_images(outbound)),
     )
 
 

@@ -19,6 +19,7 @@ from appliance.mail.ids import AccountId
 from ..message import TEXT, HttpRequest, HttpResponse
 from .authentication import read_authentication
 from .html_cleaning import HTML_CHARACTERS, clean_html, html_text
+from .image_senders import ImageSenders
 from .image_urls import ImageUrls
 from .invitation import CALENDAR_OCTETS, read_invitation
 from .mail_reader import PART, MailReader
@@ -66,15 +67,13 @@ def policy(origin: str) -> str:
 
 
 class MessageDocuments:
-    """`sends_images(account, address)`: may remote images of this sender be fetched without asking?"""
+    """`senders`: whose remote images are fetched without asking."""
 
-    def __init__(
-        self, mail: MailReader, urls: ImageUrls, server_name: Callable[[], str], shows_images: Callable[[AccountId, str], bool]
-    ) -> None:
+    def __init__(self, mail: MailReader, urls: ImageUrls, server_name: Callable[[], str], senders: ImageSenders) -> None:
         self._mail = mail
         self._urls = urls
         self._server_name = server_name
-        self._shows_images = shows_images
+        self._senders = senders
         self._cleaning = trio.CapacityLimiter(AT_ONCE)
 
     async def serve(self, request: HttpRequest) -> HttpResponse:
@@ -92,12 +91,14 @@ class MessageDocuments:
             maxBodyValueBytes=HTML_CHARACTERS,
         )
         sender = next((one["email"] for one in email["from"] or []), "")
-        remote = request.query.get("images") == "1" or self._shows_images(account, sender.lower())
+        chosen = await self._senders.has(account, sender)
+        remote = chosen or request.query.get("images") == "1"
         document = _Document(email, request.language, partial(self._urls.inline, account), self._urls.remote if remote else None)
         async with self._cleaning:
             body = await trio.to_thread.run_sync(document.body, as_text)
         facts = {
             "remote": 0 if remote else document.remote,
+            "chosen": chosen and document.remote > 0,
             "cut": document.cut,
             "authentication": read_authentication(email["headers"], self._server_name()),
             "invitation": await self._invitation(account, values["account"], email),

@@ -5,10 +5,11 @@ versions: what it has loaded it keeps, and a module of an older version that it 
 """
 
 import hashlib
+import zlib
 from pathlib import Path
 
 from ..message import HttpRefusal, HttpRequest, HttpResponse
-from ..static_files import DIGEST_CHARACTERS, MEDIA_TYPES, StaticFile, file_response, packed
+from ..static_files import DIGEST_CHARACTERS, GZIP, MEDIA_TYPES, StaticFile, file_response, packed
 
 DIRECTORY = Path(__file__).parent / "modules"
 PATH = "/mail/files"
@@ -30,6 +31,13 @@ class Modules:
     def address(self, name: str) -> str:
         """Raises KeyError for a file that is not there."""
         return f"{PATH}/{self.version}/{self._files[name] and name}"
+
+    def addresses(self) -> list[str]:
+        """Of all files."""
+        return [self.address(name) for name in self._files]
+
+    def source(self, name: str) -> bytes:
+        return zlib.decompress(self._files[name].packed, GZIP)
 
     async def serve(self, request: HttpRequest) -> HttpResponse:
         found = self._files.get(request.values["name"])

@@ -19,6 +19,7 @@ from ..routes import Access, SiteSection, WebRoute
 from ..security import POLICY
 
 if TYPE_CHECKING:
+    from .image_senders import Metadata
     from .remote_images import RemoteImages
 
 PREFIX = "/mail/"
@@ -29,21 +30,26 @@ FIRST = ("main.js", "dom.js", "jmap.js", "mail.js", "push.js", "folders.js", "li
 class Webmail:
     """The page and the documents around it. `remote` makes the fetcher of remote images when the first is asked for."""
 
-    def __init__(self, context: WebContext, pages: Pages, jmap: JmapPort, remote: "Callable[[], RemoteImages]") -> None:
+    def __init__(
+        self, context: WebContext, pages: Pages, jmap: JmapPort, metadata: "Metadata", remote: "Callable[[], RemoteImages]"
+    ) -> None:
         from .attachments import Attachments
+        from .image_senders import ImageSenders
         from .image_urls import ImageUrls
         from .images import Images
         from .mail_reader import MailReader
         from .message_document import MessageDocuments
         from .modules import Modules
 
+        self._context = context
         self._pages = pages
         self._mail = MailReader(jmap)
         self._modules = Modules()
         urls = ImageUrls(context.clock.mono_s)
         self._images = Images(self._mail, urls, remote)
         self._attachments = Attachments(self._mail)
-        self._documents = MessageDocuments(self._mail, urls, context.names.host_name, lambda account, sender: False)
+        self._senders = ImageSenders(metadata)
+        self._documents = MessageDocuments(self._mail, urls, context.names.host_name, self._senders)
 
     def routes(self) -> tuple[WebRoute, ...]:
         return (
@@ -54,6 +60,9 @@ class Webmail:
             WebRoute("GET", "/mail/message/{account}/{email}", self._documents.serve),
             WebRoute("GET", "/mail/text/{account}/{email}", self._documents.text, program=True),
             WebRoute("GET", "/mail/image/{token}", self._images.serve, Access.ANYONE, program=True),
+            WebRoute("POST", "/mail/images-from", self._senders.change, program=True),
+            WebRoute("GET", "/mail/manifest", self.manifest, Access.ANYONE),
+            WebRoute("GET", "/mail/worker.js", self.worker, Access.ANYONE),
             WebRoute("GET", "/mail/preview/{account}/{blob}", self._attachments.preview),
             WebRoute("GET", "/mail/source/{account}/{blob}", self._attachments.source),
             WebRoute("GET", "/mail/zip/{account}/{email}", self._attachments.archive),
@@ -78,11 +87,35 @@ class Webmail:
             "capabilities": session["capabilities"] | session["accounts"][own]["accountCapabilities"],
         }
 
+    async def manifest(self, request: HttpRequest) -> HttpResponse:
+        """What makes the page installable (W3C Web Application Manifest)."""
+        icon = {"src": self._pages.static.address("icon.svg"), "sizes": "any", "type": "image/svg+xml", "purpose": "any"}
+        facts = {
+            "name": f"Pillarbox {self._context.names.host_name()}",
+            "short_name": request.language("Mail"),
+            "start_url": PREFIX,
+            "scope": PREFIX,
+            "display": "standalone",
+            "background_color": "#fbfaf8",
+            "theme_color": "#a3231c",
+            "icons": [icon],
+        }
+        return HttpResponse(200, json.dumps(facts, ensure_ascii=False).encode(), "application/manifest+json")
+
+    async def worker(self, request: HttpRequest) -> HttpResponse:
+        """The service worker: the same file whatever the version, so that browsers find the next one; it is told the version here."""
+        _ = request.language
+        shell = {"version": self._modules.version, "files": self._modules.addresses(), "offline": _("No connection to the server.")}
+        script = f"const SHELL = {json.dumps(shell)}\n".encode() + self._modules.source("worker.js")
+        return HttpResponse(200, script, "text/javascript; charset=utf-8", cached="no-cache")
+
     async def version(self, request: HttpRequest) -> HttpResponse:
         """What a tab compares with what it has loaded."""
         return HttpResponse(200, self._modules.version.encode(), "text/plain")
 
 
-def webmail_section(context: WebContext, pages: Pages, jmap: Callable[[], JmapPort], remote: "Callable[[], RemoteImages]") -> SiteSection:
+def webmail_section(
+    context: WebContext, pages: Pages, jmap: Callable[[], JmapPort], metadata: "Metadata", remote: "Callable[[], RemoteImages]"
+) -> SiteSection:
     """The section of webmail; everything is made at its first request."""
-    return SiteSection(PREFIX, lambda: Webmail(context, pages, jmap(), remote).routes())
+    return SiteSection(PREFIX, lambda: Webmail(context, pages, jmap(), metadata, remote).routes())

@@ -47,6 +47,6 @@ export async function draftOf(id) {
   const rich = Boolean(markup) && !/<(?!\/?(b|i|u|ul|ol|li|blockquote|p|br|a|img)\b)/i.test(markup)
   const text = plain?.type === "text/plain" ? email.bodyValues[plain.partId].value : await textOf(id)
   const pictures = email.attachments.filter((part) => part.cid && part.disposition === "inline")
-  return { title: _("Draft"), draft: id, to: email.to ?? [], cc: email.cc ?? [], bcc: email.bcc ?? [], subject: email.subject ?? "", text, rich, html: rich ? markup : "", pictures,
+  return { title: _("Draft"), draft: id, messageId: email.messageId ?? undefined, to: email.to ?? [], cc: email.cc ?? [], bcc: email.bcc ?? [], subject: email.subject ?? "", text, rich, html: rich ? markup : "", pictures,
     inReplyTo: email.inReplyTo ?? [], references: email.references ?? [], attachments: attached(email) }
 }

@@ -8,7 +8,7 @@
 
 The message and its submission are one request: either it is sent, or it is a draft that says why not. */
 
-import { $, _, ask, h, icon, iconButton, say } from "./dom.js"
+import { $, _, ask, boot, h, icon, iconButton, say } from "./dom.js"
 import { MethodError, call, mayUse, request } from "./jmap.js"
 import { emails, look, wanted } from "./mail.js"
 import { Draft, forget, kept } from "./draft.js"
@@ -41,6 +41,7 @@ export async function resume() {
 class Composer {
   constructor(content, list) {
     this.content = { to: [], cc: [], bcc: [], subject: "", text: "", html: "", rich: false, attachments: [], ...content }
+    this.content.messageId ??= [`${crypto.randomUUID()}@${boot.address.split("@")[1]}`]
     const label = (id, text) => h("label", { htmlFor: id }, text)
     const changed = () => this.changed()
     this.from = h("select", { id: "compose-from", onchange: changed }, list.map((one) => h("option", { value: one.id, selected: one.id === content.identity }, one.name ? `${one.name} <${one.email}>` : one.email)))
@@ -121,7 +122,7 @@ class Composer {
     const envelope = { mailFrom: { email: content.from.email, parameters: hold }, rcptTo: [...new Set(recipients.map((one) => one.email))].map((email) => ({ email })) }
     const patch = { [`mailboxIds/${drafts.id}`]: null, [`mailboxIds/${sent.id}`]: true, "keywords/$draft": null }
     const [made, done] = await request([
-      ["Email/set", { create: { message: this.draft.email(content, drafts.id) }, ...(this.draft.id ? { destroy: [this.draft.id] } : {}) }],
+      ["Email/set", { create: { message: this.draft.email(content, drafts.id) }, destroy: await this.draft.older(drafts) }],
       ["EmailSubmission/set", { create: { sent: { identityId: content.identity, emailId: "#message", envelope } }, onSuccessUpdateEmail: { "#sent": patch } }],
     ])
     if (made instanceof MethodError) throw made

@@ -89,9 +89,9 @@ let gone = 0
 let undo = null
 
 /** Say what was done, for as long as a reader needs; `undoing` puts an Undo button beside it. `lasting`: until something else is said. */
-export function say(sentence, { undoing = null, label = _("Undo"), ms = 8000, fault = false, lasting = false } = {}) {
+export function say(sentence, { undoing = null, label = _("Undo"), ms = 10_000, fault = false, lasting = false } = {}) {
   clearTimeout(gone)
-  undo = undoing && (() => { unsay(); return undoing() })
+  undo = undoing && (() => { undo = null; unsay(); return undoing() })
   const line = $("said")
   line.replaceChildren(h("span", {}, sentence), ...(undo ? [h("button", { type: "button", onclick: undo }, label)] : []))
   line.className = fault ? "fault-line" : ""
@@ -100,11 +100,10 @@ export function say(sentence, { undoing = null, label = _("Undo"), ms = 8000, fa
 }
 
 export function unsay() {
-  undo = null
   $("said").hidden = true
 }
 
-/** Undo what the line offers to undo. */
+/** Undo what the line offered last; the key works after the line is gone. */
 export const undoLast = () => undo?.()
 
 /** Something that lasts until it is over: no connection, a newer version. */

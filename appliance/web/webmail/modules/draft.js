@@ -23,6 +23,7 @@ export const forget = () => localStorage.removeItem(KEY)
 export class Draft {
   /** `read` gives the content, `tell` shows what is so. */
   constructor(content, read, tell) {
+    this.content = content
     this.id = content.draft ?? ""
     this.read = read
     this.tell = tell
@@ -65,7 +66,7 @@ export class Draft {
     const mark = this.mark(content)
     if (this.stopped || mark === this.saved) return
     const drafts = await wanted("drafts")
-    const [done] = await request([["Email/set", { create: { draft: this.email(content, drafts.id) }, ...(this.id ? { destroy: [this.id] } : {}) }]])
+    const [done] = await request([["Email/set", { create: { draft: this.email(content, drafts.id) }, destroy: await this.older(drafts) }]])
     if (done instanceof MethodError) throw done
     if (!done.created?.draft) throw new MethodError(done.notCreated.draft)
     this.id = done.created.draft.id
@@ -75,6 +76,14 @@ export class Draft {
       localStorage.setItem(KEY, JSON.stringify({ ...content, draft: this.id }))
       this.tell(_("Kept in Drafts"))
     }
+  }
+
+  /** What this save takes the place of; after a killed tab also a draft whose save was never answered, found by its Message-ID. */
+  async older(drafts) {
+    const known = this.id ? [this.id] : []
+    if (!this.content.unsaved) return known
+    const [found] = await request([["Email/query", { filter: { operator: "AND", conditions: [{ inMailbox: drafts.id }, { header: ["Message-ID", this.content.messageId[0]] }] } }]])
+    return found instanceof MethodError ? known : [...new Set([...known, ...found.ids])]
   }
 
   /** No more saves; the one under way is awaited. */
@@ -103,7 +112,7 @@ export class Draft {
       mailboxIds: { [mailbox]: true }, keywords: { $draft: true, $seen: true },
       from: [{ name: from.name || null, email: from.email }],
       to: list(content.to), cc: list(content.cc), bcc: list(content.bcc),
-      subject: content.subject,
+      subject: content.subject, messageId: content.messageId,
       ...(content.inReplyTo?.length ? { inReplyTo: content.inReplyTo } : {}),
       ...(content.references?.length ? { references: content.references } : {}),
       bodyValues: { text: { value: text }, ...(rich ? { html: { value: html } } : {}) },

@@ -1,20 +1,27 @@
 /* What is to be said of a message above its text: images left out, an invitation, what the sender's authentication came to. */
 
 import { _, counted, h, icon, lang } from "./dom.js"
+import { fields, send } from "./jmap.js"
 
 export function factLines(facts, from, showImages) {
-  return [authentication(facts.authentication, from), remote(facts.remote, showImages), invitation(facts.invitation),
+  return [authentication(facts.authentication, from), remote(facts, from, showImages), invitation(facts.invitation),
     facts.cut && line("note", _("This message is very long; the rest of it is in its source."))].filter(Boolean)
 }
 
 const line = (kind, ...children) => h("div", { className: `fact ${kind}` }, ...children)
 
-function remote(number, show) {
+function remote({ remote: number, chosen }, from, show) {
+  const always = async (wanted) => {
+    await send("/mail/images-from", { method: "POST", headers: { "content-type": "application/json", ...fields }, body: JSON.stringify({ sender: from.email, show: wanted }) })
+    show(wanted)
+  }
+  const button = (label, onclick) => h("button", { type: "button", className: "quiet", onclick }, label)
+  if (chosen) return line("dim", icon("image"), h("p", {}, _("Images of %(address)s are always shown.", { address: from.email })), button(_("Ask again"), () => always(false)))
   if (!number) return null
   return line("images", icon("image"),
     h("p", {}, counted("%(number)s image is not shown, since it would be fetched from elsewhere.", "%(number)s images are not shown, since they would be fetched from elsewhere.", number), " ",
       h("span", { className: "dim" }, _("Shown, the sender learns that the message was opened and this server’s address, but not which device you use or where you are."))),
-    h("button", { type: "button", className: "quiet", onclick: show }, _("Show images")))
+    button(_("Show images"), () => show(true)), button(_("Always from %(address)s", { address: from.email }), () => always(true)))
 }
 
 function authentication(found, from) {

@@ -203,6 +203,13 @@ document.addEventListener("keydown", (event) => {
   found[1]()
 })
 
+/** The service worker, where the browser trusts the certificate and has one; without it everything works the same. */
+function install() {
+  const url = "/mail/worker.js"
+  const policy = globalThis.trustedTypes?.createPolicy("service-worker", { createScriptURL: () => url })
+  navigator.serviceWorker?.register(policy ? policy.createScriptURL(url) : url, { scope: "/mail/" }).catch(() => {})
+}
+
 // --- begin -------------------------------------------------------------------------------------------------
 
 $("menu").onclick = () => {
@@ -230,5 +237,6 @@ addEventListener("unhandledrejection", (event) => {
 connection.addEventListener("online", () => list.refresh().catch(() => {}))
 route()
 follow(look)
+install()
 if (localStorage.getItem(`draft ${boot.address}`)) say(_("A message was not finished."), { undoing: async () => (await writing()).resume(), label: _("Go on writing"), lasting: true })
 document.documentElement.dataset.ready = "1"

@@ -107,7 +107,7 @@ function content(email, from, element) {
   const holder = h("div", { className: "text-of" })
   const state = { images: false, text: false }
   const show = () => holder.replaceChildren(frameOf(email, state, (found) =>
-    facts.replaceChildren(...factLines(found, from, () => { state.images = true; show() }))))
+    facts.replaceChildren(...factLines(found, from, (images) => { state.images = images; show() }))))
   show()
   const delivery = h("div", { className: "facts-of" })
   if (mayUse("submission") && isOwn(email)) import("./delivery.js").then((module) => module.showDelivery(email.id, delivery))
@@ -152,12 +152,30 @@ function frameOf(email, state, told) {
       const body = frame.contentDocument?.body
       if (body) frame.style.height = `${Math.min(body.scrollHeight + 8, FRAME_PX)}px`
     }
+    listen(frame.contentDocument)
     new ResizeObserver(fit).observe(frame.contentDocument.body)
     new ResizeObserver(fit).observe(frame)
     fit()
     told(JSON.parse(root.dataset.facts))
   }
   return frame
+}
+
+/** No script runs in the frame, but this page hears what happens in it: keys do what they do elsewhere, addresses of mail open here. */
+function listen(inside) {
+  inside.addEventListener("keydown", (event) => {
+    const { key, ctrlKey, metaKey, altKey, shiftKey } = event
+    if (ctrlKey || metaKey || altKey || ["Tab", "Enter", " "].includes(key)) return
+    if (!document.body.dispatchEvent(new KeyboardEvent("keydown", { key, shiftKey, bubbles: true, cancelable: true }))) event.preventDefault()
+  })
+  inside.addEventListener("click", async (event) => {
+    const place = event.target.closest?.("a")?.href ?? ""
+    if (!place.startsWith("mailto:")) return
+    event.preventDefault()
+    const [to, query] = place.slice(7).split("?")
+    const asked = new URLSearchParams(query)
+    ;(await import("./compose.js")).write({ to: decodeURIComponent(to), subject: asked.get("subject") ?? "", text: asked.get("body") ?? "" })
+  })
 }
 
 /** A newer message of the conversation came. */

@@ -1,0 +1,138 @@
+"""Webmail in the running server and a real browser: the first view of a large inbox, opening a message, a new message, memory.
+
+python -m tests.bench.webmail [--messages 100000] [--runs 5]
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support.server import PASSWORD
+from tests.web.browser import Chromium, chromium, sign_in
+
+from .clients import Imap, Smtp
+from .meters import Process
+from .web import OTHERS, pss_mb, served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from .__main__ import Table
+
+USER = "u1@bench.test"
+SLOWED = 6
+"""Times the browser's CPU is slowed."""
+USABLE = """() => new Promise(done => {
+  const look = () => document.querySelector('[role=option]:not(.waiting)') ? done(performance.now()) : requestAnimationFrame(look)
+  look()
+})"""
+
+
+def mail(number: int) -> bytes:
+    return (
+        f"From: Friend {number % 40} <f{number % 40}@x.example>\r\nTo: <{USER}>\r\nSubject: Message {number}\r\n"
+        f"Message-ID: <m{number}@x.example>\r\n\r\nThe text of message {number}.\r\n"
+    ).encode()
+
+
+def first_view(table: "Table", browser: Chromium, process: Process, runs: int) -> "Page":
+    """Each in a browser that has nothing of it yet."""
+    took, cpu, octets, requests = [], [], [], []
+    page: Any = None
+    for _ in range(runs):
+        if page is not None:
+            page.context.close()
+        page = browser.page()
+        sign_in(page, USER, PASSWORD)
+        page.goto("/own/")
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Network.enable")
+        devtools.send("Network.clearBrowserCache")
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": SLOWED})
+        sizes: list[float] = []
+        devtools.on("Network.loadingFinished", lambda event, sizes=sizes: sizes.append(event["encodedDataLength"]))
+        process.settle()
+        before = process.cpu_s()
+        page.goto("/mail/", wait_until="commit")
+        took.append(page.evaluate(USABLE))
+        cpu.append(1000 * (process.cpu_s() - before))
+        octets.append(sum(sizes) / 1000)
+        requests.append(len(sizes))
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+    table.add(f"webmail: first view on a CPU slowed {SLOWED} times, ms", statistics.median(took), most=1000)
+    table.add("webmail: first view, CPU ms of the server", statistics.median(cpu), most=60)
+    table.add("webmail: first view, kB on the wire", statistics.median(octets), most=60)
+    table.add("webmail: first view, requests", statistics.median(requests), most=16)
+    return page  # type: ignore[no-any-return]
+
+
+def opening(table: "Table", page: "Page", process: Process, times: int = 20) -> None:
+    """CPU of the server for the conversation and the frame's document."""
+    page.keyboard.press("Enter")
+    page.frame_locator("article.open iframe").locator("body").wait_for()
+    process.settle()
+    before = process.cpu_s()
+    for _ in range(times):
+        page.keyboard.press("j")
+        page.wait_for_function("document.querySelector('article.open iframe')?.contentDocument?.body?.innerText?.includes('text of')")
+        page.wait_for_timeout(200)
+    table.add("webmail: opening a message and marking it read, CPU ms of the server", 1000 * (process.cpu_s() - before) / times, most=10)
+
+
+def arrival(table: "Table", page: "Page", port: int, runs: int) -> None:
+    found = []
+    for number in range(runs):
+        smtp = Smtp(port)
+        smtp.send(USER, f"Subject: Fresh {number}\r\n\r\ntext\r\n".encode())
+        begun = time.monotonic()
+        page.get_by_role("option").filter(has_text=f"Fresh {number}").first.wait_for()
+        found.append(1000 * (time.monotonic() - begun))
+        smtp.sock.close()
+    table.add("webmail: a new message is visible, ms after its 250", statistics.median(found), most=1000)
+
+
+def memory(table: "Table", browser: Chromium, process: Process, wait: Callable[[Any], None]) -> None:
+    before = pss_mb(process)
+    pages = []
+    for _ in range(10):
+        page = browser.page()
+        sign_in(page, USER, PASSWORD)
+        page.goto("/mail/")
+        wait(page)
+        pages.append(page)
+    table.add("webmail: PSS with ten more open, MB", pss_mb(process) - before, most=6)
+    for page in pages:
+        page.context.close()
+
+
+def run(table: "Table", work: Path, count: int = 100_000, runs: int = 5) -> None:
+    with served(work / "webmail", *OTHERS, "http", "https") as (server, process), chromium(server) as browser:
+        imap = Imap(server.ports["imap"], USER)
+        imap.append_many("INBOX", (mail(number) for number in range(count)))
+        imap.close()
+        process.settle(60)
+        page = first_view(table, browser, process, runs)
+        opening(table, page, process)
+        page.goto("/mail/")
+        page.evaluate(USABLE)
+        arrival(table, page, server.ports["smtp"], runs)
+        memory(table, browser, process, lambda one: one.evaluate(USABLE))
+
+
+def main() -> None:
+    from .__main__ import Table
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        run(Table(), Path(work), options.messages, options.runs)
+
+
+if __name__ == "__main__":
+    main()
