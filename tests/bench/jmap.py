@@ -152,12 +152,12 @@ def memory(table: "Table", work: Path) -> None:
 
 
 def at_rest(written: Callable[[], int]) -> int:
-    """Octets written once the search index and what is written lazily are done."""
+    """Octets written once the search index, which looks every minute, and what is written lazily are done."""
     last = -1
-    for _ in range(12):
+    for _ in range(6):
         if last == (last := written()):
             break
-        time.sleep(15)
+        time.sleep(90)
     return last
 
 
