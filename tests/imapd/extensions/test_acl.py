@@ -26,10 +26,11 @@ async def a_family(components: Components, given: bytes) -> tuple[Client, Client
 
 
 async def test_changes_of_all_users_are_seen_by_all(tmp_path: Path) -> None:
-    """Random changes by two users in four sessions: what each client was told equals the mailbox."""
+    """Random changes by two users in four sessions, rights changed meanwhile: what each client was told equals the mailbox."""
     dice = random.Random(4314)
     async with some_components(tmp_path) as components:
-        fred, mary = await a_family(components, b"lrswite")
+        giver, mary = await a_family(components, b"lrswite")
+        fred = await signed_in(components)
         clients = [(fred, b"Family"), (mary, b"Shared/Family")]
         clients += [(await signed_in(components), b"Family"), (await signed_in(components, name=MARY), b"Shared/Family")]
         pictures = []
@@ -50,6 +51,8 @@ async def test_changes_of_all_users_are_seen_by_all(tmp_path: Path) -> None:
                 dice.choice(commands) if picture.uids and 0 not in picture.uids else b"FETCH 1:* (UID FLAGS)" if picture.uids else b"NOOP"
             )
             picture.feed((await client.command(command))[0])
+            if not dice.randrange(5):
+                await rights(giver, dice.choice([b"lr", b"lrs", b"lrwi", b"lrte", b"lrswite"]))
             if not dice.randrange(6):
                 await components.deliver(MESSAGE % number, "Family")
         shown = []
