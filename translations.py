@@ -35,6 +35,7 @@ KEYWORDS: dict[str, tuple[tuple[int, ...], ...]] = {
     "InUse": ((0,), (1,)),
     "Fault": ((1,), (2,)),
     "RequestRefused": ((0,), (1,)),
+    "Response": ((0,),),
     "NotRunningError": ((0,), (1,)),
     "setting": ((1,),),
     "ConditionRow": ((3,),),

@@ -75,7 +75,9 @@ def _serve(parse: "Callable[[], Any]") -> int:
             give_up_root(args.data, settings)
         return become_the_server(args.data, settings, welcome=args.special == "run", settings_file=args.settings or "")
     except SetupError as error:
-        print(f"pillarbox: {error}", file=sys.stderr)
+        from appliance.cli.wording import in_words
+
+        print(f"pillarbox: {in_words(error)}", file=sys.stderr)
         return 2
 
 

@@ -4,6 +4,7 @@
 With PILLARBOX_REQUIRE_ALL set a test whose program is missing fails; without it, it is skipped with a reason (`tests/support/needs`).
 """
 
+import os
 import signal
 import time
 from pathlib import PurePosixPath
@@ -13,6 +14,8 @@ import hypothesis
 import pytest
 
 from tests.support.figures import REPORTED
+
+os.environ["LANGUAGE"] = "en"  # commands speak it, wherever the tests run
 
 KINDS = ("corpus", "crash", "clients", "fuzz", "journeys", "peers", "sessions", "rest")
 LONG_FIRST = ("tests/imapd/test_many_sessions.py", "tests/journeys/", "tests/fuzz/", "tests/crash/", "tests/peers/", "tests/clients/")

@@ -9,10 +9,10 @@ from appliance.control.requests import Response
 from appliance.mail.errors import SetupError
 from appliance.mail.limits import MB
 from appliance.mail.protocols import service_name
-from appliance.mail.sentence import Sentence
+from appliance.mail.sentence import Sentence, joined
 from appliance.status.text import stamp
 
-from .admin_request import Answers, Running, account_of, counted, given_or_generated, shown_once
+from .admin_request import Answers, Running, account_of, given_or_generated, shown_once
 from .components import Components
 from .owner_messages import Tell, password_was_reset
 
@@ -57,7 +57,7 @@ class AccountRequests:
         quota = request.quota_mb * MB or None
         account = await self._accounts.add_account(request.address, password, quota_octets=quota, also=self._store.make_mailboxes)
         facts = {"address": account.address, **made}
-        return Response(f"{account.address} was added." + shown_once(facts), facts)
+        return Response(joined(Sentence("%(address)s was added.", address=account.address), shown_once(facts), by="\n"), facts)
 
     async def set_up(self, request: controls.SetUp) -> Response:
         """Checked first, which is throttled, and once more in the commit: of two with the right code one makes the account."""
@@ -72,7 +72,7 @@ class AccountRequests:
 
         account = await self._accounts.add_account(request.address, password, also=also)
         facts = {"address": account.address, **made}
-        return Response(f"{account.address} was added." + shown_once(facts), facts)
+        return Response(joined(Sentence("%(address)s was added.", address=account.address), shown_once(facts), by="\n"), facts)
 
     async def check_setup_code(self, request: controls.CheckSetupCode) -> Response:
         code = self._components.setup_code
@@ -89,22 +89,29 @@ class AccountRequests:
             raise SetupError("No server is running.", "Start it with: pillarbox serve")
         if code is None or not code.shown:
             raise SetupError("The server is set up: there is no setup code any more.", "See: pillarbox account list")
-        text = f"Setup code: {code.shown}   (it makes the first account, in a browser or on the serial console)"
+        text = Sentence("Setup code: %(code)s   (it makes the first account, in a browser or on the serial console)", code=code.shown)
         return Response(text, {"setup_code": code.shown})
 
     async def remove_account(self, request: controls.RemoveAccount) -> Response:
         if request.purge:
             account = await self._accounts.remove_account(request.address, also=self._store.remove_mailboxes)
             facts = {"address": account.address, "purged": True, **self._sessions_ended()}
-            return Response(f"{account.address} and all its mail are erased." + _ended(facts), facts)
+            erased = Sentence("%(address)s and all its mail are erased.", address=account.address)
+            return Response(joined(erased, _ended(facts)), facts)
         account = await self._accounts.retire_account(request.address)
-        text = f"{account.address} was removed. Its mail is kept for {KEPT_DAYS} days; to bring all of it back: pillarbox account restore "
+        text = Sentence(
+            "%(address)s was removed. Its mail is kept for %(days)s days; to bring all of it back: pillarbox account restore %(address)s",
+            address=account.address,
+            days=KEPT_DAYS,
+        )
         facts = {"address": account.address, "purged": False, "kept_days": KEPT_DAYS, **self._sessions_ended()}
-        return Response(text + account.address + _ended(facts), facts)
+        return Response(joined(text, _ended(facts)), facts)
 
     async def restore_account(self, request: controls.RestoreAccount) -> Response:
         account = await self._accounts.restore_account(request.address)
-        return Response(f"{account.address} is back, with its mail and passwords.", {"address": account.address})
+        return Response(
+            Sentence("%(address)s is back, with its mail and passwords.", address=account.address), {"address": account.address}
+        )
 
     async def set_account(self, request: controls.SetAccount) -> Response:
         if request.quota_mb == -1 and not request.named:
@@ -124,21 +131,31 @@ class AccountRequests:
         if before == account.address:
             raise SetupError(Sentence("%(before)s is the address already.", before=before), "Name another one.")
         if before.casefold() == account.address.casefold():
-            return Response(f"{before} is written {account.address} now.", {"address": account.address, "former": before})
-        text = (
-            f"{before} is {account.address} now. The old address stays as an alias: mail to it arrives, and programs can sign in with it."
+            return Response(
+                Sentence("%(before)s is written %(address)s now.", before=before, address=account.address),
+                {"address": account.address, "former": before},
+            )
+        text = Sentence(
+            "%(before)s is %(address)s now. The old address stays as an alias: mail to it arrives, and programs can sign in with it.",
+            before=before,
+            address=account.address,
         )
         return Response(text, {"address": account.address, "former": before})
 
     async def disable_account(self, request: controls.DisableAccount) -> Response:
         account = await self._accounts.set_disabled(request.address, True)
-        text = f"Nobody can sign in as {account.address} now; messages still arrive. To undo this: pillarbox account enable "
+        text = Sentence(
+            "Nobody can sign in as %(address)s now; messages still arrive. To undo this: pillarbox account enable %(address)s",
+            address=account.address,
+        )
         facts = {"address": account.address, "disabled": True, **self._sessions_ended()}
-        return Response(text + account.address + _ended(facts), facts)
+        return Response(joined(text, _ended(facts)), facts)
 
     async def enable_account(self, request: controls.EnableAccount) -> Response:
         account = await self._accounts.set_disabled(request.address, False)
-        return Response(f"{account.address} can sign in again.", {"address": account.address, "disabled": False})
+        return Response(
+            Sentence("%(address)s can sign in again.", address=account.address), {"address": account.address, "disabled": False}
+        )
 
     async def set_admin(self, request: controls.SetAdmin) -> Response:
         account = await self._accounts.set_admin(request.address, request.is_admin)
@@ -176,11 +193,12 @@ class AccountRequests:
             await self._expect_another(request.address, password)
         account = await self._accounts.set_password(request.address, password, must_change=not request.by_owner)
         facts = {"address": account.address, **made, "must_change": not request.by_owner, **self._sessions_ended()}
-        text = f"{account.address} has a new password." + _ended(facts)
+        text = joined(Sentence("%(address)s has a new password.", address=account.address), _ended(facts))
         if not request.by_owner:
             await self._tell(account.address, *password_was_reset())
-            text += " A message tells the owner, who has to choose another at the next sign-in in a browser."
-        return Response(text + shown_once(facts), facts)
+            told = Sentence("A message tells the owner, who has to choose another at the next sign-in in a browser.")
+            text = joined(text, told)
+        return Response(joined(text, shown_once(facts), by="\n"), facts)
 
     async def _expect_another(self, address: str, password: str) -> None:
         """What an administrator set, and knows, cannot be what the owner chooses."""
@@ -194,12 +212,13 @@ class AccountRequests:
         account = account_of(self._accounts, request.address)
         password = await self._accounts.add_app_password(account.address, request.label)
         facts = {"address": account.address, "label": request.label, "password": password}
-        return Response(f'{account.address} has a password for "{request.label}".' + shown_once(facts), facts)
+        text = Sentence('%(address)s has a password for "%(label)s".', address=account.address, label=request.label)
+        return Response(joined(text, shown_once(facts), by="\n"), facts)
 
     async def remove_app_password(self, request: controls.RemoveAppPassword) -> Response:
         await self._accounts.remove_app_password(request.address, request.label)
         facts = {"label": request.label, **self._sessions_ended()}
-        return Response(f'The password for "{request.label}" was removed.' + _ended(facts), facts)
+        return Response(joined(Sentence('The password for "%(label)s" was removed.', label=request.label), _ended(facts)), facts)
 
     async def list_app_passwords(self, request: controls.ListAppPasswords) -> Response:
         passwords = self._accounts.app_passwords(request.address)
@@ -230,7 +249,9 @@ class AccountRequests:
 def _ended(facts: dict[str, Any]) -> str:
     """How many sessions a change ended, in a sentence; "" for none."""
     ended = facts["sessions_ended"]
-    return f" {counted(ended, 'open session was', 'open sessions were')} signed out." if ended else ""
+    if not ended:
+        return ""
+    return Sentence.counted("%(number)s open session was signed out.", "%(number)s open sessions were signed out.", ended)
 
 
 def last_use(used_at: int | None, used_from: str, used_protocol: str) -> str:

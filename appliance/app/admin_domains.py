@@ -2,6 +2,7 @@
 
 from appliance.control import requests as controls
 from appliance.control.requests import Response
+from appliance.mail.sentence import Sentence, joined
 
 from .admin_certificates import names_left_out
 from .admin_request import Answers
@@ -33,12 +34,14 @@ class DomainRequests:
 
     async def add_alias(self, request: controls.AddAlias) -> Response:
         await self._components.accounts.add_alias(request.address, *request.targets)
-        text = f"Messages to {request.address} go to {', '.join(request.targets)}."
+        text = Sentence("Messages to %(alias)s go to %(target)s.", alias=request.address, target=", ".join(request.targets))
         return Response(text, {"address": request.address, "targets": list(request.targets)})
 
     async def remove_alias(self, request: controls.RemoveAlias) -> Response:
         left = await self._components.accounts.remove_alias(request.address, request.target or None)
-        text = f"Messages to {request.address} go to {', '.join(left)} only." if left else f"The alias {request.address} is gone."
+        text = Sentence("The alias %(alias)s is gone.", alias=request.address)
+        if left:
+            text = Sentence("Messages to %(alias)s go to %(target)s only.", alias=request.address, target=", ".join(left))
         return Response(text, {"address": request.address, "targets": list(left)})
 
     async def list_aliases(self, request: controls.ListAliases) -> Response:
@@ -48,12 +51,13 @@ class DomainRequests:
     async def add_domain(self, request: controls.AddDomain) -> Response:
         name = await self._components.accounts.add_domain(request.name)
         self._components.certificates.look_again()
-        return Response(f"The server accepts messages for {name} now." + names_left_out(self._components.certificates), {"name": name})
+        text = Sentence("The server accepts messages for %(name)s now.", name=name)
+        return Response(joined(text, names_left_out(self._components.certificates), by=""), {"name": name})
 
     async def remove_domain(self, request: controls.RemoveDomain) -> Response:
         await self._components.accounts.remove_domain(request.name)
         self._components.certificates.look_again()
-        return Response(f"The server accepts no more messages for {request.name}.", {"name": request.name})
+        return Response(Sentence("The server accepts no more messages for %(name)s.", name=request.name), {"name": request.name})
 
     async def list_domains(self, request: controls.ListDomains) -> Response:
         directory = self._components.accounts.directory
@@ -63,8 +67,10 @@ class DomainRequests:
 
     async def set_catch_all(self, request: controls.SetCatchAll) -> Response:
         await self._components.accounts.set_catch_all(request.name, request.address or None)
-        destination = f"go to {request.address}" if request.address else "are refused"
-        return Response(f"Messages to unknown names at {request.name} {destination}.", {"name": request.name, "catch_all": request.address})
+        text = Sentence("Messages to unknown names at %(name)s are refused.", name=request.name)
+        if request.address:
+            text = Sentence("Messages to unknown names at %(name)s go to %(address)s.", name=request.name, address=request.address)
+        return Response(text, {"name": request.name, "catch_all": request.address})
 
     async def domain_records(self, request: controls.DomainRecords) -> Response:
         from appliance.dns_setup.records import records, zone_text

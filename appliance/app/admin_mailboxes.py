@@ -61,7 +61,15 @@ class MailboxRequests:
             )
         await self._set(owner, request.name, other, NONE)
         facts = {"address": owner.address, "mailbox": request.name, "account": other.address}
-        return Response(f"{request.name} of {owner.address} is not shared with {other.address} any more.", facts)
+        return Response(
+            Sentence(
+                "%(name)s of %(address)s is not shared with %(other)s any more.",
+                name=request.name,
+                address=owner.address,
+                other=other.address,
+            ),
+            facts,
+        )
 
     async def list_shares(self, request: controls.ListShares) -> Response:
         """What an account shares, and what is shared with it."""

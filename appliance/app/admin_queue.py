@@ -3,9 +3,10 @@
 from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.mail.errors import NotRunningError
+from appliance.mail.sentence import Sentence
 from appliance.queue.entry import QueueEntry
 
-from .admin_request import Answers, counted
+from .admin_request import Answers
 from .components import Components
 from .outbound import Outbound
 from .queue_text import facts_of, listed, refused, shown, timeline
@@ -38,32 +39,34 @@ class QueueRequests:
         return shown(await self._outbound.queue_admin.find(request.word), self._outbound.due_at)
 
     async def retry_message(self, request: controls.RetryMessage) -> Response:
-        return self._did("is tried now", await self._outbound.queue_admin.retry(request.word))
+        return self._did(Sentence("is tried now"), await self._outbound.queue_admin.retry(request.word))
 
     async def hold_message(self, request: controls.HoldMessage) -> Response:
-        return self._did("is held; to release it: pillarbox queue release", await self._outbound.queue_admin.hold(request.word))
+        return self._did(Sentence("is held; to release it: pillarbox queue release"), await self._outbound.queue_admin.hold(request.word))
 
     async def release_message(self, request: controls.ReleaseMessage) -> Response:
-        return self._did("is released", await self._outbound.queue_admin.release(request.word))
+        return self._did(Sentence("is released"), await self._outbound.queue_admin.release(request.word))
 
     async def reroute_message(self, request: controls.RerouteMessage) -> Response:
         destination_of = self._outbound.destination_by(request.route)
         return self._did(
-            f"now goes {self._outbound.route_text(request.route)}", await self._outbound.queue_admin.reroute(request.word, destination_of)
+            Sentence("now goes %(route)s", route=self._outbound.route_text(request.route)),
+            await self._outbound.queue_admin.reroute(request.word, destination_of),
         )
 
     async def cancel_message(self, request: controls.CancelMessage) -> Response:
-        return self._did("is cancelled: it is not sent", await self._outbound.queue_admin.cancel(request.word))
+        return self._did(Sentence("is cancelled: it is not sent"), await self._outbound.queue_admin.cancel(request.word))
 
     def _did(self, outcome: str, entries: list[QueueEntry]) -> Response:
         message = entries[0].message
         return Response(
-            f"The message {message} {outcome}.", {"messages": [facts_of(entry, self._outbound.due_at(entry)) for entry in entries]}
+            Sentence("The message %(message)s %(outcome)s.", message=message, outcome=outcome),
+            {"messages": [facts_of(entry, self._outbound.due_at(entry)) for entry in entries]},
         )
 
     async def flush_queue(self, request: controls.FlushQueue) -> Response:
         rows = await self._outbound.queue_admin.flush()
-        return Response(f"{counted(rows, 'message is', 'messages are')} tried now.", {"rows": rows})
+        return Response(Sentence.counted("%(number)s message is tried now.", "%(number)s messages are tried now.", rows), {"rows": rows})
 
     async def track_message(self, request: controls.TrackMessage) -> Response:
         if not request.word or "@" in request.word:

@@ -51,4 +51,4 @@ def given_or_generated(given: str, name: str = "") -> tuple[str, dict[str, Any]]
 
 def shown_once(facts: dict[str, Any]) -> str:
     """The line that shows a generated password; "" without one."""
-    return f"\nPassword: {facts['password']}   (shown this once; keep it)" if "password" in facts else ""
+    return Sentence("Password: %(password)s   (shown this once; keep it)", password=facts["password"]) if "password" in facts else ""

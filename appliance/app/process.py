@@ -127,7 +127,9 @@ def main(arguments: list[str]) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return _serve(fields)
     except SetupError as error:
-        print(f"pillarbox: {error}", file=sys.stderr)
+        from appliance.cli.wording import in_words
+
+        print(f"pillarbox: {in_words(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:  # before the supervisor hears signals
         return INTERRUPTED

@@ -15,6 +15,8 @@ from appliance.mail.sentence import Sentence
 from appliance.runtime.clock import RealClock
 from appliance.runtime.identity import DATABASE
 
+from .wording import in_words
+
 
 def console(args: Any) -> int:
     """Live on a terminal, one screen as plain text anywhere else; the exit status."""
@@ -23,7 +25,7 @@ def console(args: Any) -> int:
         print(trio.run(_console, args.data, live), end="")
     except NotRunning as error:
         refuse_before_release(args.data / DATABASE)
-        print(f"pillarbox: {error}", file=sys.stderr)
+        print(f"pillarbox: {in_words(error)}", file=sys.stderr)
         return 3
     return 0
 
@@ -50,7 +52,7 @@ def panel(args: Any) -> int:
             trio.run(service.simulate_beside, RemoteControl(args.data), RealClock(), _log)
         except NotRunning as error:
             refuse_before_release(args.data / DATABASE)
-            print(f"pillarbox: {error}", file=sys.stderr)
+            print(f"pillarbox: {in_words(error)}", file=sys.stderr)
             return 3
     else:
         raise SetupError("Nothing to do.", "Choose --simulate or --card FILE.")

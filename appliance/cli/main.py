@@ -21,14 +21,18 @@ from appliance.config.settings_file import SettingsError
 from appliance.control import requests as controls
 from appliance.control.client import NotRunning, RemoteControl
 from appliance.database.migrations import is_outdated, refuse_before_release
+from appliance.languages.catalogues import language_of_environment
 from appliance.mail.errors import NotRunningError, PillarboxError, SetupError
 from appliance.mail.sentence import Sentence
 from appliance.runtime.data_directory import InUse
 from appliance.runtime.identity import DATABASE, database_is_there, refuse_lost_database
+from appliance.status.plain import decode_plain
+from appliance.status.snapshot import Condition
 
 from .asking import expect_terminal, make_sure, password_of
 from .commands import parser
 from .serve import data_of, is_named
+from .wording import in_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -102,7 +106,7 @@ def _stop_output() -> None:
 
 def _failed(error: PillarboxError, status: int, *, as_json: bool) -> int:
     """Every failure of a command: its sentence on stderr, and with --json as an object on stdout too."""
-    print(f"pillarbox: {error}", file=sys.stderr)
+    print(f"pillarbox: {in_words(error)}", file=sys.stderr)
     if as_json:
         problem, remedy = (error.problem, error.remedy) if isinstance(error, SetupError) else (str(error), "")
         faults = [asdict(one) for one in error.faults] if isinstance(error, SettingsError) else []
@@ -112,6 +116,12 @@ def _failed(error: PillarboxError, status: int, *, as_json: bool) -> int:
         except BrokenPipeError:
             _stop_output()
     return status
+
+
+def _worded(condition: dict[str, Any]) -> str:
+    """A condition of the snapshot's JSON as a line in the language of whoever asks."""
+    _, one = language_of_environment(os.environ), decode_plain(Condition, condition)
+    return f"{one.severity.upper()}: {_(one.sentence)} {_(one.remedy)}"
 
 
 def _run(args: Any, offline: Offline) -> int:
@@ -182,7 +192,7 @@ def _request(args: Any, offline: Offline) -> int:
     if args.json:
         print(json.dumps(answer.facts, indent=2, ensure_ascii=False))
     else:
-        print(answer.text)
+        print(language_of_environment(os.environ)(answer.text))
     return NOT_RUNNING if isinstance(request, controls.Status) and not answer.facts.get("running", True) else 0
 
 
@@ -212,6 +222,7 @@ def _is_new(args: Any) -> bool:
 
 def _checked(facts: dict[str, Any], *, as_json: bool) -> int:
     """`status --check`: the conditions, and the worst of them as exit status."""
+    _ = language_of_environment(os.environ)
     if not facts.get("running", True):
         found, status = [], NOT_RUNNING
     else:
@@ -220,9 +231,9 @@ def _checked(facts: dict[str, Any], *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"running": status != NOT_RUNNING, "conditions": found}, indent=2, ensure_ascii=False))
     elif status == NOT_RUNNING:
-        print("Pillarbox is not running.")
+        print(_("Pillarbox is not running."))
     else:
-        print("\n".join(f"{one['severity'].upper()}: {one['sentence']} {one['remedy']}" for one in found) or "All is well.")
+        print("\n".join(_worded(one) for one in found) or _("All is well."))
     return status
 
 

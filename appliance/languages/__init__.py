@@ -5,7 +5,7 @@
 - Packaging compiles each NAME.po to NAME.mo, and what the scripts of pages need to NAME.json (`translations.py` in the checkout).
   A language is one file more; its own name stands in the header, X-Language-Name.
 - Conditions, remedies, refusals and outcomes travel as `mail/sentence.Sentence`, key and values, and are worded at the edge: a page in
-  the language of its session, a command by LANGUAGE, LC_ALL, LC_MESSAGES and LANG, the console by `panel.language`.
+  the language of its session, a command by LANGUAGE, LC_ALL, LC_MESSAGES and LANG.
 - Nothing is loaded for English, and a catalogue when it is first asked for.
 - German says "du", in short sentences and common words.
 """
