@@ -125,7 +125,7 @@ class Machine:
             line.sendall(keys.encode())
             time.sleep(LOOK_S)
 
-    def wait_banner(self, timeout_s: float = 600, service: str = "smtp") -> float:
+    def wait_banner(self, timeout_s: float = 1200, service: str = "smtp") -> float:
         """Seconds from power-on to the server's greeting."""
         while self.age_s() < timeout_s:
             if self._qemu.poll() is not None:
@@ -145,7 +145,7 @@ class Machine:
             time.sleep(LOOK_S)
         raise self._fault(f"the console did not show {words!r} in {timeout_s:.0f} s")
 
-    def wait_end(self, timeout_s: float = 120) -> float:
+    def wait_end(self, timeout_s: float = 600) -> float:
         """Seconds from power-on until the machine is off or asked for a restart."""
         try:
             self._qemu.wait(timeout_s)
@@ -162,7 +162,7 @@ class Machine:
             time.sleep(LOOK_S)
         raise self._fault(f"the shell did not answer in {timeout_s:.0f} s")
 
-    def shell(self, command: str, timeout_s: float = 90) -> str:
+    def shell(self, command: str, timeout_s: float = 300) -> str:
         """What a shell of root on the machine prints for a command."""
         mark = f"end-{time.monotonic_ns()}"
         answer = b""

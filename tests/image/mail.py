@@ -71,7 +71,7 @@ def certificate(machine: Machine) -> bytes:
         return peer.getpeercert(binary_form=True) or b""
 
 
-def eventually(look: Callable[[], bool], what: str, tries: int = 60) -> None:
+def eventually(look: Callable[[], bool], what: str, tries: int = 200) -> None:
     """Wait until something is so; AssertionError with `what` where it never is."""
     for _ in range(tries):
         if look():
