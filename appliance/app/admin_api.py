@@ -47,7 +47,7 @@ class AdminApi:
             *ServerRequests(components, outbound, running).answers(),
             *messages.answers(),
             *ForwardingRequests(components, outbound).answers(),
-            *SettingsRequests(components).answers(),
+            *SettingsRequests(components, running).answers(),
         ))  # fmt: skip
 
     async def ask(self, request: controls.Request) -> Response:

@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from appliance.accounts.directory import Account
     from appliance.network.tls import ServerTls
 
+    from .listener_trial import ListenerTrial
+
 Answers = tuple[tuple[type, Callable[[Any], Awaitable[Response]]], ...]
 """(type of a request, what answers it)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What only a running server has. `end_sessions` ends the sessions whose account or password is gone; how many."""
+    """What only a running server has. `end_sessions` ends the sessions whose account or password is gone; how many.
+    `trial`: of changed listeners."""
 
     tls: "ServerTls"
     stop: Callable[[Ending], None]
     end_sessions: Callable[[], int]
+    trial: "ListenerTrial | None" = None
 
 
 def account_of(accounts: "Accounts", address: str) -> "Account":

@@ -5,21 +5,23 @@ as it was shown: one that somebody changed meanwhile is told, not overwritten. S
 What was changed takes effect with the next start.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import trio
 
 from appliance.config import settings_edit
-from appliance.config.settings import RelaySettings, default_of, explained
+from appliance.config.settings import LISTEN_SECTION, RelaySettings, default_of, explained
 from appliance.config.settings_file import SettingsError
 from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.mail.errors import SetupError
 from appliance.mail.sentence import Sentence
 from appliance.runtime.atomic_file import write_whole
+from appliance.runtime.supervisor import Ending
 
-from .admin_request import Answers
+from .admin_request import Answers, Running
 from .components import Components
 
 CHANGED = "The settings file was changed meanwhile."
@@ -28,7 +30,8 @@ CHANGED = "The settings file was changed meanwhile."
 class SettingsRequests:
     """Answers what is asked about the settings; one change at a time."""
 
-    def __init__(self, components: Components) -> None:
+    def __init__(self, components: Components, running: Running | None = None) -> None:
+        self._running = running
         self._file = components.settings_file or components.directory.path / settings_edit.NAME
         self._at_start = digest_at(self._file)
         """Of the file when this was made. Options of the command line come over it, so the settings in use tell nothing about it."""
@@ -40,6 +43,8 @@ class SettingsRequests:
             (controls.ChangeSettings, self.change),
             (controls.SetRelay, self.set_relay),
             (controls.RemoveRelay, self.remove_relay),
+            (controls.ChangeListeners, self.change_listeners),
+            (controls.ConfirmListeners, self.confirm_listeners),
         )
 
     async def show(self, request: controls.ShowSettings) -> Response:
@@ -53,7 +58,12 @@ class SettingsRequests:
             {one.name: self._plain(relay, one.name) for one in explained(RelaySettings) if one.repr} | {"secret": bool(relay.password)}
             for relay in settings.relay
         ]
-        facts = {"file": str(self._file), "digest": settings_edit.digest_of(text), "sections": found, "relays": relays}
+        facts: dict[str, Any] = {"file": str(self._file), "digest": settings_edit.digest_of(text), "sections": found, "relays": relays}
+        trial = self._running.trial if self._running else None
+        facts |= {
+            "listeners": [self._shown(settings.listen, one) for one in explained(LISTEN_SECTION)],
+            "trial_s": trial.left_s if trial else 0,
+        }
         changed = settings_edit.digest_of(text) != self._at_start
         return Response(text or f"{self._file} is not there: every setting has its default.", facts | {"restart_needed": changed})
 
@@ -95,7 +105,35 @@ class SettingsRequests:
     async def remove_relay(self, request: controls.RemoveRelay) -> Response:
         return await self._write(request.digest, lambda text: settings_edit.without_relay(text, request.name))
 
-    async def _write(self, digest: str, change: Any) -> Response:
+    async def change_listeners(self, request: controls.ChangeListeners) -> Response:
+        """Written with a note of the text before, so that the next start goes back by itself."""
+        running = self._running
+        if running is None or running.trial is None:
+            raise SetupError("No server is running.", "Start it with: pillarbox serve")
+        known = {one.name: one for one in explained(LISTEN_SECTION)}
+        if not request.values.keys() <= known.keys():
+            raise SetupError("There is no such listener.", "Open the page again.")
+        values = {key: settings_edit.typed_value(known[key], typed) for key, typed in request.values.items()}
+
+        def change(text: str) -> str:
+            now = settings_edit.settings_in(text).listen
+            return settings_edit.edited(text, "listen", {key: value for key, value in values.items() if getattr(now, key) != value})
+
+        answer = await self._write(request.digest, change, running.trial.begin)
+        if not answer.facts["changed"]:
+            return answer
+        running.stop(Ending.RESTART)
+        sentence = "The server restarts and listens anew. Confirm it within a minute, or the settings before are back."
+        return Response(sentence, answer.facts)
+
+    async def confirm_listeners(self, request: controls.ConfirmListeners) -> Response:
+        trial = self._running.trial if self._running else None
+        if trial is None or not await trial.confirm():
+            raise SetupError("No listeners are on trial.", "Look at the settings: they are as they are.")
+        return Response("The new listeners stay.")
+
+    async def _write(self, digest: str, change: Any, begin: Callable[[str, str], None] | None = None) -> Response:
+        """`begin(before, changed)` is done first, in the thread that writes."""
         async with self._changing:
             text = self._text()
             if digest and digest != settings_edit.digest_of(text):
@@ -106,6 +144,8 @@ class SettingsRequests:
                 raise SetupError(" ".join(f"{fault.problem} {fault.remedy}" for fault in error.faults)) from error
             if changed != text:
                 try:
+                    if begin is not None:
+                        await trio.to_thread.run_sync(begin, text, changed)
                     await trio.to_thread.run_sync(write_whole, self._file, changed.encode())
                 except OSError as error:
                     remedy = Sentence("On a box of its own it is made from the files of the boot partition: change those.")

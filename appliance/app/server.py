@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from appliance.config import settings_edit
 from appliance.config.settings import Settings
 from appliance.config.time_zone import set_time_zone
 from appliance.control.local_socket import ControlServer
@@ -37,6 +38,7 @@ from appliance.store.search_filling import SearchFilling
 from . import runtime_files
 from .background import purge_removed, watch_host
 from .components import Basics, Components, accounts_state, open_components
+from .listener_trial import ListenerTrial
 from .listeners import certificate_of, listeners_of, send_quota_of
 from .outbound import Outbound
 from .panel import Panel
@@ -120,6 +122,7 @@ class OpenServer:
         self._components = components
         self._panel = panel
         self._welcome = welcome
+        self._trial = cache(self._make_trial)
         self._admin_api = cache(self._make_admin_api)
         """The one admin API, made when it is first needed."""
 
@@ -187,6 +190,7 @@ class OpenServer:
             Task("removed accounts", _started(lambda: purge_removed(components))),
             Task("imports", _started(components.transfers.run)),
             Task("scrub", _started(lambda: scrub(components.database))),
+            *([Task("listener trial", _started(trial.run), ends=True)] if (trial := self._trial()).note() is not None else []),
             *([Task("setup code", _started(_end_setup_code), ends=True)] if components.setup_code else []),
             *self._panel.parts(components, self._admin_api),
         ]
@@ -205,11 +209,17 @@ class OpenServer:
             report_aside=lambda files: publish(OrphanedBodies(files)), report_missing=lambda files: publish(bodies_missing(files)),
         )  # fmt: skip
 
+    def _make_trial(self) -> ListenerTrial:
+        components = self._components
+        directory = components.directory.path
+        file = components.settings_file or directory / settings_edit.NAME
+        return ListenerTrial(directory, file, lambda: self._stop(Ending.RESTART), components.journal.log)
+
     def _make_admin_api(self) -> "AdminApi":
         from .admin_api import AdminApi
         from .admin_request import Running
 
-        running = Running(self._tls, stop=self._stop, end_sessions=self._end_sessions)
+        running = Running(self._tls, stop=self._stop, end_sessions=self._end_sessions, trial=self._trial())
         return AdminApi(self._components, self._outbound, running)
 
     def _stop(self, ending: Ending) -> None:

@@ -403,6 +403,20 @@ class StopForwarding:
     language: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeListeners:
+    """Where the server listens, by protocol, as typed. The server restarts, and without `ConfirmListeners` within a minute the settings
+    before are back."""
+
+    values: dict[str, str]
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmListeners:
+    """The listeners on trial stay."""
+
+
 Request = (
     Status | SetUp | CheckSetupCode | ShowSetupCode | SendServerMessage
     | ShowSettings | ChangeSettings | SetRelay | RemoveRelay
@@ -412,6 +426,7 @@ Request = (
     | ShareMailbox | UnshareMailbox | ListShares
     | ShowCertificate | ExportCertificate | RenewCertificate | NewAuthority | ListQueue | ShowMessage | RetryMessage | HoldMessage
     | ReleaseMessage | RerouteMessage | CancelMessage | FlushQueue | TrackMessage | DomainRecords | DomainCheck | Import | Export
+    | ChangeListeners | ConfirmListeners
     | ShowForwarding | AskForwarding | ConfirmForwarding | StopForwarding | ReadLog | ShutDown | Restart | CheckNetwork
 )  # fmt: skip
 REQUESTS: tuple[type, ...] = Request.__args__

@@ -36,6 +36,8 @@ class SettingsPages(PageGroup):
             ("POST", "/admin/settings/relay", self.set_relay),
             ("POST", "/admin/settings/relay/remove", self.remove_relay),
             ("POST", "/admin/settings/section/{section}", self.change),
+            ("POST", "/admin/settings/listeners", self.change_listeners),
+            ("POST", "/admin/settings/listeners/confirm", self.confirm_listeners),
         )
         return tuple(WebRoute(method, pattern, handle, Access.ADMIN) for method, pattern, handle in rows)
 
@@ -59,6 +61,8 @@ class SettingsPages(PageGroup):
             relays=facts["relays"],
             new_relay=typed.get("relay") or NEW_RELAY,
             restart_needed=facts["restart_needed"],
+            listeners=[one | {"value": typed.get("listeners", {}).get(one["name"], ", ".join(one["value"]))} for one in facts["listeners"]],
+            trial_s=facts["trial_s"],
             fault=typed.get("fault", ""),
             place=typed.get("section", ""),
             confirmed=self.is_confirmed(request),
@@ -87,6 +91,27 @@ class SettingsPages(PageGroup):
         if not await self.confirm(request):
             return await self._page(request, 422, fault=_("That is not your password."), section="relay")
         return await self._do(request, controls.RemoveRelay(form.get("name"), form.get("digest")), section="relay")
+
+    # --- listeners ----------------------------------------------------------------------------------
+
+    async def change_listeners(self, request: HttpRequest) -> HttpResponse:
+        """On trial for a minute: who is locked out by it need do nothing."""
+        form, _ = await request.form(), request.language
+        values = {name: form.get(f"value-{name}") for name in form.all("field")}
+        if not await self.confirm(request):
+            return await self._page(request, 422, fault=_("That is not your password."), section="listeners", listeners=values)
+        try:
+            facts = (await self.ask(controls.ChangeListeners(values, form.get("digest")))).facts
+        except SetupError as error:
+            return await self._page(request, 422, fault=refusal_text(error, _), section="listeners", listeners=values)
+        if not facts["changed"]:
+            return self.done(request, _("Nothing was changed."), PLACE)
+        sentence = _("The server restarts and listens anew. Open its settings within a minute and confirm, or it goes back by itself.")
+        return self.pages.page(request, "power_done.html", sentence=sentence, again=True)
+
+    async def confirm_listeners(self, request: HttpRequest) -> HttpResponse:
+        await self.ask(controls.ConfirmListeners())
+        return self.done(request, request.language("The new listeners stay."), PLACE)
 
     async def _do(self, request: HttpRequest, change: Request, **typed: Any) -> HttpResponse:
         try:
