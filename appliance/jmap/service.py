@@ -1,12 +1,13 @@
 """The JMAP service of one server: who calls, the methods, blobs; what `web` asks of it, and no HTTP."""
 
 from collections import Counter
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 from appliance.accounts.directory import Directory
 from appliance.mail.ids import AccountId
 from appliance.protocol.jmap.errors import RequestError
+from appliance.protocol.jmap.push import EventRequest
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.store import Store
 
@@ -17,10 +18,12 @@ from .email import EmailMethods
 from .email_order import SORTS
 from .email_query import EmailQueryMethods
 from .email_set import EmailSetMethods
+from .event_source import EventSources
 from .identity import SUBMISSION, IdentityMethods
 from .ids import encode_id
 from .mailbox import MAIL, MailboxMethods
 from .method import CORE, Caller, JmapAccount, Method, Methods, late_methods
+from .push_states import PushStates
 from .quota import QUOTA, QuotaMethods
 from .session import session_object
 from .submission import SubmissionMethods
@@ -91,15 +94,17 @@ class JmapService:
         self._blobs = Blobs(store)
         self._uploading: Counter[AccountId] = Counter()
         capabilities = {**CAPABILITIES, BLOB: blob_facts(self.limits), QUOTA: {}}
+        identities = IdentityMethods(store, directory, self.limits)
         if sending is not None:
-            methods += self._sending_methods(sending)
+            methods += self._sending_methods(sending, identities)
             capabilities[SUBMISSION] = submission_facts(sending)
         self._api = JmapApi(methods, capabilities, limits=self.limits, report=report)
+        self._events = EventSources(store, PushStates(store, identities.state_of if sending is not None else None))
 
-    def _sending_methods(self, sending: Sending) -> list[Method]:
+    def _sending_methods(self, sending: Sending, identities: IdentityMethods) -> list[Method]:
         store, limits = self._store, self.limits
         kinds = (
-            IdentityMethods(store, sending.directory, limits), SubmissionMethods(store, limits), SubmissionQueryMethods(store, limits),
+            identities, SubmissionMethods(store, limits), SubmissionQueryMethods(store, limits),
             SubmissionSetMethods(store, sending, EmailSetMethods(store, limits).set, limits),
         )  # fmt: skip
         return [method for kind in kinds for method in kind.methods()]
@@ -137,6 +142,12 @@ class JmapService:
             if not self._uploading[account]:
                 del self._uploading[account]
         return {"accountId": own.id, "blobId": encode_id("U", kept.id), "type": kept.media_type, "size": kept.octets}
+
+    def events(self, account: AccountId, wanted: EventRequest, is_live: Callable[[], bool]) -> AsyncIterator[bytes] | None:
+        """The event stream of an account (RFC 8620 §7.3); None when it has too many open."""
+        if not self._events.has_room(account):
+            return None
+        return self._events.stream(account, lambda: self.caller(account).accounts, wanted, is_live)
 
     def _account(self, account: AccountId, jmap_account: str) -> JmapAccount | None:
         return next((one for one in self.caller(account).accounts if one.id == jmap_account), None)

@@ -27,6 +27,7 @@ from appliance.protocol.jmap.request import JmapLimits
 
 from . import security
 from .context import WebContext
+from .jmap_push import JmapPush, PushPort
 from .message import JSON, HttpRefusal, HttpRequest, HttpResponse, redirect
 from .routes import Access, SiteSection, WebRoute
 
@@ -53,7 +54,7 @@ class JmapBlob(Protocol):
     def media_type(self) -> str: ...
 
 
-class JmapPort(Protocol):
+class JmapPort(PushPort, Protocol):
     """The JMAP service, as far as HTTP asks of it."""
 
     @property
@@ -86,6 +87,7 @@ class JmapPages:
             WebRoute("POST", "/jmap/api", self.api, body_octets=limits.request_octets, **open_to_all),  # type: ignore[arg-type]
             WebRoute("POST", "/jmap/upload/{account}/", self.upload, body_octets=limits.upload_octets, **open_to_all),  # type: ignore[arg-type]
             WebRoute("GET", "/jmap/download/{account}/{blob}/{name}", self.download, **open_to_all),  # type: ignore[arg-type]
+            *JmapPush(self._context, self._jmap, self._account).routes(),
         )
 
     async def well_known(self, request: HttpRequest) -> HttpResponse:

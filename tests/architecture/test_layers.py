@@ -70,7 +70,7 @@ PUBLIC: dict[str, set[str]] = {
         "mailbox", "message_create", "message_ids", "message_update", "modseq", "received_files", "reclaim", "redescription",
         "search_filling", "search_found", "search_index", "sharing", "store", "thread_counts", "transfer", "transfer_service", "uploads",
         "values", "view", "visible", "zip_export",
-        "identities", "object_changes"},
+        "account_watch", "identities", "object_changes"},
 }  # fmt: skip
 """What may be imported from outside each package. `mail` and `protocol` are values and grammars: all of them is public."""
 

@@ -31,7 +31,7 @@ from tests.support.routes import SomeRemoteAddresses
 
 ANN, BEN = AccountId(1), AccountId(2)
 USING = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail", "urn:ietf:params:jmap:submission"]
-ACCOUNTS = [(1, "ann@home.test", None, 0, "", 0, None), (2, "ben@home.test", None, 0, "", 0, None)]
+ACCOUNTS = [(1, "ann@home.test", None, 0, "", 0, None, 1), (2, "ben@home.test", None, 0, "", 0, None, 0)]
 ALIASES = {"info@home.test": ("ann@home.test",), "both@home.test": ("ann@home.test", "ben@home.test")}
 DRAFT = b"From: Ann <ann@home.test>\r\nTo: bob@far.example\r\nSubject: hello\r\nBcc: ben@home.test\r\n\r\nwords\r\n"
 HOST_ATTEMPT = HostAttempt("mx.far.example", "192.0.2.9", 25, "TLSv1.3", "X", "none", 0.5)

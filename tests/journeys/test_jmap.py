@@ -46,7 +46,7 @@ class Client:
 
     def __init__(self, server: Pillarbox) -> None:
         self.base = f"https://localhost:{server.ports['https']}"
-        self._trust = ssl.create_default_context(cadata=pillarbox("certificate", "export", data=server.data).stdout)
+        self.trust = ssl.create_default_context(cadata=pillarbox("certificate", "export", data=server.data).stdout)
 
     def ask(
         self, path: str, body: Any = None, credentials: str = "", *, stay: bool = False, **fields: str
@@ -60,7 +60,7 @@ class Client:
             request.add_header("Authorization", credentials)
         if octets is not None and "Content_Type" not in fields:
             request.add_header("Content-Type", "application/json")
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=self._trust), *([Stay()] if stay else []))
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=self.trust), *([Stay()] if stay else []))
         try:
             with opener.open(request, timeout=20) as response:
                 status, found, headers = response.status, response.read(), response.headers
@@ -159,41 +159,23 @@ def test_requests_that_are_none_are_refused_with_the_error_s_type(server: Pillar
         assert found["type"] == f"urn:ietf:params:jmap:error:{kind}"
 
 
+def test_an_event_stream_tells_of_imap(server: Pillarbox) -> None:
+    client, me = Client(server), basic(ADA, PASSWORD)
+    assert client.ask("/jmap/events")[0] == 401 and client.ask("/jmap/events?ping=x", credentials=me)[0] == 400
+    request = urllib.request.Request(client.base + "/jmap/events?types=*&closeafter=state&ping=0")
+    request.add_header("Authorization", me)
+    with urllib.request.urlopen(request, context=client.trust, timeout=60) as stream:
+        assert stream.headers["content-type"] == "text/event-stream" and stream.readline() == b":\n"
+        Reader(server.ports["imap"], ADA).append("INBOX", [MESSAGE])
+        data = next(line for line in iter(stream.readline, b"") if line.startswith(b"data: "))
+        changed = json.loads(data[6:])["changed"]["A1"]
+        assert changed["Email"] == client.call("Email/get", me, ids=[])["state"] and "EmailDelivery" in changed
+        assert stream.read() == b"\n"
+
+
 def test_a_removed_app_password_is_refused_at_once(server: Pillarbox) -> None:
     client = Client(server)
     word = made(server, "old")
     assert client.ask("/jmap/session", credentials=basic(ADA, word))[0] == 200
     pillarbox("app-password", "remove", ADA, "old", data=server.data)
     assert client.ask("/jmap/session", credentials=basic(ADA, word))[0] == 401
-
-
-def test_uploads(server: Pillarbox, app_password: str) -> None:
-    client, me = Client(server), "Bearer " + bearer(ADA, app_password)
-    octets = bytes(range(256)) * 4000
-    status, found, _ = client.ask("/jmap/upload/A1/", octets, me, Content_Type="image/png")
-    assert status == 201 and found == {"accountId": "A1", "blobId": found["blobId"], "type": "image/png", "size": len(octets)}
-    assert client.ask(f"/jmap/download/A1/{found['blobId']}/x.png", credentials=me)[1] == octets
-    assert client.ask("/jmap/upload/A2/", b"x", me)[0] == 404
-    assert client.ask("/jmap/upload/A1/", b"x")[0] == 401
-    for limit, path, most in (("maxSizeUpload", "/jmap/upload/A1/", 50_000_000), ("maxSizeRequest", "/jmap/api", 10_000_000)):
-        status, found, _ = client.ask(path, b"x", me, Content_Length=str(most + 1), Content_Type="application/json")
-        assert status == 413 and found["type"] == "urn:ietf:params:jmap:error:limit" and found["limit"] == limit
-
-
-def test_an_upload_with_the_session_s_cookie_carries_the_token_and_comes_from_our_pages(server: Pillarbox) -> None:
-    client = Client(server)
-    page, fields = client.ask("/sign-in")[1:]
-    cookie = fields["set-cookie"].partition(";")[0]
-    token = re.search(rb'name="token" value="([^"]+)"', page)
-    assert token
-    form = f"token={token[1].decode()}&name={ADA}&password={PASSWORD}".encode()
-    kind = "application/x-www-form-urlencoded"
-    _, _, fields = client.ask("/sign-in", form, Cookie=cookie, Content_Type=kind, stay=True)
-    session = next(one for one in re.findall(r"__Host-session=[^;]+", fields["set-cookie"]))
-    page = client.ask("/", Cookie=session)[1]
-    token = re.search(rb'name="token" value="([^"]+)"', page)
-    assert token
-    mine = {"Cookie": session, "X_Form_Token": token[1].decode(), "Content_Type": "text/plain"}
-    assert client.ask("/jmap/upload/A1/", b"x", **mine)[0] == 201
-    for change in ({"X_Form_Token": "wrong"}, {"Sec_Fetch_Site": "cross-site"}, {"Origin": "https://evil.example"}):
-        assert client.ask("/jmap/upload/A1/", b"x", **(mine | change))[0] == 403, change

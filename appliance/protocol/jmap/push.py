@@ -1,0 +1,27 @@
+"""What a client asks of push: the variables of the event source's URL (RFC 8620 §7.3)."""
+
+from dataclasses import dataclass
+
+from appliance.mail.errors import MisuseError
+
+TYPES = 50
+PING_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class EventRequest:
+    """`types` None: all. `ping_s` 0: no pings. `last`: the id of the last event the client saw, "" for none."""
+
+    types: frozenset[str] | None = None
+    close_after_state: bool = False
+    ping_s: int = 0
+    last: str = ""
+
+
+def parse_event_request(types: str, close_after: str, ping: str, last: str = "") -> EventRequest:
+    """A variable that is left out has its default: all types, no, 0. Raises MisuseError."""
+    named = frozenset(types.split(",")) if types and types != "*" else None
+    is_ping = ping.isascii() and ping.isdecimal() and len(ping) <= PING_DIGITS
+    if close_after not in ("", "no", "state") or (ping and not is_ping) or (named is not None and len(named) > TYPES):
+        raise MisuseError("An event stream has types, closeafter (state or no) and ping (seconds).")
+    return EventRequest(named, close_after == "state", int(ping or "0"), last)
