@@ -11,7 +11,6 @@ A watch is woken by every commit that touches its accounts, whichever server mad
 changes while its owner is busy is told together. A watch costs a few hundred octets and nothing while nothing changes.
 """
 
-import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -43,7 +42,7 @@ class PushStates:
     async def read(self, accounts: Collection[JmapAccount]) -> tuple[States, frozenset[MailboxId]]:
         """The states, and what a commit that changes one of them touches."""
 
-        def work(connection: sqlite3.Connection) -> tuple[States, frozenset[MailboxId]]:
+        def work(connection: Any) -> tuple[States, frozenset[MailboxId]]:
             states: States = {}
             touched: set[MailboxId] = set()
             for one in accounts:
@@ -55,7 +54,7 @@ class PushStates:
 
         return await self._store.database.read(work)
 
-    def _states(self, connection: sqlite3.Connection, one: JmapAccount) -> dict[str, str]:
+    def _states(self, connection: Any, one: JmapAccount) -> dict[str, str]:
         account = one.account
         state = encode_state(account_modseq(connection, account))
         mailboxes, arrived = connection.execute(
@@ -75,9 +74,7 @@ Accounts = Callable[[], Collection[JmapAccount]]
 class StateWatch:
     """One client's watch; to be closed."""
 
-    def __init__(
-        self, states: PushStates, store: Store, own: AccountId, accounts: Accounts, types: Collection[str] | None = None
-    ) -> None:
+    def __init__(self, states: PushStates, store: Store, own: AccountId, accounts: Accounts, types: Collection[str] | None = None) -> None:
         """`types` None: all of them."""
         self._states = states
         self._accounts = accounts
