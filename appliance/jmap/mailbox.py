@@ -26,7 +26,7 @@ from appliance.protocol.jmap.references import created_id
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.protocol.jmap.window import query_changes, read_sort, read_window
 from appliance.store.store import Store
-from appliance.store.thread_counts import thread_counts
+from appliance.store.thread_counts import leave_out_deleted, thread_counts
 from appliance.store.values import MailboxInfo
 
 from .ids import encode_id, encode_state, parse_id, parse_state
@@ -186,7 +186,9 @@ class MailboxMethods:
     async def _read(self, account: AccountId) -> tuple[ModSeq, list[MailboxInfo]]:
         changes = await self._store.mailbox_changes(account, ModSeq(2**62))
         assert changes is not None  # noqa: S101 nothing is later than that
-        return changes.modseq, await self._store.list(account)
+        infos = await self._store.list(account)
+        await self._store.database.read(lambda connection: leave_out_deleted(connection, infos))
+        return changes.modseq, infos
 
     # --- changing --------------------------------------------------------------------------------
 

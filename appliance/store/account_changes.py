@@ -6,7 +6,8 @@ A message is one identity (MessageId) with a row in each mailbox that holds it (
     | updated   | it is older, and a row of it changed or was added, or it left one of its mailboxes   |
     | destroyed | it is older, and left its last mailbox; one that came and went since is nothing      |
 
-Every MODSEQ of an account belongs to one commit's change, so (MODSEQ, MessageId) orders all changes.
+A message whose every copy has \\Deleted is destroyed for JMAP (RFC 8621 §4.1.1), and created anew when that flag is taken off
+(`flag_changes`). Every MODSEQ of an account belongs to one commit's change, so (MODSEQ, MessageId) orders all changes.
 """
 
 import sqlite3
@@ -70,11 +71,13 @@ def message_changes(connection: sqlite3.Connection, account: AccountId, since: P
         for message, modseq in rows.fetchall():
             latest[message] = max(modseq, latest.get(message, 0))
     found = connection.execute(
-        "SELECT id, thread, created_modseq FROM message_data WHERE id IN (SELECT value FROM json_each(?))", (listed(list(latest)),)
+        "SELECT id, thread, created_modseq, NOT EXISTS (SELECT 1 FROM message WHERE message_data = id AND flags & 8 = 0)"
+        " FROM message_data WHERE id IN (SELECT value FROM json_each(?))",
+        (listed(list(latest)),),
     )
     changes = [
-        MessageChange(ModSeq(latest[message]), MessageId(message), MessageId(thread), ModSeq(made))
-        for message, thread, made in found.fetchall()
+        MessageChange(ModSeq(latest[message]), MessageId(message), MessageId(thread), ModSeq(made), destroyed=bool(hidden))
+        for message, thread, made, hidden in found.fetchall()
     ]
     changes += [MessageChange(one.modseq, one.message, one.thread, one.created_modseq, destroyed=True) for one in left.gone]
     changes.sort(key=lambda change: change.place(since))

@@ -1,7 +1,8 @@
 """Messages of an account by identity, whatever mailboxes hold them: what JMAP reads (RFC 8621 §4).
 
 A message has a row in `message` for each mailbox that holds it, with flags of its own there, and one in `message_data` for what the
-copies share. An id of another account is as unknown as one that was never used.
+copies share. An id of another account is as unknown as one that was never used, and a copy with \\Deleted is not there: JMAP has no
+such flag (RFC 8621 §4.1.1).
 """
 
 import sqlite3
@@ -59,7 +60,7 @@ def account_messages(connection: sqlite3.Connection, account: AccountId, ids: It
     names: dict[int, tuple[str, ...]] = {}
     rows = connection.execute(
         """SELECT message_data, mailbox, uid, modseq, flags, internal_at, octets, body FROM message
-            WHERE message_data IN (SELECT value FROM json_each(?)) ORDER BY mailbox, uid""",
+            WHERE message_data IN (SELECT value FROM json_each(?)) AND flags & 8 = 0 ORDER BY mailbox, uid""",
         (listed(list(found)),),
     ).fetchall()
     for number, mailbox, uid, modseq, flags, internal_at, octets, body in rows:
@@ -83,7 +84,7 @@ def thread_messages(connection: sqlite3.Connection, account: AccountId, threads:
     wanted = listed(list(threads))
     found: dict[MessageId, list[tuple[int, int]]] = {}
     rows = connection.execute(
-        """SELECT thread, id, (SELECT min(internal_at) FROM message WHERE message_data = id) FROM (
+        """SELECT thread, id, (SELECT min(internal_at) FROM message WHERE message_data = id AND flags & 8 = 0) FROM (
                 SELECT thread, id FROM message_data WHERE thread IN (SELECT value FROM json_each(?1)) AND thread <> id AND account = ?2
                 UNION ALL
                 SELECT thread, id FROM message_data WHERE id IN (SELECT value FROM json_each(?1)) AND thread = id AND account = ?2)""",

@@ -1,7 +1,7 @@
 """All messages of an account as rows, one for each whatever mailboxes hold it: what a query over the account looks at.
 
 A column of a mailbox comes back in one row of SQLite: stepping row by row would pass the interpreter lock back and forth. Everything
-runs inside one reading.
+runs inside one reading. Copies with \\Deleted are left out, as JMAP asks (RFC 8621 §4.1.1).
 """
 
 import sqlite3
@@ -48,7 +48,7 @@ def account_rows(connection: sqlite3.Connection, account: AccountId, spell: Spel
 def _add_mailbox(connection: sqlite3.Connection, mailbox: int, spell: Spell, found: dict[int, AccountRow]) -> None:
     columns = connection.execute(
         "SELECT group_concat(message_data), group_concat(flags), group_concat(internal_at), group_concat(octets) FROM message"
-        " WHERE mailbox = ?",
+        " WHERE mailbox = ? AND flags & 8 = 0",
         (mailbox,),
     ).fetchone()
     names = keywords_of(connection, MailboxId(mailbox))
@@ -69,7 +69,7 @@ def _add_other_copies(connection: sqlite3.Connection, read: Sequence[int], spell
     """Mailboxes and keywords of copies elsewhere: of the few messages that have some."""
     shared = connection.execute(
         "SELECT message_data, mailbox, flags FROM message WHERE message_data IN (SELECT message_data FROM shared_data)"
-        " AND mailbox NOT IN (SELECT value FROM json_each(?))",
+        " AND mailbox NOT IN (SELECT value FROM json_each(?)) AND flags & 8 = 0",
         (listed(read),),
     ).fetchall()
     names: dict[int, tuple[str, ...]] = {}

@@ -59,6 +59,8 @@ def set_flags(
             f"UPDATE message SET flags = {sql}, modseq = ? WHERE mailbox = ? AND {condition} AND flags <> {sql}",
             (bits, newest, mailbox, *parameters, bits),
         )
+        if shown := [uid for uid, old, new in zip(there, flags, after, strict=True) if old & DELETED and not new & DELETED]:
+            _create_anew(transaction, mailbox, shown, newest)
         transaction.execute(
             "UPDATE mailbox SET modseq = ?, unseen = unseen + ?, deleted = deleted + ? WHERE id = ?", (newest, unseen, deleted, mailbox)
         )
@@ -88,6 +90,18 @@ def _bits(transaction: Transaction, mailbox: MailboxId, there: Sequence[int], mo
     condition, parameters = among(there)
     transaction.execute(f"UPDATE message SET flags = flags & {SYSTEM_MASK:d} WHERE mailbox = ? AND {condition}", (mailbox, *parameters))
     return bits_for(transaction, mailbox, names), True
+
+
+def _create_anew(transaction: Transaction, mailbox: MailboxId, uids: Sequence[int], modseq: ModSeq) -> None:
+    """Messages that lost \\Deleted are there again for JMAP, which took them for destroyed: for it they are made now. Those that have
+    another copy without the flag were there all the time."""
+    condition, parameters = among(uids)
+    transaction.execute(
+        "UPDATE message_data SET created_modseq = ? WHERE id IN ("
+        f" SELECT message_data FROM message AS m WHERE mailbox = ? AND {condition} AND NOT EXISTS (SELECT 1 FROM message AS o"
+        " WHERE o.message_data = m.message_data AND (o.mailbox <> m.mailbox OR o.uid <> m.uid) AND o.flags & 8 = 0))",
+        (modseq, mailbox, *parameters),
+    )
 
 
 def _without_seen(flags: int) -> bool:

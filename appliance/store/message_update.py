@@ -1,7 +1,7 @@
 """Change one message in all its mailboxes at once: its flags and where it is, in one transaction (JMAP's Email/set, RFC 8621 §4.6).
 
 The change is decided inside the transaction from what is there then, so two clients that change different flags both succeed.
-Flags are set in every copy alike; \\Deleted, which belongs to IMAP's mailboxes, stays as it was in each.
+Flags are set in every copy alike. A copy with \\Deleted is not there for JMAP (RFC 8621 §4.1.1): it stays as it is.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.flags import DELETED
 from appliance.mail.ids import AccountId, MailboxId, MessageId
 
 from . import copy_move, expunge
@@ -22,7 +21,7 @@ from .values import FlagChange, Mode
 
 @dataclass(frozen=True, slots=True)
 class MessageState:
-    """What can change: names of flags (those of any copy, without \\Deleted), and the mailboxes that hold the message."""
+    """What can change: names of flags (those of any copy), and the mailboxes that hold the message."""
 
     flags: frozenset[str]
     mailboxes: frozenset[MailboxId]
@@ -36,20 +35,19 @@ def update_message(transaction: Transaction, account: AccountId, message: Messag
     """Raises GONE, NO_MAILBOX, NOT_ALLOWED (into the Outbox), OVER_QUOTA, TOO_MANY. Without mailboxes the message is destroyed."""
     rows = transaction.execute(
         "SELECT m.mailbox, m.uid, m.flags FROM message AS m JOIN mailbox AS b ON b.id = m.mailbox WHERE message_data = ? AND account = ?"
-        " ORDER BY m.mailbox, m.uid",
+        " AND m.flags & 8 = 0 ORDER BY m.mailbox, m.uid",
         (message, account),
     ).fetchall()
     if not rows:
         raise StoreError(Trouble.GONE)
     names = {mailbox: keywords_of(transaction, MailboxId(mailbox)) for mailbox, _, _ in rows}
-    flags = frozenset(name for mailbox, _, bits in rows for name in flag_names(bits & ~DELETED, names[mailbox]))
+    flags = frozenset(name for mailbox, _, bits in rows for name in flag_names(bits, names[mailbox]))
     before = MessageState(flags, frozenset(MailboxId(mailbox) for mailbox, _, _ in rows))
     after = decide(before)
     _expect_own(transaction, account, after.mailboxes - before.mailboxes)
     if after.flags != before.flags and after.mailboxes:
-        for mailbox, uid, bits in rows:
-            wanted = (*sorted(after.flags), *(("\\Deleted",) if bits & DELETED else ()))
-            set_flags(transaction, MailboxId(mailbox), [uid], FlagChange(Mode.REPLACE, wanted), None, effects)
+        for mailbox, uid, _ in rows:
+            set_flags(transaction, MailboxId(mailbox), [uid], FlagChange(Mode.REPLACE, tuple(sorted(after.flags))), None, effects)
     _place(transaction, rows, sorted(after.mailboxes - before.mailboxes), before.mailboxes - after.mailboxes, effects)
 
 

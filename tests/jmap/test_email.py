@@ -149,13 +149,43 @@ async def test_damaged_text_is_given_as_far_as_it_goes(tmp_path: Path, octets: b
 
 async def test_keywords_are_those_of_any_copy(tmp_path: Path) -> None:
     async with a_client(tmp_path) as client:
-        placed = await client.append(MIXED, "INBOX", flags=("\\Seen", "$Work", "\\Deleted"))
+        placed = await client.append(MIXED, "INBOX", flags=("\\Seen", "$Work"))
         mailbox = await client.store.open(ANN, "INBOX")
         await mailbox.copy([placed.uid], "Archive")
         await mailbox.set_flags([placed.uid], Mode.REPLACE, ("\\Flagged",))
         mailbox.close()
         found = (await client.call("Email/get", ids=[f"M{placed.message}"], properties=["keywords", "mailboxIds"]))["list"][0]
         assert found["keywords"] == {"$seen": True, "$work": True, "$flagged": True} and len(found["mailboxIds"]) == 2
+
+
+async def test_a_message_with_deleted_is_not_there_until_that_is_taken_off(tmp_path: Path) -> None:
+    """RFC 8621 §4.1.1."""
+    async with a_client(tmp_path) as client:
+        other, placed = await client.append(MIXED), await client.append(MIXED, flags=("$Work",))
+        one, inbox = f"M{placed.message}", await client.mailbox_id("INBOX")
+        mailbox = await client.store.open(ANN, "INBOX")
+
+        async def counts() -> list[int]:
+            found = (await client.call("Mailbox/get", ids=[inbox]))["list"][0]
+            return [found[name] for name in ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")]
+
+        async def mark(mode: Mode) -> dict[str, Any]:
+            state = (await client.call("Email/get", ids=[]))["state"]
+            await mailbox.set_flags([placed.uid], mode, ("\\Deleted",))
+            found: dict[str, Any] = await client.call("Email/changes", sinceState=state)
+            return found
+
+        assert await counts() == [2, 2, 1, 1]
+        hidden = await mark(Mode.ADD)
+        assert (hidden["created"], hidden["updated"], hidden["destroyed"]) == ([], [], [one]) and await counts() == [1, 1, 1, 1]
+        assert (await client.call("Email/get", ids=[one]))["notFound"] == [one]
+        assert (await client.call("Email/query"))["ids"] == [f"M{other.message}"]
+        refused = await client.call("Email/set", update={one: {"keywords/$seen": True}}, destroy=["M99"])
+        assert refused["notUpdated"][one]["type"] == "notFound"
+        shown = await mark(Mode.REMOVE)
+        assert (shown["created"], shown["updated"], shown["destroyed"]) == ([one], [], []) and await counts() == [2, 2, 1, 1]
+        assert (await client.call("Email/get", ids=[one], properties=["keywords"]))["list"][0]["keywords"] == {"$work": True}
+        mailbox.close()
 
 
 async def test_other_accounts_messages_and_wrong_ids_are_not_found(tmp_path: Path) -> None:

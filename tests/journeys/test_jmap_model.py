@@ -24,7 +24,7 @@ ROUNDS = int(os.environ.get("PILLARBOX_MODEL_ROUNDS", "10"))
 SEED = int(os.environ.get("PILLARBOX_MODEL_SEED", "1"))
 USING = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"]
 BOXES = ("INBOX", "Archive", "Drafts", "Trash")
-FLAGS = (b"\\Seen", b"\\Flagged", b"Work", b"$Forwarded")
+FLAGS = (b"\\Seen", b"\\Flagged", b"Work", b"$Forwarded", b"\\Deleted")
 SYSTEM = {"\\seen": "$seen", "\\flagged": "$flagged", "\\answered": "$answered", "\\draft": "$draft"}
 QUERIES: tuple[dict[str, Any], ...] = (
     {"sort": [{"property": "receivedAt", "isAscending": False}]},
@@ -90,7 +90,6 @@ class Follower:
         while more:
             found = self.jmap.call("Email/changes", sinceState=self.state, maxChanges=MAX)
             assert found["oldState"] == self.state and len(found["created"] + found["updated"] + found["destroyed"]) <= MAX
-            assert not set(found["created"]) & self.emails.keys(), "created anew"
             assert set(found["updated"]) <= self.emails.keys(), "updated, and never created"
             for one in found["destroyed"]:  # or it came and went between two states (RFC 8620 §5.2)
                 self.emails.pop(one, None)
@@ -225,7 +224,7 @@ class World:
         assert done["notCreated"] is done["notUpdated"] is done["notDestroyed"] is None, done
 
     def seen_by_imap(self) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
-        """Mailboxes and keywords of each message: those of any copy (RFC 8621 §4.1.1), by OBJECTID (RFC 8474)."""
+        """Mailboxes and keywords of each message: those of any copy without \\\\Deleted (RFC 8621 §4.1.1), by OBJECTID."""
         found: dict[str, tuple[set[str], set[str]]] = {}
         for box in BOXES:
             with Reader(self.server.ports["imap"], ADA) as reader:
@@ -233,10 +232,10 @@ class World:
                 mailbox = re.search(rb"MAILBOXID \((\w+)\)", head)[1].decode()  # type: ignore[index]
                 for line in reader.ok(b"UID FETCH 1:* (EMAILID FLAGS)"):  # type: ignore[attr-defined]
                     one, flags = re.search(rb"EMAILID \((\w+)\)", line), re.search(rb"FLAGS \(([^)]*)\)", line)
-                    if one and flags:
+                    if one and flags and b"\\Deleted" not in flags[1]:
                         places, keywords = found.setdefault(one[1].decode(), (set(), set()))
                         places.add(mailbox)
-                        keywords |= {SYSTEM.get(word, word) for word in flags[1].decode().lower().split()} - {"\\recent", "\\deleted"}
+                        keywords |= {SYSTEM.get(word, word) for word in flags[1].decode().lower().split()} - {"\\recent"}
         return {one: (frozenset(places), frozenset(keywords)) for one, (places, keywords) in found.items()}
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.mail.errors import StoreError
+from appliance.mail.flags import DELETED
 from appliance.mail.ids import MailboxId, MessageId, ModSeq, Uid
 from appliance.store import departures
 from appliance.store.account_changes import CREATED, WHOLE, Position
@@ -27,7 +28,8 @@ async def all_messages(store: Store) -> Known:
     for info in await store.list(ANN):
         mailbox = await store.open(ANN, info.name)
         for row in await mailbox.rows(Uid(1), Uid(2**32), Want.DATES):
-            found.setdefault(row.message, set()).add((info.id, row.flags))
+            if not row.flags & DELETED:
+                found.setdefault(row.message, set()).add((info.id, row.flags))
         mailbox.close()
     return {message: frozenset(places) for message, places in found.items()}
 
@@ -49,10 +51,10 @@ class Client:
         for change in found[1][: self.batch]:
             assert self.since < change.place(self.since) and change.modseq <= found[0]
             if change.destroyed:
-                assert change.message in self.known and change.message not in now
-                del self.known[change.message]
+                assert change.message not in now
+                self.known.pop(change.message, None)
             else:
-                assert (change.kind(self.since) == CREATED) == (change.message not in self.known)
+                assert change.kind(self.since) == CREATED or change.message in self.known
                 self.known[change.message] = now[change.message]
         if len(found[1]) > self.batch:
             self.since = places[self.batch - 1]
@@ -82,6 +84,8 @@ async def step(store: Store, kind: str, name: str, other: str, which: int) -> No
             await mailbox.move([Uid(uid) for uid in uids], other)
         elif kind == "flag":
             await mailbox.set_flags([Uid(uid) for uid in uids], Mode.ADD if which % 2 else Mode.REMOVE, ("\\Flagged",))
+        elif kind == "mark":
+            await mailbox.set_flags([Uid(uid) for uid in uids], Mode.ADD if which % 2 else Mode.REMOVE, ("\\Deleted",))
         elif kind == "remove":
             await mailbox.remove([Uid(uid) for uid in uids])
         else:
@@ -93,7 +97,7 @@ async def step(store: Store, kind: str, name: str, other: str, which: int) -> No
 
 
 STEPS = st.tuples(
-    st.sampled_from(["append", "append", "copy", "move", "flag", "remove", "delete"]),
+    st.sampled_from(["append", "append", "copy", "move", "flag", "mark", "remove", "delete"]),
     st.sampled_from(["INBOX", "Archive", "Trash"]),
     st.sampled_from(["INBOX", "Archive", "Trash"]),
     st.integers(0, 5),
