@@ -196,6 +196,31 @@ def test_signing_out_elsewhere_ends_a_session(ada: "Page", browser: Chromium) ->
     other.context.close()
 
 
+def test_a_file_is_sent_and_brought_in_and_the_log_is_live(ada: "Page", server: Pillarbox) -> None:
+    from playwright.sync_api import expect
+
+    message = b"From x@x.example Sun Sep  9 01:46:40 2001\nSubject: %d\n\nhello\n\n"
+    ada.goto("/own/mail")
+    file = {"name": "Old.mbox", "mimeType": "application/mbox", "buffer": b"".join(message % n for n in range(50))}
+    ada.get_by_label("File", exact=True).set_input_files(file)  # type: ignore[arg-type]
+    press(ada, "Send the file")
+    expect(ada.get_by_text("Old.mbox is here")).to_be_visible()
+    assert not violations(ada)
+    press(ada, "Bring it in")
+    expect(ada.get_by_text("Old.mbox is in.")).to_be_visible(timeout=15_000)
+    assert ada.locator("[data-figure=stored]").inner_text() == "50" and not violations(ada)
+    press(ada, "Bring in another file")
+    with ada.expect_download() as download:
+        ada.get_by_role("link", name="Save all as mbox files").click()
+    assert download.value.suggested_filename.endswith(".mbox.zip") and b"Old.mbox" in download.value.path().read_bytes()
+    ada.goto("/admin/logs")
+    log = ada.get_by_label("Lines of the log")
+    with Smtp(server.ports["smtp"]) as smtp:
+        for line in (b"EHLO friend.example", b"MAIL FROM:<live-line@friend.example>", b"RCPT TO:<nobody@home.example>"):
+            smtp.ask(line)
+    expect(log).to_contain_text("live-line@friend.example", timeout=15_000)
+
+
 def test_domains_and_records(ada: "Page") -> None:
     ada.goto("/admin/domains")
     ada.get_by_label("Domain", exact=True).fill("smith.example")
