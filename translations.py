@@ -38,6 +38,7 @@ KEYWORDS: dict[str, tuple[tuple[int, ...], ...]] = {
     "Response": ((0,),),
     "NotRunningError": ((0,), (1,)),
     "setting": ((1,),),
+    "Condition": ((2,), (3,)),
     "ConditionRow": ((3,),),
     "_phase": ((1,),),
     "_damage": ((1,),),

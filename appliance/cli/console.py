@@ -10,6 +10,7 @@ import trio
 import appliance.panel.service as service
 from appliance.control.client import NotRunning, RemoteControl
 from appliance.database.migrations import refuse_before_release
+from appliance.languages.catalogues import language_of_environment
 from appliance.mail.errors import SetupError
 from appliance.mail.sentence import Sentence
 from appliance.runtime.clock import RealClock
@@ -31,7 +32,7 @@ def console(args: Any) -> int:
 
 
 async def _console(data: Path, live: bool) -> str:
-    return await service.on_terminal(RemoteControl(data), live=live)
+    return await service.on_terminal(RemoteControl(data), live=live, language=language_of_environment(os.environ))
 
 
 def panel(args: Any) -> int:

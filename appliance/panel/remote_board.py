@@ -1,6 +1,7 @@
 """The board for a program beside the server (`pillarbox console`, `panel --simulate`): it polls the snapshot over `control`.
 
-While the server does not answer, the last snapshot stays, with a condition that says so.
+While the server does not answer, the last snapshot stays, with a condition that says so. Conditions are said in the language of whoever
+looks.
 """
 
 from dataclasses import replace
@@ -8,6 +9,7 @@ from dataclasses import replace
 import trio
 
 from appliance.control.requests import Status
+from appliance.languages.catalogues import ENGLISH, Language
 from appliance.status.snapshot import Condition, Snapshot
 from appliance.status.text import decode_snapshot
 
@@ -22,14 +24,15 @@ SILENT = Condition(
 class RemoteBoard:
     """Holds the last snapshot; `changed` fetches the next."""
 
-    def __init__(self, control: ControlPort, first: Snapshot) -> None:
+    def __init__(self, control: ControlPort, first: Snapshot, language: Language = ENGLISH) -> None:
         self._control = control
-        self._snapshot = first
+        self._language = language
+        self._snapshot = worded(first, language)
 
     @classmethod
-    async def open(cls, control: ControlPort) -> "RemoteBoard":
+    async def open(cls, control: ControlPort, language: Language = ENGLISH) -> "RemoteBoard":
         """Raises what a request raises (SetupError), and TypeError when no server runs there."""
-        return cls(control, decode_snapshot((await control.ask(Status())).facts))
+        return cls(control, decode_snapshot((await control.ask(Status())).facts), language)
 
     def snapshot(self) -> Snapshot:
         return self._snapshot
@@ -39,10 +42,23 @@ class RemoteBoard:
         while True:
             await trio.sleep(POLL_S)
             try:
-                snapshot = decode_snapshot((await self._control.ask(Status())).facts)
+                snapshot = worded(decode_snapshot((await self._control.ask(Status())).facts), self._language)
             except Exception:  # the guard of a program that only watches: the server may be gone for a while
-                others = (c for c in self._snapshot.conditions if c != SILENT)
-                snapshot = replace(self._snapshot, version=-1, phase="silent", conditions=(SILENT, *others))
+                others = (c for c in self._snapshot.conditions if c.key != SILENT.key)
+                silent = _said(SILENT, self._language)
+                snapshot = replace(self._snapshot, version=-1, phase="silent", conditions=(silent, *others))
             before, self._snapshot = self._snapshot, snapshot
             if snapshot.version != since or before.version != since:
                 return snapshot
+
+
+def worded(snapshot: Snapshot, language: Language) -> Snapshot:
+    """The snapshot with its conditions, and how mail leaves, in another language."""
+    if language is ENGLISH:
+        return snapshot
+    outbound = replace(snapshot.outbound, sentence=language(snapshot.outbound.sentence))
+    return replace(snapshot, conditions=tuple(_said(one, language) for one in snapshot.conditions), outbound=outbound)
+
+
+def _said(one: Condition, _: Language) -> Condition:
+    return replace(one, sentence=_(one.sentence), remedy=_(one.remedy))

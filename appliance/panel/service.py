@@ -16,6 +16,8 @@ import trio
 from .board_leds import default_leds
 
 if TYPE_CHECKING:
+    from appliance.languages.catalogues import Language
+
     from .button import Actions
     from .led_display import LedDisplay
     from .ports import AdminSignIn, ControlPort, SnapshotSource
@@ -112,16 +114,17 @@ async def send_last_line(device: str, baud: int, text: str) -> None:
             await trio.sleep(10 * len(octets) / baud)  # closing discards what was not transmitted yet
 
 
-async def on_terminal(control: "ControlPort", *, live: bool) -> str:
+async def on_terminal(control: "ControlPort", *, live: bool, language: "Language | None" = None) -> str:
     """`pillarbox console` beside the running server; unless `live` the first screen as text, else "" when the user left.
 
-    Raises what requests raise. No password is required: whoever may send requests to the server may send all of them.
+    `language`: of the conditions. No password is required: whoever may send requests to the server may send all of them.
+    Raises what requests raise.
     """
     from .console import on_terminal, once
     from .ports import AccessGuard, ConsoleOptions
     from .remote_board import RemoteBoard
 
-    board = await RemoteBoard.open(control)
+    board = await RemoteBoard.open(control, *filter(None, (language,)))
     if not live:
         return once(board.snapshot())
     await on_terminal(board, control, ConsoleOptions(), AccessGuard(None))
