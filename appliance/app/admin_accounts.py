@@ -105,10 +105,12 @@ class AccountRequests:
             days=KEPT_DAYS,
         )
         facts = {"address": account.address, "purged": False, "kept_days": KEPT_DAYS, **self._sessions_ended()}
+        await self._store.announce_shared(account.id)
         return Response(joined(text, _ended(facts)), facts)
 
     async def restore_account(self, request: controls.RestoreAccount) -> Response:
         account = await self._accounts.restore_account(request.address)
+        await self._store.announce_shared(account.id)
         return Response(
             Sentence("%(address)s is back, with its mail and passwords.", address=account.address), {"address": account.address}
         )

@@ -230,11 +230,25 @@ def change_rights(transaction: Transaction, row: MailboxRow, account: AccountId,
             transaction.execute("DELETE FROM mailbox_right WHERE mailbox = ? AND account = ?", (row.id, account))
         if transaction.execute("SELECT count(*) FROM mailbox_right WHERE account = ?", (account,)).fetchone()[0] > MAILBOXES:
             raise StoreError(Trouble.TOO_MANY, f"an account sees at most {MAILBOXES} mailboxes of others")
-    modseq = next_modseq(transaction, row.account)
-    transaction.execute("UPDATE mailbox SET modseq = ?1, changed_modseq = ?1 WHERE id = ?2", (modseq, row.id))
-    transaction.touched(row.id, modseq)
+    _changed(transaction, row.account, row.id)
     effects.mailbox_changed(transaction, row.account)
     return after
+
+
+def _changed(transaction: Transaction, owner: AccountId, mailbox: MailboxId) -> None:
+    """The mailbox itself has changed: sessions that have it open read their rights again."""
+    modseq = next_modseq(transaction, owner)
+    transaction.execute("UPDATE mailbox SET modseq = ?1, changed_modseq = ?1 WHERE id = ?2", (modseq, mailbox))
+    transaction.touched(mailbox, modseq)
+
+
+def announce(transaction: Transaction, owner: AccountId, effects: Effects) -> None:
+    """The account was removed, or is back: sessions of those it shares with hear of it."""
+    statement = "SELECT DISTINCT r.mailbox FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox WHERE m.account = ?"
+    for (mailbox,) in transaction.execute(statement, (owner,)).fetchall():
+        _changed(transaction, owner, MailboxId(mailbox))
+    for account in accounts_with_rights(transaction, owner):
+        effects.mailbox_changed(transaction, account)
 
 
 def inherit_rights(transaction: Transaction, owner: AccountId, heirs: Iterable[str], above: MailboxId) -> None:

@@ -295,6 +295,10 @@ class Store(StoreBase):
         mailboxes.make_first(transaction, account)
         self.effects.mailbox_changed(transaction, account)
 
+    async def announce_shared(self, account: AccountId) -> None:
+        """The account was removed, or is back: what it shares is out of others' sight, or in it again."""
+        await self.database.write(lambda transaction: sharing.announce(transaction, account, self.effects))
+
     def remove_mailboxes(self, transaction: Any, account: AccountId) -> None:
         """All of an account's mail: joins the commit that removes the account."""
         self.outboxes.detach(transaction, account)

@@ -6,7 +6,8 @@ import pytest
 
 from appliance.control import requests as controls
 from appliance.control.codec import decode_request, encode_value
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import SetupError, StoreError
+from appliance.store.visible import VisibleMailboxes
 from tests.support.admin import ADA, PASSWORD, admin_server
 
 BEN = "ben@home.example"
@@ -40,3 +41,20 @@ async def test_share_and_unshare(tmp_path: Path) -> None:
         for words, request in refused.items():
             with pytest.raises(SetupError, match=words):
                 await ask(request)
+
+
+async def test_a_removed_account_shares_nothing_until_it_is_back(tmp_path: Path) -> None:
+    async with admin_server(tmp_path / "data") as one:
+        ask, store = one.running.ask, one.components.store
+        await ask(controls.AddAccount(BEN, PASSWORD))
+        await ask(controls.ShareMailbox(BEN, "Archive", ADA, "read"))
+        view = VisibleMailboxes(store, one.components.accounts.directory.accounts()[0].id)
+        opened = await view.open("Shared/Archive")
+        await ask(controls.RemoveAccount(BEN))
+        assert opened.rights_outdated
+        with pytest.raises(StoreError):
+            await opened.read_rights()
+        opened.close()
+        assert (await ask(controls.ListShares(ADA))).facts["received"] == []
+        await ask(controls.RestoreAccount(BEN))
+        assert [row["name"] for row in (await ask(controls.ListShares(ADA))).facts["received"]] == ["Shared/Archive"]
