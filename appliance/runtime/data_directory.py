@@ -6,6 +6,7 @@
     bodies/aside/            orphaned files, kept for 30 days
     certificates/            the server's authority and certificate (secret)
     imports/                 files whose mail is being brought in (store/received_files)
+    listener-trial.json      while changed listeners are on trial (app/listener_trial)
     control.sock             where commands reach the running server
     lock                     held by the kernel for whoever writes; never stale: it needs no cleaning up
 
