@@ -102,15 +102,15 @@ class Accounts:
             end(transaction)
             return added
 
-        return await self._change(add)
+        return await self.change(add)
 
     async def retire_account(self, address: str) -> Account:
         """Nothing is delivered and sign-in is refused from now on; everything is kept, and `restore_account` takes it back."""
         now = int(self._clock.wall_s())
-        return await self._change(lambda transaction, tables: states.retire(transaction, tables, address, now))
+        return await self.change(lambda transaction, tables: states.retire(transaction, tables, address, now))
 
     async def restore_account(self, address: str) -> Account:
-        return await self._change(lambda transaction, tables: states.restore(transaction, tables, address))
+        return await self.change(lambda transaction, tables: states.restore(transaction, tables, address))
 
     async def remove_account(self, address: str, *, also: Also | None = None) -> Account:
         """Erase an account, removed before or not, for good. `also`: `store.remove_mailboxes`."""
@@ -123,7 +123,7 @@ class Accounts:
                 also(transaction, account.id)
             return account
 
-        return await self._change(remove)
+        return await self.change(remove)
 
     async def purge_expired(self, also: Also) -> list[Account]:
         """Erase the accounts that were removed KEPT_DAYS ago; nothing while the clock is not trusted."""
@@ -138,20 +138,20 @@ class Accounts:
                 also(transaction, account.id)
             return gone
 
-        return await self._change(purge)
+        return await self.change(purge)
 
     async def rename_account(self, old: str, new: str) -> Account:
         """Another address for the same account; the old one stays as an alias, with which programs sign in as before."""
         wanted = read_address(new)
-        return await self._change(lambda transaction, tables: states.rename(transaction, tables, old, wanted))
+        return await self.change(lambda transaction, tables: states.rename(transaction, tables, old, wanted))
 
     async def set_disabled(self, address: str, disabled: bool) -> Account:
         """A disabled account receives and cannot sign in."""
-        return await self._change(lambda transaction, tables: states.set_disabled(transaction, tables, address, disabled))
+        return await self.change(lambda transaction, tables: states.set_disabled(transaction, tables, address, disabled))
 
     async def set_admin(self, address: str, is_admin: bool) -> Account:
         """Give an account the role of an administrator, or take it away; the last one keeps it."""
-        return await self._change(lambda transaction, tables: states.set_admin(transaction, tables, address, is_admin))
+        return await self.change(lambda transaction, tables: states.set_admin(transaction, tables, address, is_admin))
 
     async def set_account(self, address: str, *, quota_octets: int | None = UNCHANGED, name: str | None = None) -> Account:
         """A new limit (None for none; mail already there stays, whatever the limit) and a new display name ("" for none)."""
@@ -166,7 +166,7 @@ class Accounts:
             transaction.execute("UPDATE account SET quota_octets = ?, name = ? WHERE id = ?", (quota, shown, account.id))
             return replace(account, quota_octets=quota, name=shown)
 
-        return await self._change(change)
+        return await self.change(change)
 
     # --- passwords -------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class Accounts:
                 transaction.execute("UPDATE password SET must_change = 1 WHERE account = ? AND label = ''", (account.id,))
             return account
 
-        return await self._change(change)
+        return await self.change(change)
 
     def main_password(self, account: AccountId) -> PasswordRow | None:
         """The row of the account's own password; None when it cannot sign in."""
@@ -225,7 +225,7 @@ class Accounts:
                 )
             self._insert_password(transaction, account.id, label, verifiers)
 
-        await self._change(add)
+        await self.change(add)
         return password
 
     async def remove_app_password(self, address: str, label: str) -> None:
@@ -240,7 +240,7 @@ class Accounts:
             remedy = Sentence("See them: pillarbox app-password list %(address)s", address=account.address)
             raise SetupError(Sentence("%(address)s has no app password called “%(label)s”.", address=account.address, label=label), remedy)
 
-        await self._change(remove)
+        await self.change(remove)
 
     def app_passwords(self, address: str) -> tuple[PasswordRow, ...]:
         """An account's app passwords, oldest first: label, set_at, used_at. Raises SetupError for an unknown address."""
@@ -288,7 +288,7 @@ class Accounts:
             transaction.execute("INSERT INTO domain(name) VALUES (?)", (name,))
             return name
 
-        return await self._change(add)
+        return await self.change(add)
 
     async def ensure_domain(self, domain: str) -> str:
         """`add_domain` for starting up: nothing is written when the server has it."""
@@ -304,7 +304,7 @@ class Accounts:
             expect_empty(tables, name)
             transaction.execute("DELETE FROM domain WHERE name = ?", (name,))
 
-        await self._change(remove)
+        await self.change(remove)
 
     async def set_catch_all(self, domain: str, address: str | None) -> None:
         """The catch-all of `domain`: an account or alias of the server that gets what matches no other address; None for none."""
@@ -320,7 +320,7 @@ class Accounts:
                 )
             transaction.execute("UPDATE domain SET catch_all = ? WHERE name = ?", (None if target is None else str(target), name))
 
-        await self._change(change)
+        await self.change(change)
 
     # --- aliases ---------------------------------------------------------------------------------
 
@@ -349,7 +349,7 @@ class Accounts:
                     )
                 transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (_written(transaction, key, name), str(end)))
 
-        await self._change(add)
+        await self.change(add)
 
     async def remove_alias(self, alias: str, target: str | None = None) -> tuple[str, ...]:
         """Remove one target of an alias, or the alias altogether; the targets that are left."""
@@ -375,7 +375,7 @@ class Accounts:
                         transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
             return tuple(one for one in tables.aliases[key] if target_key is not None and key_of(split_address(one)) != target_key)
 
-        return await self._change(remove)
+        return await self.change(remove)
 
     async def change(self, work: Callable[[Transaction, DirectoryTables], T]) -> T:
         """Work of another file of this package (`forwarding`), as one commit. Raises what it raises."""
@@ -383,7 +383,7 @@ class Accounts:
 
     # --- one change ------------------------------------------------------------------------------
 
-    async def _change(self, work: Callable[[Transaction, DirectoryTables], T]) -> T:
+    async def change(self, work: Callable[[Transaction, DirectoryTables], T]) -> T:
         """`work(transaction, tables)` as one commit; the new snapshot is published when it is durable."""
 
         def run(transaction: Transaction) -> tuple[T, DirectoryTables, Secrets]:

@@ -29,6 +29,7 @@ from appliance.mail.limits import PASSWORD_OCTETS
 from appliance.mail.sentence import Sentence
 
 from .directory import Executes, fold
+from .totp import SecondFactor, read_second_factors
 
 T = TypeVar("T")
 
@@ -114,6 +115,7 @@ class Secrets:
     rows: dict[AccountId, tuple[PasswordRow, ...]] = field(default_factory=dict, repr=False)
     salt_secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     """Stored with the first account; until then this process's own serves unknown names."""
+    second_factors: dict[AccountId, SecondFactor] = field(default_factory=dict, repr=False)
 
 
 def read_secrets(reads: Executes, version: int = 0, passing_secret: bytes = b"") -> Secrets:
@@ -128,9 +130,8 @@ def read_secrets(reads: Executes, version: int = 0, passing_secret: bytes = b"")
         used = (used_at, used_from, protocol, used_at)
         row = PasswordRow(number, AccountId(owner), label, verifiers, set_at, *used, must_change=bool(must_change))
         rows[row.account] = (*rows.get(row.account, ()), row)
-    for (secret,) in reads.execute("SELECT value FROM meta WHERE key = ?", (SALT_ROW,)):
-        return Secrets(version, rows, secret)
-    return Secrets(version, rows, passing_secret or os.urandom(32))
+    stored_secret = next((bytes(value) for (value,) in reads.execute("SELECT value FROM meta WHERE key = ?", (SALT_ROW,))), b"")
+    return Secrets(version, rows, stored_secret or passing_secret or os.urandom(32), read_second_factors(reads))
 
 
 # --- text ------------------------------------------------------------------------------------
@@ -277,7 +278,7 @@ class Passwords:
     """Makes and checks verifiers, one or two at a time in a thread. Holds the decoy that unknown names are checked against."""
 
     def __init__(self, in_thread: InThread, *, scram_for_all: bool = True) -> None:
-        self._in_thread = in_thread
+        self.in_thread = in_thread
         self.scram_for_all = scram_for_all
         self._decoy = ""
         self.scram_iterations = SCRAM_ITERATIONS
@@ -285,7 +286,7 @@ class Passwords:
     async def make(self, password: str, salt: bytes, *, generated: bool = False) -> Verifiers:
         """The verifiers of a new password. Raises SetupError when it cannot be one."""
         check_new(password)
-        return await self._in_thread(lambda: self._make(forms(password), salt, generated))
+        return await self.in_thread(lambda: self._make(forms(password), salt, generated))
 
     def _make(self, typed_forms: Sequence[bytes], salt: bytes, generated: bool) -> Verifiers:
         scram = None
@@ -302,7 +303,7 @@ class Passwords:
 
     async def find(self, rows: Sequence[PasswordRow], password: str, salt: bytes) -> PasswordRow | None:
         """Which of an account's passwords it is; `rows` () for an unknown name. Costs the same whatever the answer. Raises AuthError."""
-        return await self._in_thread(lambda: self._find(rows, prepare(password), salt))
+        return await self.in_thread(lambda: self._find(rows, prepare(password), salt))
 
     def _find(self, rows: Sequence[PasswordRow], prepared: bytes, salt: bytes) -> PasswordRow | None:
         if not self._decoy:

@@ -46,7 +46,7 @@ def expect_removed(tables: DirectoryTables, text: str) -> Account:
 def expect_other_admin(tables: DirectoryTables, account: Account) -> None:
     """Raises SetupError when nobody but this account administrates the server."""
     if account.administrates and not any(one.administrates for one in tables.accounts.values() if one.id != account.id):
-        fault = f"{account.address} is the only administrator, and the server needs one."
+        fault = Sentence("%(address)s is the only administrator, and the server needs one.", address=account.address)
         raise SetupError(fault, "Make another account an administrator first: pillarbox account admin ADDRESS --on")
 
 
@@ -80,7 +80,7 @@ def restore(transaction: Transaction, tables: DirectoryTables, address: str) -> 
 
 
 def erase(transaction: Transaction, tables: DirectoryTables, account: Account) -> None:
-    """Delete every row of an account but its mail: passwords, and where it is the target of aliases and catch-alls."""
+    """Delete every row of an account but its mail: passwords, second factor, and where it is the target of aliases and catch-alls."""
     expect_other_admin(tables, account)
     key = key_of(split_address(account.address))
     for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
@@ -91,6 +91,8 @@ def erase(transaction: Transaction, tables: DirectoryTables, account: Account) -
             transaction.execute("UPDATE domain SET catch_all = NULL WHERE name = ?", (domain,))
     transaction.execute("DELETE FROM password WHERE account = ?", (account.id,))
     transaction.execute("DELETE FROM forwarding WHERE account = ?", (account.id,))
+    transaction.execute("DELETE FROM second_factor WHERE account = ?", (account.id,))
+    transaction.execute("DELETE FROM recovery_code WHERE account = ?", (account.id,))
     transaction.execute("DELETE FROM account WHERE id = ?", (account.id,))
 
 

@@ -56,6 +56,8 @@ class WebSession:
     confirmed_mono: float = float("-inf")
     notes: list[str] = field(default_factory=list)
     """Sentences about what was done, for the next page; in memory only."""
+    offered_secret: bytes = field(default=b"", repr=False)
+    """Of a second factor that is being set up; in memory only."""
 
     @property
     def key(self) -> str:

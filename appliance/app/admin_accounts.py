@@ -177,6 +177,7 @@ class AccountRequests:
                 "name": account.name,
                 "disabled": account.disabled,
                 "admin": account.is_admin,
+                "second_factor": account.id in self._accounts.secrets.second_factors,
             }
             rows.append({"address": account.address, **facts})
             space = f"{used / MB:,.1f} MB" + (f" of {limit / MB:,.0f} MB" if limit else "")

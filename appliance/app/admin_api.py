@@ -21,6 +21,7 @@ from .admin_forwarding import ForwardingRequests
 from .admin_mailboxes import MailboxRequests
 from .admin_queue import QueueRequests
 from .admin_request import Running, account_of
+from .admin_second_factor import SecondFactorRequests
 from .admin_server import ServerRequests
 from .admin_settings import SettingsRequests
 from .components import Components
@@ -38,8 +39,10 @@ class AdminApi:
     def __init__(self, components: Components, outbound: Outbound, running: Running | None = None) -> None:
         self._components = components
         messages = ServerMessages(components, outbound)
+        tell = owner_teller(messages.send, components.journal.log)
         self._answers = dict((
-            *AccountRequests(components, owner_teller(messages.send, components.journal.log), running).answers(),
+            *AccountRequests(components, tell, running).answers(),
+            *SecondFactorRequests(components, tell, running).answers(),
             *MailboxRequests(components).answers(),
             *DomainRequests(components, outbound).answers(),
             *QueueRequests(components, outbound, is_running=running is not None).answers(),

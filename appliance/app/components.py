@@ -49,6 +49,7 @@ from appliance.store.store import Store
 from .transfers import Transfers
 
 if TYPE_CHECKING:
+    from appliance.accounts.second_factor import SecondFactors
     from appliance.accounts.setup_code import SetupCode
     from appliance.auth.login import Login
     from appliance.mail.clock import Clock
@@ -81,6 +82,8 @@ class Components:
     host: Host
     login: "Callable[[], Login]"
     """The one Login that all services share, so that its throttle counts across them; made when it is first needed."""
+    second_factors: "Callable[[], SecondFactors]"
+    """The same of second factors."""
     search_index: SearchIndex | None = None
     """None for an opening that answers no search."""
     transfers: Transfers = field(init=False)
@@ -194,8 +197,11 @@ def assembled(
     certificates = OwnCertificates(
         directory.path / "certificates", clock=clock, board=board, log=journal.log, want=lambda: components.wanted_certificate()
     )
-    host, login = Host(directory.path, clock), cache(lambda: make_login(components))
-    components = Components(directory, clock, board, journal, database, accounts, store, bodies, certificates, settings, host, login)
+    host = Host(directory.path, clock)
+    login, factors = cache(lambda: make_login(components)), cache(lambda: make_second_factors(components))
+    components = Components(
+        directory, clock, board, journal, database, accounts, store, bodies, certificates, settings, host, login, factors
+    )  # fmt: skip
     components.transfers = Transfers(store, directory.path, clock)
     return components
 
@@ -205,6 +211,12 @@ def make_login(components: Components) -> "Login":
     from appliance.auth.login import Login
 
     return Login(components.accounts, Throttle(), components.board, components.clock)
+
+
+def make_second_factors(components: Components) -> "SecondFactors":
+    from appliance.accounts.second_factor import SecondFactors
+
+    return SecondFactors(components.accounts, components.clock)
 
 
 def quota_lookup(accounts: Accounts, default: int | None) -> "Callable[[AccountId], int | None]":

@@ -7,6 +7,8 @@
 | one administrator                  | the password of that account                                        |
 | several                            | the address of one, then its password                               |
 
+An account with a second factor is then asked for a code too (`accounts/second_factor`).
+
 Passwords are checked by the `Login` of all services, with its throttle; an app password opens nothing here. What was granted lasts as
 long as the account has that password and the role, and no longer than the console is in use. A one-time password is made by the button,
 is in memory only, and ends with its first use: whoever can hold the button while the box starts may have forgotten every other.
@@ -23,11 +25,14 @@ from appliance.panel.ports import AdminGrant, SignInStep
 
 if TYPE_CHECKING:
     from appliance.accounts.accounts import Accounts
+    from appliance.accounts.second_factor import SecondFactors
     from appliance.accounts.setup_code import SetupCode
     from appliance.auth.identity import Identity
     from appliance.auth.login import Login
 
 ATTEMPT = LoginAttempt("console", "console", "form")
+CONSOLE = b"console"
+"""The source of its codes, as for the throttle."""
 WRONG = "The address or the password is wrong."
 
 
@@ -73,10 +78,16 @@ class ConsoleAccess:
     """The sign-in of the serial console."""
 
     def __init__(
-        self, accounts: "Accounts", login: "Callable[[], Login]", one_time: OneTimePassword, setup_code: "SetupCode | None" = None
+        self,
+        accounts: "Accounts",
+        login: "Callable[[], Login]",
+        second_factors: "Callable[[], SecondFactors]",
+        one_time: OneTimePassword,
+        setup_code: "SetupCode | None" = None,
     ) -> None:
         self._accounts = accounts
         self._login = login
+        self._second_factors = second_factors
         self._one_time = one_time
         self._setup_code = setup_code
 
@@ -115,15 +126,22 @@ class ConsoleAccess:
         return self._password_step(typed.strip())
 
     def _password_step(self, address: str) -> SignInStep:
-        async def check(typed: str) -> AdminGrant | str:
+        async def check(typed: str) -> SignInStep | AdminGrant | str:
             return await self._check_password(address, typed)
 
         return SignInStep(f"Password of {address}:", check)
 
-    async def _check_password(self, address: str, password: str) -> AdminGrant | str:
+    async def _check_password(self, address: str, password: str) -> SignInStep | AdminGrant | str:
         identity = await self._login().check_password(address, password, ATTEMPT)
         if identity is None or identity.app_password:
             return WRONG
         if not self._accounts.directory.is_admin(identity.account):
             return f"{identity.address} is not an administrator."
-        return AccountGrant(self._accounts, identity)
+        grant = AccountGrant(self._accounts, identity)
+        if self._accounts.secrets.second_factors.get(identity.account) is None:
+            return grant
+
+        async def check(typed: str) -> AdminGrant | str:
+            return await self._second_factors().use(identity.account, typed, CONSOLE) or grant
+
+        return SignInStep("Code of the app, or a recovery code:", check)

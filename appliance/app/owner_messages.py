@@ -32,3 +32,20 @@ def password_was_reset() -> tuple[str, str]:
         "programs work with the one the administrator gave you.\n\n"
         "If you did not ask for this, talk to the administrator."
     )
+
+
+def second_factor_enabled() -> tuple[str, str]:
+    return "Your account has a second factor now", (
+        "Signing in with a browser asks for a code of your app from now on, or for a recovery code. Mail programs need a password of "
+        "their own each, which your own page makes; with the password of your account they are refused, and those that used it are signed "
+        "out.\n\n"
+        "If this was not you, ask an administrator to switch the second factor off and to give you a new password."
+    )
+
+
+def second_factor_removed(by_owner: bool) -> tuple[str, str]:
+    who = "" if by_owner else "An administrator of this mail server has done this. "
+    return "Your account has no second factor any more", (
+        f"{who}The password of your account is enough again to sign in with a browser, and opens mail programs too.\n\n"
+        "If you did not want this, change your password and switch the second factor on again on your own page."
+    )

@@ -128,7 +128,7 @@ class Panel:
         """What the console asks for before it changes anything."""
         from .console_access import ConsoleAccess
 
-        return ConsoleAccess(components.accounts, components.login, self._one_time(), components.setup_code)
+        return ConsoleAccess(components.accounts, components.login, components.second_factors, self._one_time(), components.setup_code)
 
     def _one_time(self) -> "OneTimePassword":
         if self._made_one_time is None:

@@ -63,6 +63,7 @@ def web_service(
         board=components.board,
         accounts=components.accounts,
         login=login,
+        second_factors=components.second_factors(),
         sessions=sessions,
         progress=SetupProgress(components.database),
         clock=components.clock,

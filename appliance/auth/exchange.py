@@ -10,8 +10,8 @@
 
 A server gives a `SaslChannel`, its framing of challenges and responses, and turns the `SaslFailure` into its own reply.
 Invariants: an identity comes only from a check of `Login` in this very exchange, whatever the mechanism says; at most MAX_STEPS
-steps; the client does not learn why an exchange was refused. Every check is throttled. Failures of the connection (PeerError)
-pass through.
+steps; the client does not learn why an exchange was refused, but for a right password that opens browsers only. Every check is
+throttled. Failures of the connection (PeerError) pass through.
 """
 
 from binascii import Error as Base64Error
@@ -37,7 +37,7 @@ from appliance.protocol.sasl.mechanism import (
 )
 
 from .connection_info import ConnectionInfo
-from .identity import Identity
+from .identity import AppPasswordNeeded, Identity
 from .login import Candidate, Login, LoginAttempt
 
 MAX_STEPS = 16
@@ -58,6 +58,8 @@ class SaslFailure(Enum):
     """No mechanism is accepted before TLS."""
     REFUSED = auto()
     """Wrong credentials, a failed mechanism, or a password changed meanwhile."""
+    NEEDS_APP_PASSWORD = auto()
+    """The account has a second factor: its own password is right, and opens browsers only."""
     CANCELLED = auto()
     NOT_BASE64 = auto()
     TOO_LONG = auto()
@@ -112,6 +114,8 @@ class Exchange:
         while not isinstance(response, SaslFailure):
             try:
                 challenge = await channel.attend(partial(self.step, response))
+            except AppPasswordNeeded:
+                return SaslFailure.NEEDS_APP_PASSWORD
             except AuthError:
                 return SaslFailure.UNAVAILABLE
             if not isinstance(challenge, bytes):

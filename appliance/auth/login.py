@@ -5,7 +5,8 @@ throttle's bucket? else wait, at most LOGIN_S, then fail unchecked -> remembered
 Invariants: known and unknown names take the same path, at the same cost, to the same answer; every failure is held for
 FAILURE_S; a right password seen before costs microseconds; forty connections that start at once with one password cost
 one check. A try of a client that disconnects meanwhile stays counted.
-How it fails: None is a refusal; AuthError when passwords cannot be checked at all just now (a temporary fault).
+How it fails: None is a refusal; AppPasswordNeeded is one that may be told; AuthError when passwords cannot be
+checked at all just now (a temporary fault).
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,10 +27,12 @@ from appliance.network.ratelimit import source_of
 from appliance.protocol.sasl.mechanism import ScramSecret
 from appliance.status.events import Event, LoginFailed, LoginSucceeded
 
-from .identity import Identity
+from .identity import AppPasswordNeeded, Identity
 
 FAILURE_S = 2.0
 """How long a refusal is held: a user hardly notices, a program in a loop cannot spin."""
+ASKS_FOR_CODES = ("https", "console")
+"""Where the second factor is asked for after the password."""
 SHOWN_CHARACTERS = 64
 """Characters of a tried name in events."""
 
@@ -101,7 +104,7 @@ class Login:
         if row is None or account is None:
             await self._refuse(name, attempt)
             return None
-        identity = self._identity(account, row, attempt)
+        identity = await self._identity(account, row, attempt)
         self.welcome(identity, attempt)
         return identity
 
@@ -167,7 +170,7 @@ class Login:
             await self._refuse(candidate.name, attempt)
             return None
         self._right(trying)
-        return self._identity(candidate.account, candidate.rows[key], attempt)
+        return await self._identity(candidate.account, candidate.rows[key], attempt)
 
     # --- credentials that are no passwords --------------------------------------------------------
 
@@ -237,7 +240,11 @@ class Login:
             throttle_name += "@" + next(iter(directory.domains()), "")
         return account, throttle_name
 
-    def _identity(self, account: Account, row: PasswordRow, attempt: LoginAttempt) -> Identity:
+    async def _identity(self, account: Account, row: PasswordRow, attempt: LoginAttempt) -> Identity:
+        """Whose password was right. Raises AppPasswordNeeded: with a second factor the account's own opens only what asks for a code."""
+        if not row.label and attempt.protocol not in ASKS_FOR_CODES and account.id in self._accounts.secrets.second_factors:
+            await trio.sleep(self._failure_s)
+            raise AppPasswordNeeded
         self._accounts.mark_used(row, attempt.peer, attempt.protocol)
         return Identity(account.id, account.address, row.label, row.id)
 

@@ -90,6 +90,8 @@ ROWS: tuple[CommandRow, ...] = (
         )),
     CommandRow(("account", "password"), "set a new password", ("address",),
         lambda o: controls.SetPassword(o.address, o.password), password=True),
+    CommandRow(("account", "remove-second-factor"), "switch the second factor of an account off, whose owner has lost it", ("address",),
+        lambda o: controls.RemoveSecondFactor(o.address)),
     CommandRow(("app-password", "add"), "add a password for one phone or program", ("address", "label"),
         lambda o: controls.AddAppPassword(o.address, o.label)),
     CommandRow(("app-password", "list"), "list the app passwords of an account, and when each was last used", ("address",),

@@ -158,6 +158,30 @@ class SetPassword:
 
 
 @dataclass(frozen=True, slots=True)
+class EnableSecondFactor:
+    """By the owner: `secret` of TOTP in hexadecimal, and a `code` of it. Facts: `recovery_codes`, which only this response has."""
+
+    address: str
+    secret: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecoveryCodes:
+    """In place of all there are. Facts as those of `EnableSecondFactor`."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSecondFactor:
+    """The account's own password is enough again. The owner is told; `by_owner`: in other words."""
+
+    address: str
+    by_owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AddAppPassword:
     """The password is generated; only the response has it."""
 
@@ -421,6 +445,7 @@ Request = (
     Status | SetUp | CheckSetupCode | ShowSetupCode | SendServerMessage
     | ShowSettings | ChangeSettings | SetRelay | RemoveRelay
     | AddAccount | RemoveAccount | RestoreAccount | SetAccount | RenameAccount | DisableAccount | EnableAccount | SetAdmin
+    | EnableSecondFactor | NewRecoveryCodes | RemoveSecondFactor
     | ListAccounts | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
     | ShareMailbox | UnshareMailbox | ListShares

@@ -126,6 +126,10 @@ class AccountsView(ListView):
         d.ask("What is it for (phone, laptop, ...):", then)
 
     @staticmethod
+    def _second_factor(d: Interaction, item: ListItem) -> None:
+        d.confirm(f"Switch the second factor of {item.key} off?", lambda: d.request(requests.RemoveSecondFactor(item.key)))
+
+    @staticmethod
     def _role(d: Interaction, item: ListItem) -> None:
         question = f"Take the role of an administrator from {item.key}?" if item.held else f"Make {item.key} an administrator?"
         d.confirm(question, lambda: d.request(requests.SetAdmin(item.key, not item.held)))
@@ -134,7 +138,8 @@ class AccountsView(ListView):
         KeyAction("a", "add", lambda d, item: AccountsView._add(d, item), changes=True),
         KeyAction("p", "password", lambda d, item: AccountsView._password(d, item), changes=True, item=True),
         KeyAction("w", "app password", lambda d, item: AccountsView._app(d, item), changes=True, item=True),
-        KeyAction("m", "administrator", lambda d, item: AccountsView._role(d, item), changes=True, item=True),
+        KeyAction("s", "2nd factor off", lambda d, item: AccountsView._second_factor(d, item), changes=True, item=True),
+        KeyAction("m", "admin", lambda d, item: AccountsView._role(d, item), changes=True, item=True),
     )
 
 

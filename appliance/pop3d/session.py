@@ -19,7 +19,7 @@ import trio
 
 from appliance.auth.connection_info import ConnectionInfo
 from appliance.auth.exchange import SaslFailure
-from appliance.auth.identity import Identity
+from appliance.auth.identity import APP_PASSWORD_NEEDED, AppPasswordNeeded, Identity
 from appliance.auth.login import Login
 from appliance.auth.mechanisms import Mechanisms
 from appliance.mail.errors import AuthError, MisuseError, StoreError, Trouble
@@ -67,6 +67,7 @@ FAILURES: dict[SaslFailure, bytes] = {
     SaslFailure.NO_MECHANISM: err("No such mechanism."),
     SaslFailure.NEEDS_TLS: err(TLS_FIRST),
     SaslFailure.REFUSED: err(REFUSED, "AUTH"),
+    SaslFailure.NEEDS_APP_PASSWORD: err(APP_PASSWORD_NEEDED, "AUTH"),
     SaslFailure.CANCELLED: err("AUTH was cancelled."),
     SaslFailure.NOT_BASE64: err("The response is not base64."),
     SaslFailure.TOO_LONG: err("The line is too long."),
@@ -261,7 +262,12 @@ class Pop3Session:
         stream = self._stream
         password = parse_text(arguments[0])
         check = partial(self._context.login.check, name, password, peer=stream.peer_host, protocol=stream.protocol, mechanism="USER")
-        return await self._enter(await stream.attend(check))
+        try:
+            identity = await stream.attend(check)
+        except AppPasswordNeeded:
+            await self._respond(FAILURES[SaslFailure.NEEDS_APP_PASSWORD])
+            return Next.GO_ON
+        return await self._enter(identity)
 
     async def _auth(self, arguments: tuple[bytes, ...]) -> Next:
         """RFC 5034 §4; without an argument it lists the mechanisms, for clients older than CAPA."""

@@ -11,6 +11,7 @@ from .connection import Patience
 
 if TYPE_CHECKING:
     from appliance.accounts.accounts import Accounts
+    from appliance.accounts.second_factor import SecondFactors
     from appliance.accounts.setup_progress import SetupProgress
     from appliance.accounts.web_sessions import WebSessions
     from appliance.auth.login import Login
@@ -44,6 +45,7 @@ class WebContext:
     board: "Board"
     accounts: "Accounts"
     login: "Login"
+    second_factors: "SecondFactors"
     sessions: "WebSessions"
     progress: "SetupProgress"
     clock: "Clock"

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from appliance.auth.identity import AppPasswordNeeded
 from appliance.auth.login import LoginAttempt
 from appliance.mail.errors import AuthError
 from appliance.mail.ids import AccountId
@@ -161,6 +162,8 @@ class JmapPages:
         attempt = LoginAttempt(request.peer, "jmap", "basic")
         try:
             identity = await request.attend(lambda: self._context.login.check_password(*credentials, attempt))
+        except AppPasswordNeeded as refusal:
+            raise HttpRefusal(401, str(refusal), () if _is_browser(request) else REALM) from None
         except AuthError:
             raise HttpRefusal(503, "Passwords cannot be checked just now.") from None
         if identity is None:

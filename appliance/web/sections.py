@@ -20,6 +20,7 @@ def sections_of(context: WebContext, pages: Pages, log: AccessLog) -> tuple[Site
         ("/", groups.entrance),
         ("/setup/", groups.setup),
         ("/own/", groups.own),
+        ("/own/second-factor/", groups.second_factor),
         ("/own/mail/", groups.transfer),
         ("/own/forwarding/", groups.forwarding),
         ("/admin/", groups.overview),
@@ -76,6 +77,11 @@ class Groups:
         from .pages.transfer import TransferPages
 
         return TransferPages(self._context, self._pages).routes()
+
+    def second_factor(self) -> Sequence[WebRoute]:
+        from .pages.second_factor import SecondFactorPages
+
+        return SecondFactorPages(self._context, self._pages).routes()
 
     def overview(self) -> Sequence[WebRoute]:
         from .pages.overview import OverviewPages

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.accounts.second_factor import new_secret
 from appliance.accounts.throttle import Throttle
+from appliance.accounts.totp import code_of, step_of
 from appliance.app.components import Components, open_components
 from appliance.app.console_access import WRONG, ConsoleAccess, OneTimePassword
 from appliance.app.first_setup import prepare_setup_code
@@ -40,7 +42,7 @@ async def test_the_setup_code_until_there_is_an_account(components: Components) 
     await prepare_setup_code(components)
     assert components.setup_code is not None
     code = components.setup_code.shown
-    access = ConsoleAccess(components.accounts, components.login, OneTimePassword(), components.setup_code)
+    access = ConsoleAccess(components.accounts, components.login, components.second_factors, OneTimePassword(), components.setup_code)
     assert code in access.notice
     labels, refused = await answers(access, "aaaa-aaaa-aaaa")
     assert labels == ["Setup code:"] and "not the setup code" in str(refused)
@@ -54,7 +56,7 @@ async def test_the_setup_code_until_there_is_an_account(components: Components) 
 
 async def test_one_administrator_types_the_password_and_several_an_address_first(components: Components) -> None:
     accounts = components.accounts
-    access = ConsoleAccess(accounts, components.login, OneTimePassword())
+    access = ConsoleAccess(accounts, components.login, components.second_factors, OneTimePassword())
     await accounts.add_account(ADA, ADAS)
     await accounts.add_account(BEN, BENS)
     device = await accounts.add_app_password(ADA, "phone")
@@ -76,8 +78,19 @@ async def test_one_administrator_types_the_password_and_several_an_address_first
     assert (await answers(access, BENS))[0] == [f"Password of {BEN}:"]
 
 
+async def test_a_second_factor_is_asked_for_here_too(components: Components) -> None:
+    access = ConsoleAccess(components.accounts, components.login, components.second_factors, OneTimePassword())
+    account, secret = await components.accounts.add_account(ADA, ADAS), new_secret()
+    step = step_of(components.clock.wall_s())
+    codes = await components.second_factors().enable(account, secret, code_of(secret, step))
+    labels, refused = await answers(access, ADAS, code_of(secret, step))
+    assert labels == [f"Password of {ADA}:", "Code of the app, or a recovery code:"] and "used before" in str(refused)
+    _, grant = await answers(access, ADAS, codes[0])
+    assert not isinstance(grant, str) and grant.holds()
+
+
 async def test_who_is_no_administrator_is_told_so(components: Components) -> None:
-    access = ConsoleAccess(components.accounts, components.login, OneTimePassword())
+    access = ConsoleAccess(components.accounts, components.login, components.second_factors, OneTimePassword())
     assert "No account is an administrator" in str(access.begin())
     await components.accounts.add_account(ADA, ADAS)
     await components.accounts.add_account(BEN, BENS)
@@ -88,7 +101,7 @@ async def test_who_is_no_administrator_is_told_so(components: Components) -> Non
 
 async def test_the_one_time_password_is_good_once(components: Components) -> None:
     one_time = OneTimePassword()
-    access = ConsoleAccess(components.accounts, components.login, one_time)
+    access = ConsoleAccess(components.accounts, components.login, components.second_factors, one_time)
     await components.accounts.add_account(ADA, ADAS)
     one_time.make()
     first = one_time.text

@@ -33,7 +33,8 @@ BESIDE: dict[str, set[str]] = {"panel": {"status", "control", "languages"}}
 MAY_IMPORT_PANEL = {"app", "cli"}
 PUBLIC: dict[str, set[str]] = {
     "accounts": {
-        "accounts", "directory", "domains", "forwarding", "passwords", "send_quota", "setup_code", "setup_progress", "states",
+        "accounts", "directory", "domains", "forwarding", "passwords", "second_factor", "send_quota", "setup_code", "setup_progress",
+        "states",
         "throttle", "web_sessions",
     },
     "app": {"low_ports", "process", "read_only", "server"},

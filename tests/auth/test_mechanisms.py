@@ -5,9 +5,11 @@ import trio
 from trio.testing import MockClock
 
 from appliance.accounts.passwords import generate
+from appliance.accounts.second_factor import SecondFactors, new_secret
+from appliance.accounts.totp import code_of, step_of
 from appliance.auth.connection_info import ConnectionInfo
 from appliance.auth.exchange import MAX_STEPS, Exchange, SaslFailure
-from appliance.auth.identity import Identity
+from appliance.auth.identity import AppPasswordNeeded, Identity
 from appliance.auth.login import FAILURE_S
 from appliance.auth.mechanisms import Mechanisms
 from appliance.mail.ids import AccountId
@@ -87,6 +89,17 @@ async def test_scram(server: Family) -> None:
     assert outcome == ANNA
     assert len(messages) == 2
     assert server.board.heard == [LoginSucceeded("pop3", "192.0.2.7", "anna@home.example", "SCRAM-SHA-256")]
+
+
+async def test_scram_with_a_second_factor_takes_app_passwords_alone(server: Family) -> None:
+    device = await server.accounts.add_app_password("anna", "phone")
+    secret, anna = new_secret(), server.accounts.directory.accounts()[0]
+    code = code_of(secret, step_of(server.clock.wall_s()))
+    await SecondFactors(server.accounts, server.clock).enable(anna, secret, code)
+    with pytest.raises(AppPasswordNeeded):
+        await scram(start(server, "SCRAM-SHA-256"), "anna", "right")
+    assert (await scram(start(server, "SCRAM-SHA-256"), "anna", "wrong"))[1] is None
+    assert isinstance((await scram(start(server, "SCRAM-SHA-256"), "anna", device))[1], Identity)
 
 
 async def test_scram_with_channel_binding(server: Family) -> None:

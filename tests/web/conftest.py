@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from appliance.accounts.second_factor import SecondFactors
 from appliance.accounts.setup_progress import SetupProgress
 from appliance.accounts.web_sessions import WebSessions
 from appliance.auth.login import Login
@@ -122,6 +123,7 @@ def make_web(family: Family) -> Callable[..., Web]:
             board=board,
             accounts=family.accounts,
             login=Login(family.accounts, family.throttle, board, family.clock, failure_s=0.0),
+            second_factors=SecondFactors(family.accounts, family.clock),
             sessions=sessions,
             progress=SetupProgress(family.writer),
             clock=family.clock,

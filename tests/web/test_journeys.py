@@ -1,10 +1,13 @@
 """What an administrator and a user do in a real browser, over https with the server's own authority."""
 
+import time
+from base64 import b32decode
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.accounts.totp import code_of, step_of
 from tests.support.server import PASSWORD, Pillarbox, new_data
 from tests.support.wire import Smtp, eventually, faults
 from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in, violations
@@ -147,6 +150,47 @@ def test_a_password_that_an_administrator_set_is_changed_before_anything_else(ad
             assert "an administrator set" in page.get_by_role("alert").inner_text()
     page.goto("/own/")
     assert page.url.endswith("/own/")
+    page.context.close()
+
+
+def test_a_second_factor_from_setting_it_up_to_switching_it_off(browser: Chromium) -> None:
+    page = browser.page()
+    sign_in(page, "mary@home.example", PASSWORD)
+    page.goto("/own/")
+    press_link(page, "Set up a second factor")
+    secret = b32decode(page.locator(".secret").inner_text().replace(" ", ""))
+    page.get_by_label("Code of the app").fill("12")
+    press(page, "Switch it on")
+    assert "not the code" in page.get_by_role("alert").inner_text() and not violations(page)
+    assert b32decode(page.locator(".secret").inner_text().replace(" ", "")) == secret, "the picture stays what the app has read"
+    used = step_of(time.time())
+    page.get_by_label("Code of the app").fill(code_of(secret, used))
+    press(page, "Switch it on")
+    recovery = page.locator("li code").all_inner_texts()
+    assert len(recovery) == 10 and not violations(page)
+    press(page, "Sign out")
+
+    def sign_in_with(typed: str) -> None:
+        sign_in(page, "mary@home.example", PASSWORD)
+        assert page.url.endswith("/sign-in/code")
+        page.get_by_label("Code of the app, or a recovery code").fill(typed)
+        press(page, "Sign in")
+
+    sign_in_with(code_of(secret, used))
+    assert "used before" in page.get_by_role("alert").inner_text() and not violations(page)
+    page.goto("/own/")
+    assert "/sign-in" in page.url, "the password alone opens nothing"
+    sign_in_with(code_of(secret, max(used + 1, step_of(time.time()))))
+    page.goto("/own/")
+    assert "10 recovery codes are left" in page.content()
+    press(page, "Sign out")
+    sign_in_with(recovery[0])
+    page.goto("/own/second-factor")
+    assert "9 recovery codes are left" in page.content() and not violations(page)
+    press(page, "Switch it off")
+    press(page, "Sign out")
+    sign_in(page, "mary@home.example", PASSWORD)
+    assert "/sign-in" not in page.url
     page.context.close()
 
 

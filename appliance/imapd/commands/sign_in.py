@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from appliance.auth.connection_info import ConnectionInfo
 from appliance.auth.exchange import SaslFailure
-from appliance.auth.identity import Identity
+from appliance.auth.identity import APP_PASSWORD_NEEDED, AppPasswordNeeded, Identity
 from appliance.mail.limits import LOGIN_NAME_OCTETS, PASSWORD_OCTETS
 
 from ..completion import Completion, bad, no, ok
@@ -47,7 +47,10 @@ async def login(session: "CommandSession", arguments: tuple[bytes, bytes], uid: 
     await session.flush()
     stream = session.stream
     check = partial(session.login.check, *credentials, peer=stream.peer_host, protocol=stream.protocol, mechanism="LOGIN")
-    identity = await stream.attend(check)
+    try:
+        identity = await stream.attend(check)
+    except AppPasswordNeeded:
+        return failed(session, FAILURES[SaslFailure.NEEDS_APP_PASSWORD])
     return failed(session) if identity is None else succeeded(session, identity)
 
 
@@ -59,11 +62,11 @@ def succeeded(session: "CommandSession", identity: Identity) -> Completion:
     return ok(b"Signed in.", b"CAPABILITY " + session.registry.capability(session))
 
 
-def failed(session: "CommandSession") -> Completion:
+def failed(session: "CommandSession", completion: Completion = WRONG) -> Completion:
     session.login_failures += 1
     if session.login_failures >= session.options.login_failures:
         raise SessionOver(b"AUTHENTICATIONFAILED", b"Too many attempts.")
-    return WRONG
+    return completion
 
 
 # --- AUTHENTICATE ----------------------------------------------------------------------------
@@ -81,12 +84,13 @@ def read_authenticate(tokens: "Tokens") -> tuple[str, bytes | None]:
 FAILURES: dict[SaslFailure, Completion] = {
     SaslFailure.NO_MECHANISM: no(b"No such mechanism.", b"CANNOT"),
     SaslFailure.NEEDS_TLS: no(b"Turn TLS on first.", b"PRIVACYREQUIRED"),
+    SaslFailure.NEEDS_APP_PASSWORD: no(APP_PASSWORD_NEEDED.encode(), b"AUTHENTICATIONFAILED"),
     SaslFailure.CANCELLED: bad(b"AUTHENTICATE was cancelled."),
     SaslFailure.NOT_BASE64: bad(b"The response is not base64."),
     SaslFailure.TOO_LONG: bad(b"The response is too long."),
     SaslFailure.UNAVAILABLE: NOT_NOW,
 }
-"""REFUSED counts as a failed login."""
+"""REFUSED and NEEDS_APP_PASSWORD count as failed logins."""
 
 
 class ImapChannel:
@@ -113,7 +117,9 @@ async def authenticate(session: "CommandSession", arguments: tuple[str, bytes | 
     finally:
         reader.end_exchange()
     if isinstance(outcome, SaslFailure):
-        return failed(session) if outcome is SaslFailure.REFUSED else FAILURES[outcome]
+        if outcome in (SaslFailure.REFUSED, SaslFailure.NEEDS_APP_PASSWORD):
+            return failed(session, FAILURES.get(outcome, WRONG))
+        return FAILURES[outcome]
     return succeeded(session, outcome)
 
 

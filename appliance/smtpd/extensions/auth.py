@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from appliance.auth.connection_info import ConnectionInfo
 from appliance.auth.exchange import SaslFailure
+from appliance.auth.identity import APP_PASSWORD_NEEDED
 from appliance.mail.envelope import Envelope
 from appliance.mail.errors import MisuseError
 from appliance.mail.limits import AUTH_LINE_OCTETS
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 SIGNED_IN = Reply(235, "2.7.0", ("You are signed in.",))
 WRONG = Reply(535, "5.7.8", ("Name or password is wrong.",))
+NEEDS_APP_PASSWORD = Reply(534, "5.7.9", (APP_PASSWORD_NEEDED,))
 ALREADY = Reply(503, "5.5.1", ("You are signed in already.",))
 NOT_ON_THIS_PORT = Reply(502, "5.5.1", ("Nobody signs in on this port; use port 587 or 465.",))
 NEEDS_TLS = Reply(538, "5.7.11", ("Signing in needs TLS: STARTTLS first, or port 465.",))
@@ -36,6 +38,7 @@ FAILURES: dict[SaslFailure, Reply] = {
     SaslFailure.NO_MECHANISM: UNKNOWN_MECHANISM,
     SaslFailure.NEEDS_TLS: NEEDS_TLS,
     SaslFailure.REFUSED: WRONG,
+    SaslFailure.NEEDS_APP_PASSWORD: NEEDS_APP_PASSWORD,
     SaslFailure.CANCELLED: GAVE_UP,
     SaslFailure.NOT_BASE64: NOT_BASE64,
     SaslFailure.TOO_LONG: LINE_TOO_LONG,

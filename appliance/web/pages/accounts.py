@@ -35,6 +35,7 @@ class AccountPages(PageGroup):
             ("POST", f"{of}/quota", self.set_quota),
             ("POST", f"{of}/rename", self.rename),
             ("POST", f"{of}/role", self.confirmed("role", self.set_role)),
+            ("POST", f"{of}/second-factor", self.confirmed("second-factor", self.remove_second_factor)),
             ("POST", f"{of}/disable", self.confirmed("disable", self.disable)),
             ("POST", f"{of}/enable", self.enable),
             ("POST", f"{of}/password", self.confirmed("password", self.set_password)),
@@ -103,12 +104,17 @@ class AccountPages(PageGroup):
         async def confirmed(request: HttpRequest) -> HttpResponse:
             directory = self.context.accounts.directory
             found = directory.find_login(request.values["address"])
-            needed = place in ("role", "password") or (found is not None and found.is_admin)
+            needed = place in ("role", "password", "second-factor") or (found is not None and found.is_admin)
             if needed and not await self.confirm(request):
                 return await self._account(request, 422, fault=request.language("That is not your password."), place=place)
             return await handle(request)
 
         return confirmed
+
+    async def remove_second_factor(self, request: HttpRequest) -> HttpResponse:
+        _, address = request.language, request.values["address"]
+        sentence = _("%(address)s has no second factor any more.", address=address)
+        return await self._change(request, controls.RemoveSecondFactor(address), sentence, place="second-factor")
 
     async def set_role(self, request: HttpRequest) -> HttpResponse:
         _, is_admin = request.language, (await request.form()).get("admin") == "on"

@@ -1,10 +1,13 @@
 """What the modules of pages share: asking the admin API, saying what was done, and wording a refusal for a page."""
 
+from appliance.accounts.directory import Account
+from appliance.accounts.web_sessions import WebSession
 from appliance.auth.login import LoginAttempt
 from appliance.control.requests import Request, Response
 
+from ..access import may_administrate
 from ..context import WebContext
-from ..message import HttpRequest, HttpResponse, redirect
+from ..message import HttpRefusal, HttpRequest, HttpResponse, redirect
 from ..rendering import Pages
 
 
@@ -14,6 +17,18 @@ class PageGroup:
     def __init__(self, context: WebContext, pages: Pages) -> None:
         self.context = context
         self.pages = pages
+
+    def signed_in(self, request: HttpRequest) -> tuple[WebSession, Account]:
+        """The session and its account. Raises HttpRefusal when the account was removed a moment ago."""
+        session = request.session
+        account = self.context.accounts.directory.account(session.account) if session else None
+        if session is None or account is None:
+            raise HttpRefusal(401)
+        return session, account
+
+    def may_go_on(self, session: WebSession) -> bool:
+        """May a response to an administrator go on that lasts longer than its request? No once session or role is gone."""
+        return self.context.sessions.is_live(session) and may_administrate(session, self.context.is_admin)
 
     async def ask(self, request: Request) -> Response:
         """The answer of the admin API. Raises SetupError, StoreError."""

@@ -94,7 +94,7 @@ class MachinePages(PageGroup):
 
     async def _new_lines(self, request: HttpRequest, since: int) -> AsyncIterator[bytes]:
         session, silent = request.session, 0
-        while session is not None and self.context.sessions.is_live(session):
+        while session is not None and self.may_go_on(session):
             facts = (await self.ask(controls.ReadLog(since))).facts
             lines = facts["lines"][:LINES_A_LOOK]
             since = facts["count"] - len(facts["lines"]) + len(lines)

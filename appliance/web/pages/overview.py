@@ -67,7 +67,7 @@ class OverviewPages(PageGroup):
         board, session, language = self.context.board, request.session, request.language
         said: dict[str, Any] = {}
         version = board.version - 1
-        while session is not None and self.context.sessions.is_live(session):
+        while session is not None and self.may_go_on(session):
             with trio.move_on_after(ALIVE_S) as silent:
                 snapshot = await board.changed(version)
             if silent.cancelled_caught:

@@ -6,8 +6,6 @@ current one, through the same throttle as every sign-in, unless it was typed wit
 
 from typing import Any
 
-from appliance.accounts.directory import Account
-from appliance.accounts.web_sessions import WebSession
 from appliance.control import requests as controls
 from appliance.languages.catalogues import tags
 from appliance.mail.errors import SetupError
@@ -43,7 +41,7 @@ class OwnPages(PageGroup):
         return await self._own_page(request)
 
     async def _own_page(self, request: HttpRequest, status: int = 200, **faults: str) -> HttpResponse:
-        session, account = self._who(request)
+        session, account = self.signed_in(request)
         rows = (await self.ask(controls.ListAccounts())).facts["accounts"]
         facts = next((row for row in rows if row["address"] == account.address), {"octets": 0, "quota_octets": None})
         return self.pages.page(
@@ -56,6 +54,7 @@ class OwnPages(PageGroup):
             devices=(await self.ask(controls.ListAppPasswords(account.address))).facts["app_passwords"],
             sessions=self.context.sessions.of(account.id),
             this=session,
+            factor=self.context.second_factors.of(account.id),
             label=faults.get("label", ""),
             fault=faults.get("fault", ""),
             place=faults.get("place", ""),
@@ -68,14 +67,14 @@ class OwnPages(PageGroup):
         return self._password_page(request)
 
     def _password_page(self, request: HttpRequest, status: int = 200, fault: str = "", place: str = "") -> HttpResponse:
-        session, account = self._who(request)
+        session, account = self.signed_in(request)
         forced = self.context.accounts.must_change(account.id, session.password)
         known = forced and self.is_confirmed(request)
         return self.pages.page(request, "own_password.html", status, fault=fault, place=place, forced=forced, known=known)
 
     async def set_password(self, request: HttpRequest) -> HttpResponse:
         form, _ = await request.form(), request.language
-        session, account = self._who(request)
+        session, account = self.signed_in(request)
 
         def again(place: str, fault: str) -> HttpResponse:
             return self._password_page(request, 422, fault, place)
@@ -97,7 +96,7 @@ class OwnPages(PageGroup):
 
     async def add_device(self, request: HttpRequest) -> HttpResponse:
         form, _ = await request.form(), request.language
-        _session, account = self._who(request)
+        _session, account = self.signed_in(request)
         label = form.get("label")
         if not await self.confirm(request):
             return await self._own_page(request, 422, label=label, fault=_("That is not your password."), place="current")
@@ -116,7 +115,7 @@ class OwnPages(PageGroup):
 
     async def remove_device(self, request: HttpRequest) -> HttpResponse:
         form, _ = await request.form(), request.language
-        _session, account = self._who(request)
+        _session, account = self.signed_in(request)
         label = form.get("label")
         await self.ask(controls.RemoveAppPassword(account.address, label))
         return self.done(request, _("The password of “%(label)s” is removed.", label=label), PLACE)
@@ -125,20 +124,20 @@ class OwnPages(PageGroup):
 
     async def end_session(self, request: HttpRequest) -> HttpResponse:
         form, _ = await request.form(), request.language
-        _session, account = self._who(request)
+        _session, account = self.signed_in(request)
         ended = [one for one in self.context.sessions.of(account.id) if one.key == form.get("session")]
         await self.context.sessions.end(*ended)
         return self.done(request, _("That browser is signed out."), PLACE)
 
     async def end_other_sessions(self, request: HttpRequest) -> HttpResponse:
-        session, account = self._who(request)
+        session, account = self.signed_in(request)
         others = [one for one in self.context.sessions.of(account.id) if one is not session]
         await self.context.sessions.end(*others)
         _ = request.language
         return self.done(request, _.counted("%(number)s browser is signed out.", "%(number)s browsers are signed out.", len(others)), PLACE)
 
     async def set_language(self, request: HttpRequest) -> HttpResponse:
-        session, _account = self._who(request)
+        session, _account = self.signed_in(request)
         wanted = (await request.form()).get("language")
         if wanted not in tags():
             raise HttpRefusal(422)
@@ -146,11 +145,3 @@ class OwnPages(PageGroup):
         response = redirect(PLACE)
         response.fields.append(("set-cookie", encode_cookie(LANGUAGE_COOKIE, wanted, YEAR_S)))
         return response
-
-    def _who(self, request: HttpRequest) -> tuple[WebSession, Account]:
-        """The session and its account. Raises HttpRefusal when the account was removed a moment ago."""
-        session = request.session
-        account = self.context.accounts.directory.account(session.account) if session else None
-        if session is None or account is None:
-            raise HttpRefusal(401)
-        return session, account
