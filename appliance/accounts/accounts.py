@@ -377,10 +377,6 @@ class Accounts:
 
         return await self.change(remove)
 
-    async def change(self, work: Callable[[Transaction, DirectoryTables], T]) -> T:
-        """Work of another file of this package (`forwarding`), as one commit. Raises what it raises."""
-        return await self._change(work)
-
     # --- one change ------------------------------------------------------------------------------
 
     async def change(self, work: Callable[[Transaction, DirectoryTables], T]) -> T:

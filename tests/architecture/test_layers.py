@@ -35,7 +35,7 @@ PUBLIC: dict[str, set[str]] = {
     "accounts": {
         "accounts", "directory", "domains", "forwarding", "passwords", "second_factor", "send_quota", "setup_code", "setup_progress",
         "states",
-        "throttle", "web_sessions",
+        "throttle", "totp", "web_sessions",
     },
     "app": {"low_ports", "process", "read_only", "server"},
     "auth": {"connection_info", "exchange", "identity", "login", "mechanisms"},
