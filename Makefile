@@ -23,7 +23,7 @@ test: $(VENV)/.tests-ready   ## set up and pass the tests, in two processes (TES
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.tests-ready   ## ruff
-	@$(BIN)/ruff check appliance image tests translations.py
+	@$(BIN)/ruff check appliance image tests
 
 types: $(VENV)/.tests-ready  ## mypy --strict
 	@$(BIN)/mypy
@@ -78,8 +78,8 @@ tables: $(VENV)/.tests-ready   ## write the README's tables of standards and set
 	@$(BIN)/python -m tests.support.readme_tables
 
 catalogues: $(VENV)/.ready   ## add what is new in the code to the catalogues of appliance/languages, and compile them
-	@$(BIN)/python translations.py update
-	@$(BIN)/python translations.py compile
+	@$(BIN)/python -m appliance.languages.translations update
+	@$(BIN)/python -m appliance.languages.translations compile
 
 lock: setup       ## renew the lock files from pyproject.toml
 	@$(BIN)/pip -q install uv

@@ -2,7 +2,7 @@
 
 - English texts stand in the code, whole sentences with named values; they are the keys (msgid). `de.po` and its like are the sources
   of the other languages; `make catalogues` adds what is new in the code and takes out what is gone.
-- Packaging compiles each NAME.po to NAME.mo, and what the scripts of pages need to NAME.json (`translations.py` in the checkout).
+- Packaging compiles each NAME.po to NAME.mo, and what the scripts of pages need to NAME.json (`translations`).
   A language is one file more; its own name stands in the header, X-Language-Name.
 - Conditions, remedies, refusals and outcomes travel as `mail/sentence.Sentence`, key and values, and are worded at the edge: a page in
   the language of its session, a command by LANGUAGE, LC_ALL, LC_MESSAGES and LANG.

@@ -102,7 +102,7 @@ def language_of_environment(environment: Mapping[str, str]) -> Language:
 
 
 def script_catalogue(tag: str) -> bytes:
-    """What the scripts of pages say, as JSON (`translations.py` describes it); an empty one for English."""
+    """What the scripts of pages say, as JSON (`translations` describes it); an empty one for English."""
     if tag in tags() and tag != SOURCE:
         with suppress(OSError):
             return (DIRECTORY / f"{tag}.json").read_bytes()

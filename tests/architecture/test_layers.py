@@ -87,7 +87,7 @@ OUTSIDE: dict[str, set[str]] = {
     "cryptography": {"certificates", "runtime", "mailauth", "outbound"},
     "argon2": {"accounts"},
     "h11": {"web"},
-    "jinja2": {"web"},
+    "jinja2": {"web", "languages"},  # languages reads templates where it extracts their sentences, never in a server
     "markupsafe": {"web"},
     "nh3": {"web"},
     "tomlkit": {"config"},

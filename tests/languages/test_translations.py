@@ -6,7 +6,7 @@ from functools import cache
 import polib
 import pytest
 
-import translations
+from appliance.languages import translations
 
 PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?([a-zA-Z%]?)")
 QUOTED = re.compile(r"`[^`]+`")

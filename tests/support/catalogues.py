@@ -8,8 +8,7 @@ from pathlib import Path
 import polib
 import pytest
 
-import translations
-from appliance.languages import catalogues
+from appliance.languages import catalogues, translations
 
 BRACKETS = re.compile(r"⟦[^⟦⟧]*⟧")
 

@@ -1,7 +1,9 @@
 """Makes the catalogues of `appliance/languages`: finds the sentences in code, merges them into each .po file, compiles the files.
 
-| `python translations.py compile` | NAME.mo for the server and NAME.json for scripts, of each NAME.po; also part of building a wheel |
-| `python translations.py update`  | what is new in the code is added to each .po file, what is gone is taken out (`make catalogues`)  |
+| `compile` | NAME.mo for the server and NAME.json for scripts, of each NAME.po; also part of building a wheel |
+| `update`  | what is new in the code is added to each .po file, what is gone is taken out (`make catalogues`)  |
+
+It runs in a checkout, as `python -m appliance.languages.translations`, with the tools of packaging; no wheel has it.
 
 A sentence is found where it is an argument of one of KEYWORDS, or of a call in a template or script by the names in TEMPLATE_KEYWORDS; it
 must stand there as a literal, since the key is all that ties code and catalogue together.
@@ -22,7 +24,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "appliance"
 LANGUAGES = SOURCE / "languages"
 KEYWORDS: dict[str, tuple[tuple[int, ...], ...]] = {
@@ -116,7 +118,7 @@ def in_script(source: str) -> Iterator[Key]:
 
 def update(path: Path) -> tuple[int, int]:
     """Merge what the code says now into a .po file; how many sentences are new, and how many were taken out."""
-    import polib
+    import polib  # type: ignore[import-untyped]
 
     catalogue, found = polib.pofile(str(path), wrapwidth=130), sentences()
     known = {(entry.msgid, entry.msgid_plural): entry for entry in catalogue}
@@ -176,7 +178,7 @@ def main(words: list[str]) -> int:
             new, gone = update(path)
             print(f"{path.name}: {new} to translate, {gone} taken out")
         return 0
-    print("python translations.py compile | update", file=sys.stderr)
+    print("python -m appliance.languages.translations compile | update", file=sys.stderr)
     return 2
 
 
