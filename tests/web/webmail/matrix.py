@@ -30,6 +30,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
 
 @pytest.fixture(scope="module")
 def browser(server: Pillarbox) -> Iterator[Chromium]:
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=60_000)
     with chromium(server) as one:
         yield one
 
@@ -37,6 +40,7 @@ def browser(server: Pillarbox) -> Iterator[Chromium]:
 @pytest.fixture
 def ada(browser: Chromium) -> Iterator["Page"]:
     page = browser.page()
+    page.set_default_timeout(60_000)
     sign_in(page, "ada@home.example", PASSWORD)
     page.goto("/mail/")
     page.get_by_role("option").first.wait_for()

@@ -3,6 +3,7 @@
 | what happens             | the caller gets   | the page                                                  |
 |--------------------------|-------------------|-----------------------------------------------------------|
 | the server answers       | the responses     |                                                           |
+| too many at once (429)   | the responses     | waits a moment and asks again                             |
 | no connection, 5xx       | Offline           | says so, asks every few seconds, goes on (`online` event) |
 | the session is over      | SignedOut         | says so, with the way to sign in                          |
 | a method failed          | MethodError       | what the caller says                                      |                                        */
@@ -24,6 +25,9 @@ export class MethodError extends Error {
     this.type = facts.type
   }
 }
+
+/** All tabs of an account together have `maxConcurrentRequests`: one that is refused for that waits and asks again. */
+const TRIES = 12
 
 /** Fires `offline` and `online`. */
 export const connection = new EventTarget()
@@ -56,12 +60,16 @@ export const result = (at, name, path) => ({ resultOf: String(at), name, path })
 /** fetch, with what can go wrong told apart. */
 export async function send(url, options) {
   let response
-  try {
-    response = await fetch(url, { credentials: "same-origin", ...options })
-  } catch (fault) {
-    if (fault.name === "AbortError") throw fault
-    lost()
-    throw new Offline()
+  for (let tries = 0; ; tries++) {
+    try {
+      response = await fetch(url, { credentials: "same-origin", ...options })
+    } catch (fault) {
+      if (fault.name === "AbortError") throw fault
+      lost()
+      throw new Offline()
+    }
+    if (response.status !== 429 || tries >= TRIES) break
+    await new Promise((resolve) => setTimeout(resolve, (50 + 150 * Math.random()) * (tries + 1)))
   }
   if (response.status === 401 || response.status === 403) {
     banner(_("You are signed out. What you were writing is kept in this browser."), _("Sign in"), () => location.assign("/sign-in?next=/mail/"))

@@ -103,12 +103,19 @@ export const isWaiting = (email) => Object.keys(email.mailboxIds).every((id) => 
 
 export const isUnread = (email) => !email.keywords.$seen && !email.keywords.$draft
 
-/** Something changed on the server, told by push: read what this tab shows. */
+/** The state up to which everything shown is current; equal states mean that nothing changed. */
+let seen = boot.mailboxes.state
+
+/** Something may have changed on the server: read what this tab shows, if so. */
 export async function look() {
   const calls = [["Mailbox/get", { ids: null }]]
   if (states.Email) calls.push(["Email/changes", { sinceState: states.Email, maxChanges: 200 }])
   const [boxes, changed] = await request(calls)
-  if (!(boxes instanceof MethodError)) keepMailboxes(boxes)
+  if (!(boxes instanceof MethodError)) {
+    if (boxes.state === seen) return
+    seen = boxes.state
+    keepMailboxes(boxes)
+  }
   const known = changed instanceof MethodError || !changed ? [...emails.keys()].slice(-200) : changed.updated.filter((id) => emails.has(id))
   if (known.length) {
     const [got] = await request([["Email/get", { ids: known.slice(0, 400), properties: ROW }]])

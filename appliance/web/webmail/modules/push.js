@@ -13,7 +13,6 @@ import { checkVersion, connection, lost } from "./jmap.js"
 const ADDRESS = "/jmap/events?types=*&closeafter=no&ping=60"
 const NAME = "pillarbox-push"
 const RETRY_MS = 3000
-const FRESH_MS = 2000
 
 export function follow(changed) {
   const look = once(changed)
@@ -24,25 +23,19 @@ export function follow(changed) {
     look()
   }
   connection.addEventListener("online", look)
-  const begun = performance.now()
-  const begin = () => {
-    lead(told)
-    if (performance.now() - begun > FRESH_MS) look()
-  }
-  if (navigator.locks) navigator.locks.request(NAME, () => new Promise(begin))
-  else begin()
+  if (navigator.locks) navigator.locks.request(NAME, () => new Promise(() => lead(told)))
+  else lead(told)
 }
 
+/** Once the stream is open nothing is missed any more; what came before is looked for then, by all tabs. */
 function lead(told, retry = RETRY_MS) {
   const stream = new EventSource(ADDRESS)
   let opened = false
   document.documentElement.dataset.push = "leader"
   stream.addEventListener("state", told)
-  stream.onopen = async () => {
-    if (opened) {
-      told()
-      fetch("/mail/version", { cache: "no-store" }).then((response) => response.text()).then(checkVersion, lost)
-    }
+  stream.onopen = () => {
+    told()
+    if (opened) fetch("/mail/version", { cache: "no-store" }).then((response) => response.text()).then(checkVersion, lost)
     opened = true
   }
   stream.onerror = () => {

@@ -42,7 +42,8 @@ export class QueryWindow extends EventTarget {
     }
   }
 
-  async read(part) {
+  /** `anew`: what was known of other places is forgotten once the answer is there. */
+  async read(part, anew = false) {
     const calls = readingCalls({ ...this.query, ...part })
     if (this.search) calls.push(["SearchSnippet/get", { filter: this.query.filter, "#emailIds": { resultOf: "0", name: "Email/query", path: "/ids" } }])
     const found = await request(calls, { signal: this.stopping.signal })
@@ -50,6 +51,7 @@ export class QueryWindow extends EventTarget {
     if (answer instanceof MethodError) throw answer
     keepReading(found)
     for (const one of (!(found[4] instanceof MethodError) && found[4]?.list) || []) this.snippets.set(one.emailId, one)
+    if (anew) this.ids = new Map()
     this.total = answer.total
     answer.ids.forEach((id, at) => this.ids.set(answer.position + at, id))
     this.dispatchEvent(new Event("read"))
@@ -59,19 +61,12 @@ export class QueryWindow extends EventTarget {
   /** Read again what stands from place `first` on, by the message that stands there; how many places it moved. */
   async refresh(first, count) {
     const anchor = first > 0 ? this.ids.get(first) : null
-    const old = this.ids
-    this.ids = new Map()
     try {
-      if (anchor) return (await this.read({ anchor, anchorOffset: 0, limit: Math.max(count, PAGE) })) - first
+      if (anchor) return (await this.read({ anchor, anchorOffset: 0, limit: Math.max(count, PAGE) }, true)) - first
     } catch (fault) {
-      if (!(fault instanceof MethodError)) { this.ids = old; throw fault }
+      if (!(fault instanceof MethodError)) throw fault  // the anchor may be gone: from the top
     }
-    try {
-      await this.read({ position: 0, limit: Math.max(first + count > 200 ? PAGE : first + count, PAGE) })
-    } catch (fault) {
-      this.ids = old
-      throw fault
-    }
+    await this.read({ position: 0, limit: first + count > 4 * PAGE ? PAGE : Math.max(first + count, PAGE) }, true)
     return 0
   }
 
