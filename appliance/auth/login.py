@@ -45,11 +45,13 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """Where a try comes from: an address without port, the protocol's name, the mechanism's."""
+    """Where a try comes from: an address without port, the protocol's name, the mechanism's. `known`: this connection signed in with
+    that name before, so that success is no news; every request of JMAP signs in."""
 
     peer: str
     protocol: str
     mechanism: str
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,8 @@ class Login:
 
     def welcome(self, identity: Identity, attempt: LoginAttempt) -> None:
         """Publish a successful login."""
+        if attempt.known:
+            return
         self._board.publish(LoginSucceeded(attempt.protocol, attempt.peer, identity.address, attempt.mechanism))
 
     # --- throttling ------------------------------------------------------------------------------

@@ -159,7 +159,8 @@ class JmapPages:
     async def _signed_in(self, request: HttpRequest, credentials: tuple[str, str] | None) -> AccountId:
         if credentials is None:
             raise HttpRefusal(401, "The Authorization field cannot be read.", () if _is_browser(request) else REALM)
-        attempt = LoginAttempt(request.peer, "jmap", "basic")
+        known = request.stream is not None and request.stream.who == credentials[0]
+        attempt = LoginAttempt(request.peer, "jmap", "basic", known)
         try:
             identity = await request.attend(lambda: self._context.login.check_password(*credentials, attempt))
         except AppPasswordNeeded as refusal:

@@ -1,6 +1,7 @@
 """JMAP over https with the running server: session, methods, downloads, credentials, and IMAP beside it."""
 
 import base64
+import http.client
 import json
 import re
 import ssl
@@ -171,6 +172,22 @@ def test_an_event_stream_tells_of_imap(server: Pillarbox) -> None:
         changed = json.loads(data[6:])["changed"]["A1"]
         assert changed["Email"] == client.call("Email/get", me, ids=[])["state"] and "EmailDelivery" in changed
         assert stream.read() == b"\n"
+
+
+def test_a_sign_in_is_logged_once_for_each_connection(server: Pillarbox) -> None:
+    client = Client(server)
+    connection = http.client.HTTPSConnection("localhost", server.ports["https"], context=client.trust, timeout=20)
+
+    def logged() -> int:
+        return server.log.read_text().count("signed in protocol=jmap")
+
+    before = logged()
+    for _ in range(3):
+        connection.request("GET", "/jmap/session", headers={"Authorization": basic(ADA, PASSWORD)})
+        assert connection.getresponse().read()
+    assert logged() - before == 1
+    connection.request("GET", "/jmap/session", headers={"Authorization": basic(ADA, "wrong")})
+    assert connection.getresponse().status == 401
 
 
 def test_a_removed_app_password_is_refused_at_once(server: Pillarbox) -> None:
