@@ -43,6 +43,8 @@ class Account:
     """UTC seconds; such an account is in `DirectoryTables.removed` only."""
     is_admin: bool = False
     """Has the role of an administrator."""
+    language: str = ""
+    """The owner's choice, as a tag; "" for none."""
 
     @property
     def administrates(self) -> bool:
@@ -116,7 +118,8 @@ class DirectoryTables:
 def read_tables(reads: Executes, version: int = 0) -> DirectoryTables:
     """Read everything (as many as a household has) and resolve every name once."""
     domains = {name: catch_all or "" for name, catch_all in reads.execute("SELECT name, catch_all FROM domain ORDER BY rowid")}
-    rows = reads.execute("SELECT id, address, quota_octets, added_at, name, disabled, removed_at, is_admin FROM account ORDER BY id")
+    columns = "id, address, quota_octets, added_at, name, disabled, removed_at, is_admin, language"
+    rows = reads.execute(f"SELECT {columns} FROM account ORDER BY id")  # noqa: S608 - a constant
     aliases: dict[str, tuple[str, ...]] = {}
     for alias, target in reads.execute("SELECT address, target FROM alias ORDER BY address, target"):
         key = key_of(split_address(alias))
@@ -139,9 +142,9 @@ def tables_of_accounts(
     by_address: dict[str, AccountId] = {}
     by_local: dict[str, AccountId | None] = {}
     removed: dict[str, Account] = {}
-    for number, text, quota_octets, added_at, name, disabled, removed_at, is_admin in rows:
+    for number, text, quota_octets, added_at, name, disabled, removed_at, is_admin, language in rows:
         account = AccountId(number)
-        found = Account(account, text, quota_octets, added_at, name, bool(disabled), removed_at, bool(is_admin))
+        found = Account(account, text, quota_octets, added_at, name, bool(disabled), removed_at, bool(is_admin), language)
         address = split_address(text)
         if removed_at is not None:
             removed[key_of(address)] = found

@@ -62,6 +62,12 @@ def set_admin(transaction: Transaction, tables: DirectoryTables, address: str, i
     return replace(account, is_admin=is_admin)
 
 
+def set_language(transaction: Transaction, tables: DirectoryTables, address: str, language: str) -> Account:
+    account = expect_account(tables, address)
+    transaction.execute("UPDATE account SET language = ? WHERE id = ?", (language, account.id))
+    return replace(account, language=language)
+
+
 def retire(transaction: Transaction, tables: DirectoryTables, address: str, at: int) -> Account:
     account = expect_account(tables, address)
     expect_other_admin(tables, account)

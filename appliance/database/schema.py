@@ -201,3 +201,8 @@ STEP_12: tuple[str, ...] = (
     """CREATE TABLE forwarding(account INTEGER, confirmed INTEGER, target TEXT NOT NULL, keep INTEGER NOT NULL, code BLOB,
         asked_at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(account, confirmed)) WITHOUT ROWID""",
 )
+
+STEP_13: tuple[str, ...] = (
+    # the language that the account's owner chose, as a tag; '' for none (languages/catalogues)
+    "ALTER TABLE account ADD COLUMN language TEXT NOT NULL DEFAULT ''",
+)

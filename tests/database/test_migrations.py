@@ -15,7 +15,21 @@ import pytest
 from appliance.database import migrations
 from appliance.database.connection import header_of
 from appliance.database.database import InlineWriter
-from appliance.database.schema import STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8, STEP_9, STEP_10, STEP_11, STEP_12
+from appliance.database.schema import (
+    STEP_1,
+    STEP_2,
+    STEP_3,
+    STEP_4,
+    STEP_5,
+    STEP_6,
+    STEP_7,
+    STEP_8,
+    STEP_9,
+    STEP_10,
+    STEP_11,
+    STEP_12,
+    STEP_13,
+)
 from appliance.mail.errors import SetupError
 from tests.crash.storage import Model, Storage
 from tests.crash.trace import Said, events, record_words
@@ -25,7 +39,7 @@ FROZEN = {
     "f16b7ae8fad7248f": STEP_1, "1476abada908b24c": STEP_2, "5d85199b027d795b": STEP_3, "4ec82036b2056ee3": STEP_4,
     "d7628168f1e69ecb": STEP_5, "5b0c4fa506c2c024": STEP_6, "cfcd729895dda46c": STEP_7, "954f2cfd7e1befe5": STEP_8,
     "ea28a2705ccab4ab": STEP_9, "0522d7d4d873ae04": STEP_10,
-    "cd001009d3c9d41e": STEP_11, "901ebda18abe3b96": STEP_12,
+    "cd001009d3c9d41e": STEP_11, "901ebda18abe3b96": STEP_12, "8d9ebd337c4698d3": STEP_13,
 }  # fmt: skip
 """The steps as released. When one differs, the change belongs into a step of its own."""
 NEXT_STEP = (

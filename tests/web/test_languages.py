@@ -1,6 +1,7 @@
 """Pages in another language: which one a page is in, and that every text of every page comes out of the catalogue."""
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from appliance.status import events as e
 from appliance.web.rendering import DIRECTORY
 from tests.support.admin import ADA, AdminServer, admin_server
 from tests.support.catalogues import outside_brackets, pseudo_language
-from tests.web.conftest import Browser, text_of
+from tests.web.conftest import PASSWORD, Browser, Web, text_of
 
 SPOKEN = ("aria-label", "title", "alt", "placeholder", "data-copy", "data-copied", "data-name")
 """Attributes that people read or hear."""
@@ -114,3 +115,20 @@ async def test_every_text_of_every_page_comes_out_of_the_catalogue(tmp_path: Pat
                     assert '<html lang="de">' in text_of(response)
             assert seen > 15
             assert unworded(text_of(await browser.get("/nothing"))) == []
+
+
+async def test_an_account_has_a_language_and_a_browser_before_sign_in_too(make_web: Callable[..., Web], tmp_path: Path) -> None:
+    web = make_web()
+    await web.family.accounts.add_account(ADA, PASSWORD)
+    with pseudo_language(tmp_path):
+        german = web.browser()
+        assert "⟦Sign in⟧" in text_of(await german.get("/sign-in", accept_language="fr, de;q=0.5"))
+        assert "⟦" not in text_of(await german.get("/sign-in", accept_language="fr"))
+        assert (await german.sign_in(ADA)).status == 303
+        await german.get("/nothing")  # for the token of the session
+        assert (await german.post("/own/language", language="xx")).status == 422
+        assert (await german.post("/own/language", language="de")).status == 303
+        assert web.family.accounts.directory.find_login(ADA).language == "de"  # type: ignore[union-attr]
+        another = web.browser()
+        assert (await another.sign_in(ADA)).status == 303
+        assert "⟦" in text_of(await another.get("/nothing"))

@@ -80,8 +80,10 @@ class Entrance(PageGroup):
 
     async def _begin(self, request: HttpRequest, identity: Identity, place: str) -> HttpResponse:
         """The session of whoever has just signed in."""
+        account = self.context.accounts.directory.account(identity.account)
+        language = (account.language if account else "") or request.language.tag
         secret = await self.context.sessions.begin(
-            identity.account, identity.password, peer=request.peer, agent=request.fields.get("user-agent"), language=request.language.tag
+            identity.account, identity.password, peer=request.peer, agent=request.fields.get("user-agent"), language=language
         )
         response = redirect(place or "/")
         response.fields.append(("set-cookie", encode_cookie(SESSION_COOKIE, secret)))

@@ -137,10 +137,11 @@ class OwnPages(PageGroup):
         return self.done(request, _.counted("%(number)s browser is signed out.", "%(number)s browsers are signed out.", len(others)), PLACE)
 
     async def set_language(self, request: HttpRequest) -> HttpResponse:
-        session, _account = self.signed_in(request)
+        session, account = self.signed_in(request)
         wanted = (await request.form()).get("language")
         if wanted not in tags():
             raise HttpRefusal(422)
+        await self.context.accounts.set_language(account.address, wanted)
         await self.context.sessions.set_language(session, wanted)
         response = redirect(PLACE)
         response.fields.append(("set-cookie", encode_cookie(LANGUAGE_COOKIE, wanted, YEAR_S)))

@@ -172,6 +172,7 @@ class SetupPages(PageGroup):
         _ = catalogue(answers.language) if answers.language else request.language
         if answers.name:
             await self.ask(controls.SetAccount(account.address, name=answers.name, named=True))
+        await self.context.accounts.set_language(account.address, _.tag)
         await self.context.progress.keep(stage="sending")
         subject, text = welcome(_, answers.name or answers.local, self.context.names.host_name())
         await self.ask(controls.SendServerMessage(account.address, subject, text))
