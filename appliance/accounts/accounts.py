@@ -172,7 +172,7 @@ class Accounts:
 
     async def set_language(self, address: str, language: str) -> Account:
         """The language of the account's owner, as a tag. Raises SetupError."""
-        return await self._change(lambda transaction, tables: states.set_language(transaction, tables, address, language))
+        return await self.change(lambda transaction, tables: states.set_language(transaction, tables, address, language))
 
     async def set_password(self, address: str, password: str, *, must_change: bool = False) -> Account:
         """Replace the account's own password; app passwords stay. `must_change`: the owner has to choose another in a browser."""

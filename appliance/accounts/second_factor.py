@@ -105,7 +105,7 @@ class SecondFactors:
 
         def add(transaction: "Transaction", tables: "DirectoryTables") -> None:
             if account.id not in tables.accounts:
-                raise SetupError(f"There is no account {account.address} here.")
+                raise SetupError(Sentence("There is no account %(address)s here.", address=account.address))
             if transaction.execute("SELECT 1 FROM second_factor WHERE account = ?", (account.id,)).fetchone():
                 raise SetupError(Sentence("The second factor is on already."))
             row = (account.id, secret, salt, made_at, step)
