@@ -12,6 +12,7 @@ The first change is told at once, what follows within PAUSE_S together. One acco
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any
 
 import trio
 
@@ -21,7 +22,7 @@ from appliance.protocol.jmap.push import EventRequest
 from appliance.store.store import Store
 
 from .method import JmapAccount
-from .push_states import PushStates, StateWatch, encode_states, parse_states, state_change
+from .push_states import PushStates, StateWatch, state_change
 
 STREAMS = 16
 """Of one account: a few devices with a few windows each."""
@@ -42,6 +43,20 @@ class EventSources:
     def has_room(self, account: AccountId) -> bool:
         return self._open[account] < STREAMS
 
+    async def changes(
+        self, account: AccountId, accounts: Callable[[], Collection[JmapAccount]], types: frozenset[str] | None, last: str
+    ) -> AsyncIterator[tuple[dict[str, Any], str]]:
+        """StateChange objects, each with the push state to go on from (RFC 8887 §4.3.5.2). Raises StoreError."""
+        watch = StateWatch(self._states, self._store, account, accounts, types)
+        try:
+            await watch.begin(last)
+            while True:
+                changed = await watch.next()
+                yield state_change(changed), watch.known
+                await trio.sleep(PAUSE_S)
+        finally:
+            watch.close()
+
     async def stream(
         self, account: AccountId, accounts: Callable[[], Collection[JmapAccount]], wanted: EventRequest, is_live: Callable[[], bool]
     ) -> AsyncIterator[bytes]:
@@ -49,7 +64,7 @@ class EventSources:
         watch = StateWatch(self._states, self._store, account, accounts, wanted.types)
         self._open[account] += 1
         try:
-            await watch.begin(parse_states(wanted.last) if wanted.last else None)
+            await watch.begin(wanted.last)
             yield COMMENT
             ping_s = min(max(wanted.ping_s, LEAST_PING_S), MOST_PING_S) if wanted.ping_s else 0
             while is_live():
@@ -61,7 +76,7 @@ class EventSources:
                 if changed is None:
                     yield encode_event(json.dumps({"interval": ping_s}), event="ping") if ping_s else COMMENT
                     continue
-                yield encode_event(json.dumps(state_change(changed)), event="state", id=encode_states(watch.known))
+                yield encode_event(json.dumps(state_change(changed)), event="state", id=watch.known)
                 if wanted.close_after_state:
                     return
                 await trio.sleep(PAUSE_S)

@@ -25,7 +25,7 @@ from .mailbox import MAIL, MailboxMethods
 from .method import CORE, Caller, JmapAccount, Method, Methods, late_methods
 from .push_states import PushStates
 from .quota import QUOTA, QuotaMethods
-from .session import session_object
+from .session import WEBSOCKET, session_object
 from .submission import SubmissionMethods
 from .submission_query import SubmissionQueryMethods
 from .submission_set import Sending as Sending
@@ -93,7 +93,7 @@ class JmapService:
         methods = mail_methods(store, self.limits)
         self._blobs = Blobs(store)
         self._uploading: Counter[AccountId] = Counter()
-        capabilities = {**CAPABILITIES, BLOB: blob_facts(self.limits), QUOTA: {}}
+        capabilities = {**CAPABILITIES, BLOB: blob_facts(self.limits), QUOTA: {}, WEBSOCKET: {}}
         identities = IdentityMethods(store, directory, self.limits)
         if sending is not None:
             methods += self._sending_methods(sending, identities)
@@ -148,6 +148,10 @@ class JmapService:
         if not self._events.has_room(account):
             return None
         return self._events.stream(account, lambda: self.caller(account).accounts, wanted, is_live)
+
+    def changes(self, account: AccountId, types: frozenset[str] | None, last: str) -> AsyncIterator[tuple[dict[str, Any], str]]:
+        """StateChange objects of an account, each with the push state after it (RFC 8887 §4.3.5)."""
+        return self._events.changes(account, lambda: self.caller(account).accounts, types, last)
 
     def _account(self, account: AccountId, jmap_account: str) -> JmapAccount | None:
         return next((one for one in self.caller(account).accounts if one.id == jmap_account), None)

@@ -7,12 +7,16 @@ from typing import Any
 
 from .method import CORE, Caller
 
+WEBSOCKET = "urn:ietf:params:jmap:websocket"
+
 
 def session_object(caller: Caller, capabilities: Mapping[str, Mapping[str, Any]], base_url: str) -> dict[str, Any]:
     """`base_url`: scheme and host of the server, without a slash at the end."""
-    of_accounts = [name for name in capabilities if name != CORE]
+    of_accounts = [name for name in capabilities if name not in (CORE, WEBSOCKET)]
+    websocket = {"url": f"wss{base_url.removeprefix('https')}/jmap/ws", "supportsPush": True}
+    facts_of_server = {CORE: capabilities[CORE], WEBSOCKET: websocket}
     return {
-        "capabilities": {name: facts if name == CORE else {} for name, facts in capabilities.items()},
+        "capabilities": {name: facts_of_server.get(name, {}) for name in capabilities},
         "accounts": {
             one.id: {
                 "name": one.name,

@@ -88,6 +88,8 @@ OUTSIDE: dict[str, set[str]] = {
     "argon2": {"accounts"},
     "h11": {"web"},
     "jinja2": {"web", "languages"},  # languages reads templates where it extracts their sentences, never in a server
+    "wsproto": {"web"},
+    "jinja2": {"web"},
     "markupsafe": {"web"},
     "nh3": {"web"},
     "tomlkit": {"config"},

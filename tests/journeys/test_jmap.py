@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import re
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, Request, TextMessage
 
 from appliance.web.jmap import bearer
 from tests.journeys.talk import Reader
@@ -196,3 +199,34 @@ def test_a_removed_app_password_is_refused_at_once(server: Pillarbox) -> None:
     assert client.ask("/jmap/session", credentials=basic(ADA, word))[0] == 200
     pillarbox("app-password", "remove", ADA, "old", data=server.data)
     assert client.ask("/jmap/session", credentials=basic(ADA, word))[0] == 401
+
+
+def test_a_websocket_answers_and_tells_of_imap(server: Pillarbox) -> None:
+    """RFC 8887 over TLS, with the keys of the session object."""
+    client, me = Client(server), basic(ADA, PASSWORD)
+    found = client.ask("/jmap/session", credentials=me)[1]["capabilities"]["urn:ietf:params:jmap:websocket"]
+    assert found["url"].startswith("wss://mail.home.example:") and found["url"].endswith("/jmap/ws") and found["supportsPush"]
+    assert client.ask("/jmap/ws", credentials=me)[0] == 426 and client.ask("/jmap/ws")[0] == 401
+    raw = socket.create_connection(("127.0.0.1", server.ports["https"]), timeout=60)
+    with client.trust.wrap_socket(raw, server_hostname="localhost") as tls:
+        web = WSConnection(ConnectionType.CLIENT)
+        fields = [("authorization", me.encode())]
+        host = f"localhost:{server.ports['https']}"
+        tls.sendall(web.send(Request(host=host, target="/jmap/ws", subprotocols=["jmap"], extra_headers=fields)))
+
+        def receive() -> Any:
+            while True:
+                web.receive_data(tls.recv(65536) or None)
+                for event in web.events():
+                    if isinstance(event, AcceptConnection):
+                        return event.subprotocol
+                    if isinstance(event, TextMessage):
+                        return json.loads(event.data)
+
+        assert receive() == "jmap"
+        echo = {"@type": "Request", "id": "R1", "using": MAIL, "methodCalls": [["Core/echo", {"a": 1}, "c"]]}
+        tls.sendall(web.send(TextMessage(data=json.dumps({"@type": "WebSocketPushEnable", "dataTypes": ["EmailDelivery"]}))))
+        tls.sendall(web.send(TextMessage(data=json.dumps(echo))))
+        assert receive()["methodResponses"] == [["Core/echo", {"a": 1}, "c"]]
+        Reader(server.ports["imap"], ADA).append("INBOX", [MESSAGE])
+        assert receive()["changed"]["A1"].keys() == {"EmailDelivery"}
