@@ -28,6 +28,7 @@ from appliance.protocol.jmap.request import JmapLimits
 
 from . import security
 from .context import WebContext
+from .jmap_cors import readable_elsewhere
 from .jmap_push import JmapPush, PushPort
 from .message import JSON, HttpRefusal, HttpRequest, HttpResponse, redirect
 from .routes import Access, SiteSection, WebRoute
@@ -82,14 +83,14 @@ class JmapPages:
     def routes(self) -> tuple[WebRoute, ...]:
         open_to_all = {"access": Access.ANYONE, "program": True, "own_credentials": True}
         limits = self._jmap.limits
-        return (
+        return readable_elsewhere((
             WebRoute("GET", WELL_KNOWN, self.well_known, **open_to_all),  # type: ignore[arg-type]
             WebRoute("GET", "/jmap/session", self.session, **open_to_all),  # type: ignore[arg-type]
             WebRoute("POST", "/jmap/api", self.api, body_octets=limits.request_octets, **open_to_all),  # type: ignore[arg-type]
             WebRoute("POST", "/jmap/upload/{account}/", self.upload, body_octets=limits.upload_octets, **open_to_all),  # type: ignore[arg-type]
             WebRoute("GET", "/jmap/download/{account}/{blob}/{name}", self.download, **open_to_all),  # type: ignore[arg-type]
             *JmapPush(self._context, self._jmap, self._account).routes(),
-        )
+        ))  # fmt: skip
 
     async def well_known(self, request: HttpRequest) -> HttpResponse:
         """RFC 8620 §2.2."""

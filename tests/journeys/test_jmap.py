@@ -201,6 +201,16 @@ def test_a_removed_app_password_is_refused_at_once(server: Pillarbox) -> None:
     assert client.ask("/jmap/session", credentials=basic(ADA, word))[0] == 401
 
 
+def test_pages_elsewhere_may_read_answers_to_bearer_tokens_only(server: Pillarbox) -> None:
+    client, allow = Client(server), "access-control-allow-origin"
+    assert client.ask("/jmap/session", credentials="Bearer " + bearer(ADA, PASSWORD), Origin="https://x.example")[2][allow] == "*"
+    assert client.ask("/jmap/session", credentials="Bearer x", Origin="https://x.example")[2][allow] == "*"
+    assert allow not in client.ask("/jmap/session", credentials=basic(ADA, PASSWORD), Origin="https://x.example")[2]
+    preflight = urllib.request.Request(client.base + "/jmap/upload/A1/", method="OPTIONS", headers={"Origin": "https://x.example"})
+    with urllib.request.urlopen(preflight, context=client.trust, timeout=60) as response:
+        assert response.status == 204 and "authorization" in response.headers["access-control-allow-headers"]
+
+
 def test_a_websocket_answers_and_tells_of_imap(server: Pillarbox) -> None:
     """RFC 8887 over TLS, with the keys of the session object."""
     client, me = Client(server), basic(ADA, PASSWORD)
