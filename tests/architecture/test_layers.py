@@ -89,7 +89,6 @@ OUTSIDE: dict[str, set[str]] = {
     "h11": {"web"},
     "jinja2": {"web", "languages"},  # languages reads templates where it extracts their sentences, never in a server
     "wsproto": {"web"},
-    "jinja2": {"web"},
     "markupsafe": {"web"},
     "nh3": {"web"},
     "tomlkit": {"config"},
