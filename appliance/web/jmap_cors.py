@@ -15,12 +15,12 @@ from .message import Handler, HttpRefusal, HttpRequest, HttpResponse
 from .routes import WebRoute
 
 ALLOW_ORIGIN = ("access-control-allow-origin", "*")
-PREFLIGHT = [
+PREFLIGHT = (
     ALLOW_ORIGIN,
     ("access-control-allow-methods", "GET, POST"),
     ("access-control-allow-headers", "authorization, content-type, last-event-id"),
     ("access-control-max-age", "86400"),
-]
+)
 
 
 def readable_elsewhere(routes: tuple[WebRoute, ...]) -> tuple[WebRoute, ...]:
