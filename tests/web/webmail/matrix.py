@@ -64,7 +64,7 @@ def test_eight_tabs_share_one_stream_and_see_a_new_message_within_a_second(ada: 
     for one in tabs:
         expect(one.get_by_role("option").filter(has_text="For all tabs")).to_have_count(1)
     tabs[0].close()
-    tabs[1].wait_for_function("document.documentElement.dataset.push === 'leader'")
+    expect(tabs[1].locator("html")).to_have_attribute("data-push", "leader")
     begun = time.monotonic()
     deliver(server, message("After the leader", "hello\n"))
     expect(tabs[1].get_by_role("option").filter(has_text="After the leader")).to_have_count(1)

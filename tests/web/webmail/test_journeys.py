@@ -216,7 +216,7 @@ def test_what_was_typed_outlives_the_tab(browser: Chromium, ada: "Page", server:
 def test_a_new_message_appears_by_itself(ada: "Page", server: Pillarbox) -> None:
     from playwright.sync_api import expect
 
-    ada.wait_for_function("document.documentElement.dataset.push === 'leader'")
+    expect(ada.locator("html")).to_have_attribute("data-push", "leader")
     deliver(server, message("Just now", "hello\n"))
     expect(ada.get_by_role("option").filter(has_text="Just now")).to_have_count(1)
 

@@ -147,7 +147,11 @@ export async function update(patches) {
       const some = Object.fromEntries(ids.slice(at, at + 200).map((id) => [id, patches[id]]))
       const [done, boxes] = await request([["Email/set", { update: some }], ["Mailbox/get", { ids: null }]])
       if (done instanceof MethodError) throw done
-      if (!(boxes instanceof MethodError)) keepMailboxes(boxes)
+      if (!(boxes instanceof MethodError)) {
+        keepMailboxes(boxes)
+        // nothing but this change happened: when push tells of it there is nothing to read
+        if (done.oldState === seen && done.newState === boxes.state) seen = states.Email = boxes.state
+      }
       for (const id of Object.keys(done.notUpdated ?? {})) refused.add(id)
     }
   } catch (fault) {
