@@ -10,8 +10,9 @@ import pytest
 from tests.support.neighbours import Neighbours
 from tests.support.server import PASSWORD as OTHER_PASSWORD
 from tests.support.server import Pillarbox, pillarbox
+from tests.support.wire import eventually
 from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in, violations
-from tests.web.test_journeys import press
+from tests.web.test_journeys import loads, press
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -84,6 +85,37 @@ def test_from_a_fresh_start_to_a_sent_message(fresh: tuple[Neighbours, Pillarbox
     again = browser.page()
     again.goto("/setup")
     assert "/sign-in" in again.url, "setup is over"
+
+
+def test_the_relay_of_a_provider_is_asked_for_and_tried(fresh: tuple[Neighbours, Pillarbox, Chromium]) -> None:
+    world, server, browser = fresh
+    relay = world.peer("relay.example")
+    page = browser.page()
+    begin(page, code_of(server))
+    press(page, "Next")
+    page.get_by_label("Your address").fill("ada")
+    page.get_by_label("Your domain").fill("smith.example")
+    press(page, "Next")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password, once more").fill(PASSWORD)
+    press(page, "Next")
+    page.get_by_label("through my provider's mail server").check()
+    page.get_by_text("The provider's mail server").click()
+    page.get_by_label("Port; 0 for the usual one").fill(str(world.port))
+    press(page, "Let messages leave so")
+    assert "host name" in page.get_by_role("alert").inner_text() and not violations(page)
+    assert page.get_by_label("Port; 0 for the usual one").input_value() == str(world.port)
+    page.get_by_label("Server of the provider").fill(relay.host)
+    page.get_by_label("Security").select_option("none")
+    press(page, "Let messages leave so")
+    assert "restarts" in page.get_by_role("heading", level=1).inner_text() and not violations(page)
+    assert eventually(lambda: loads(page, "/setup/sending") and page.get_by_label("Server of the provider").input_value() == relay.host)
+    assert page.get_by_label("through my provider's mail server").is_checked()
+    page.get_by_label("Try it").fill("bob@far.example")
+    press(page, "Send a test message")
+    (taken,) = world.arrived(relay)
+    assert taken.recipients == ["bob@far.example"]
+    page.context.close()
 
 
 def read_first_message(server: Pillarbox) -> None:

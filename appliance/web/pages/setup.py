@@ -6,7 +6,7 @@
 | language | language of the pages   | with the cookie                                 | the answer is stored                |
 | address  | name and address        | with the cookie                                 | the answers are stored              |
 | password | the password            | with the cookie                                 | account, code used up, signed in    |
-| sending  | how mail leaves, a test | the administrator                               | done                                |
+| sending  | how mail leaves, a test | the administrator                               | settings, a restart if they changed |
 
 Interrupted anywhere it goes on at the first question without an answer: answers are stored (`accounts/setup_progress`), but for code and
 password. The code itself stays in memory beside the cookie's digest, OPENED at most, because making the account checks it once more
@@ -16,6 +16,7 @@ in its commit. After a restart the code is asked again.
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from appliance.accounts.domains import read_address
 from appliance.accounts.passwords import check_new, check_strength
@@ -39,6 +40,9 @@ OPENED = 16
 NO_DOMAIN = "home.arpa"
 """The domain of a home without one (RFC 8375)."""
 STEPS = ("language", "address", "password", "sending")
+RELAY_FIELDS = ("host", "port", "security", "user")
+NEW_RELAY = {"name": "", "host": "", "port": 0, "security": "tls", "user": "", "secret": False}
+RELAY_NAME = "provider"
 
 
 class SetupPages(PageGroup):
@@ -61,6 +65,7 @@ class SetupPages(PageGroup):
             ("POST", "/setup/password", self.opened(self.set_password), Access.SETUP),
             ("GET", "/setup/sending", self.sending_page, Access.ADMIN),
             ("POST", "/setup/sending", self.test_sending, Access.ADMIN),
+            ("POST", "/setup/route", self.set_route, Access.ADMIN),
             ("GET", "/setup/sending/{message}", self.test_page, Access.ADMIN),
             ("POST", "/setup/done", self.finish, Access.ADMIN),
         )
@@ -186,10 +191,14 @@ class SetupPages(PageGroup):
     # --- how mail leaves ----------------------------------------------------------------------------
 
     async def sending_page(self, request: HttpRequest) -> HttpResponse:
-        return self._sending_page(request)
+        return await self._sending_page(request)
 
-    def _sending_page(self, request: HttpRequest, status: int = 200, recipient: str = "", fault: str = "") -> HttpResponse:
+    async def _sending_page(self, request: HttpRequest, status: int = 200, **typed: Any) -> HttpResponse:
+        """`typed`: what stood in its forms, and a `fault` beside the field `place`."""
         outbound, domains = self.context.board.snapshot().outbound, self.context.accounts.directory.domains()
+        relay, direct = await self._route()
+        chosen = "relay" if direct == "never" or outbound.port_25 == "blocked" else "direct"
+        values = {"recipient": "", "fault": "", "place": "", "route": chosen, "relay": relay, **typed}
         return self.pages.page(
             request,
             "setup_sending.html",
@@ -198,9 +207,46 @@ class SetupPages(PageGroup):
             step="sending",
             outbound=outbound,
             local_only=all(domain == NO_DOMAIN for domain in domains),
-            recipient=recipient,
-            fault=fault,
+            confirmed=self.is_confirmed(request),
+            **values,
         )
+
+    async def _route(self) -> tuple[dict[str, Any], str]:
+        """The first relay of the settings, or an empty one; and the setting `sending.direct`."""
+        facts = (await self.ask(controls.ShowSettings())).facts
+        sending = next(one for one in facts["sections"] if one["name"] == "sending")
+        direct = next(field["value"] for field in sending["fields"] if field["name"] == "direct")
+        return facts["relays"][0] if facts["relays"] else dict(NEW_RELAY), direct
+
+    async def set_route(self, request: HttpRequest) -> HttpResponse:
+        """Directly, or through the provider's relay: written to the settings, and in use after a restart."""
+        form, _ = await request.form(), request.language
+        route = "relay" if form.get("route") == "relay" else "direct"
+        relay: dict[str, Any] = {**NEW_RELAY, **{key: form.get(key) for key in RELAY_FIELDS}}
+        typed = {"route": route, "relay": relay}
+        if not await self.confirm(request):
+            return await self._sending_page(request, 422, fault=_("That is not your password."), place="current", **typed)
+        try:
+            changed = await self._set_route(route, relay, form.secret("password"))
+        except SetupError as error:
+            return await self._sending_page(request, 422, fault=refusal_text(error, _), place="host", **typed)
+        if not changed:
+            return redirect("/setup/sending")
+        await self.ask(controls.Restart())
+        return self.pages.page(request, "setup_restart.html", steps=STEPS, step="sending")
+
+    async def _set_route(self, route: str, relay: dict[str, Any], password: str) -> bool:
+        """Whether the settings changed. Raises SetupError."""
+        before, direct = await self._route()
+        changed = False
+        if route == "relay":
+            values = {key: relay[key] for key in RELAY_FIELDS} | {"name": before["name"] or RELAY_NAME, "port": relay["port"] or "0"}
+            if password:
+                values["password"] = password
+            changed = (await self.ask(controls.SetRelay(values))).facts["changed"]
+        wanted = "never" if route == "relay" else "first" if direct == "never" else direct
+        change = controls.ChangeSettings("sending", {"direct": wanted})
+        return bool((await self.ask(change)).facts["changed"] or changed)
 
     async def test_sending(self, request: HttpRequest) -> HttpResponse:
         """A real message, in the account's name, to an address elsewhere."""
@@ -211,7 +257,7 @@ class SetupPages(PageGroup):
         try:
             facts = (await self.ask(controls.SendServerMessage(account, subject, text, recipient or " "))).facts
         except SetupError as error:
-            return self._sending_page(request, 422, recipient, refusal_text(error, _))
+            return await self._sending_page(request, 422, recipient=recipient, fault=refusal_text(error, _), place="recipient")
         return redirect(f"/setup/sending/{facts['message']}")
 
     async def test_page(self, request: HttpRequest) -> HttpResponse:
