@@ -26,6 +26,8 @@ METADATA = frozenset(("mailboxIds", "keywords", "receivedAt"))
 BODY = frozenset(("bodyStructure", "bodyValues", "textBody", "htmlBody", "attachments"))
 MOST_PARTS = 500
 MOST_DEPTH = 10
+MOST_LANGUAGES_OCTETS = 900
+"""They are written on one line."""
 _PART = frozenset((
     "partId", "blobId", "size", "name", "type", "charset", "disposition", "cid", "language", "location", "subParts",
 ))  # fmt: skip
@@ -249,6 +251,8 @@ def _languages(given: Mapping[str, Any], place: str) -> tuple[str, ...]:
     found = given.get("language")
     if found is not None and (not isinstance(found, list) or not all(isinstance(one, str) and _TOKEN.fullmatch(one) for one in found)):
         raise invalid_properties('The "language" of a body part is a list of language tags.', place)
+    if sum(len(one) + 2 for one in found or ()) > MOST_LANGUAGES_OCTETS:
+        raise invalid_properties('The "language" of a body part has too many language tags.', place)
     return tuple(found or ())
 
 

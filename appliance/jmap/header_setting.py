@@ -21,10 +21,12 @@ _SPELLED = {name: name.title() for name in (*(field for field, _ in CONVENIENT.v
 }  # fmt: skip
 """Of the fields that convenient properties stand for."""
 MOST_ADDRESSES = 5_000
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ANGLED = re.compile(r"[^<>\s\x00-\x1f\x7f-\x9f]{1,900}")
 _EMAIL = re.compile(r"[^<>,;:\"()\\\s\x00-\x1f\x7f-\x9f]{1,320}")
 """What may stand between angle brackets although it is no address."""
-_FOLDED = re.compile(r"[\t\x20-\x7e]*(?:\r\n[ \t][\t\x20-\x7e]*[\x21-\x7e][\t\x20-\x7e]*)*")
+_FOLDED = re.compile(r"[\t\x20-\x7e]*(?:\r\n[ \t]+[\x21-\x7e][\t\x20-\x7e]*)*")
+"""Each text fits in one way only: matching takes a time that grows with its length alone."""
 
 Fields = list[tuple[str, bytes]]
 """Name in lower case, and the whole field with its CRLF."""
@@ -127,6 +129,8 @@ def _date(spelled: str, value: Any) -> bytes:
 def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise MisuseError("it is no string")
+    if not value.isascii() and _SURROGATE.search(value):
+        raise MisuseError("it has a lone surrogate, which is no text")
     return value
 
 

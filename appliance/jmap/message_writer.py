@@ -15,6 +15,9 @@ Raises StoreError.
 import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
+
+import trio
 
 from appliance.mail.body_encoders import Base64Encoder, quoted_line
 from appliance.mail.header_encoding import MOST_OCTETS, encode_field, mime_tokens, parameter_tokens
@@ -23,6 +26,8 @@ from .blobs import Blob
 from .email_create import NewEmail, NewPart
 from .header_setting import Fields
 
+AT_ONCE_CHARACTERS = 20_000
+"""Texts that are longer are encoded in a thread."""
 _SEVEN_BIT = re.compile(r"[\t\n\x20-\x7e]*")
 _BARE = re.compile(rb"\r?\n|\r")
 _WIDE = re.compile(rb"[\x80-\xff]")
@@ -70,7 +75,8 @@ async def _part(part: NewPart, forms: dict[int, str]) -> AsyncIterator[bytes]:
             yield b"\r\n"
         yield f"--{boundary}--\r\n".encode()
     elif part.text is not None:
-        encoding, octets = encode_text(part.text)
+        encode = partial(encode_text, part.text)
+        encoding, octets = encode() if len(part.text) <= AT_ONCE_CHARACTERS else await trio.to_thread.run_sync(encode)
         yield _header(part, [b"charset=utf-8"], encoding)
         yield octets
     elif part.blob is not None:

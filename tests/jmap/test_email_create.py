@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import threading
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from appliance.jmap import message_writer
+from appliance.jmap.header_setting import set_header
 from appliance.jmap.message_writer import encode_text
+from appliance.protocol.jmap.errors import SetError
 
 from .server import BEN, JmapClient, a_client
 
@@ -288,3 +292,40 @@ async def test_an_id_made_in_the_call_is_known_to_the_calls_after_it(tmp_path: P
 
 def test_a_lone_surrogate_is_no_text() -> None:
     assert encode_text("a\ud800b") == ("quoted-printable", b"a?b")
+
+
+def test_a_raw_field_is_checked_in_one_pass() -> None:
+    folded = "one" + "\r\n and another word" * 2_000
+    ((name, octets),) = set_header("header:X-Raw", folded)
+    assert name == "x-raw" and octets == f"X-Raw:{folded}\r\n".encode()
+    for wrong in (folded + "\x80", folded + "\r\n ", folded + "\r\nBcc: eve@x.example", folded + "\n x"):
+        with pytest.raises(SetError):  # at once: no line can be matched in two ways
+            set_header("header:X-Raw", wrong)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"from": [{"email": "a\ud800@home.test"}]},
+        {"header:X:asURLs": ["http://\ud800"]},
+        {"textBody": [{"partId": "1", "language": ["de"] * 300}], "bodyValues": {"1": {"value": "x"}}},
+    ],
+)
+async def test_what_cannot_be_written_is_refused_and_no_fault(tmp_path: Path, given: dict[str, Any]) -> None:
+    async with a_client(tmp_path) as client:
+        done = await client.call("Email/set", create={"new": {"mailboxIds": {await client.mailbox_id("Drafts"): True}, **given}})
+        assert done["notCreated"]["new"]["type"] == "invalidProperties"
+
+
+async def test_a_long_text_is_encoded_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def encode(text: str) -> tuple[str, bytes]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return encode_text(text)
+
+    monkeypatch.setattr(message_writer, "encode_text", encode)
+    async with a_client(tmp_path) as client:
+        for text in ("short", "\xe4" * 30_000):
+            await create(client, textBody=[{"partId": "1"}], bodyValues={"1": {"value": text}})
+    assert threads == [True, False]
