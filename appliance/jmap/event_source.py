@@ -61,6 +61,8 @@ class EventSources:
         self, account: AccountId, accounts: Callable[[], Collection[JmapAccount]], wanted: EventRequest, is_live: Callable[[], bool]
     ) -> AsyncIterator[bytes]:
         """The octets of the stream; it ends when `is_live` is False at the next event. Raises StoreError."""
+        if not self.has_room(account):  # of several that were let in at once, before one of them began
+            return
         watch = StateWatch(self._states, self._store, account, accounts, wanted.types)
         self._open[account] += 1
         try:

@@ -98,6 +98,17 @@ async def test_pings_limits_and_the_end_of_a_session(tmp_path: Path, monkeypatch
         assert server.service.events(ANN, EventRequest(), lambda: True) is not None
 
 
+async def test_streams_let_in_at_once_are_no_more_than_those_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_source, "STREAMS", 1)
+    async with a_sending_server(tmp_path) as server:
+        first, second = opened(server), opened(server)  # neither has begun
+        assert await anext(first) == b":\n\n"
+        with pytest.raises(StopAsyncIteration):
+            await anext(second)
+        await first.aclose()  # type: ignore[attr-defined]
+        assert not server.store.watches._watches
+
+
 async def test_a_stream_that_is_cancelled_while_it_reads_loses_nothing(tmp_path: Path) -> None:
     async with a_sending_server(tmp_path) as server:
         watch = event_source.StateWatch(server.service._events._states, server.store, ANN, lambda: server.service.caller(ANN).accounts)
