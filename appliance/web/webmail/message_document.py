@@ -126,7 +126,7 @@ class MessageDocuments:
         )
         values = [(part["type"], email["bodyValues"].get(part["partId"], {}).get("value", "")) for part in email["textBody"]]
         async with self._cleaning:
-            parts = [html_text(value) if kind == "text/html" else value for kind, value in values]
+            parts = await trio.to_thread.run_sync(lambda: [html_text(value) if kind == "text/html" else value for kind, value in values])
         return HttpResponse(200, "\n".join(parts).encode("utf-8", "replace"), TEXT)
 
     async def _invitation(self, account: AccountId, jmap_account: str, email: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -37,17 +37,19 @@ def _unquoted(line: str) -> tuple[int, str]:
 
 def _joined(lines: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     """A line that ends with a space goes on in the next, unless it is the signature's separator (RFC 3676 §4.1, §4.3)."""
-    held: tuple[int, str] | None = None
+    held: list[str] = []
+    held_depth = 0
     for depth, text in lines:
-        if held is not None and held[0] == depth and text != "-- ":
-            text = held[1] + text
-        elif held is not None:
-            yield held
-        held = (depth, text) if text.endswith(" ") and text != "-- " else None
-        if held is None:
-            yield depth, text
-    if held is not None:
-        yield held
+        if held and (held_depth != depth or text == "-- "):
+            yield held_depth, "".join(held)
+            held = []
+        held.append(text)
+        held_depth = depth
+        if not text.endswith(" ") or text == "-- ":
+            yield depth, "".join(held)
+            held = []
+    if held:
+        yield held_depth, "".join(held)
 
 
 def _blocks(lines: list[tuple[int, str]], shown: str, level: int) -> str:

@@ -1,6 +1,6 @@
 """Plain text as HTML: escaping, links, folded quotes, flowed lines."""
 
-from appliance.web.webmail.text_document import linked, text_html
+from appliance.web.webmail.text_document import _joined, linked, text_html
 
 
 def test_markup_is_text_and_links_show_where_they_lead() -> None:
@@ -25,3 +25,24 @@ def test_flowed_lines_are_joined() -> None:
 
 def test_ten_thousand_quote_marks_take_no_depth() -> None:
     assert text_html(">" * 10_000 + "x", "").count("<blockquote>") == 10
+
+
+class _Line(str):
+    """A line that is not copied for the next one."""
+
+    __slots__ = ()
+
+    def __add__(self, other: str) -> str:
+        raise AssertionError("a paragraph is put together once, or its time grows with the square of its lines")
+
+
+def test_a_flowed_paragraph_is_put_together_once() -> None:
+    lines: list[tuple[int, str]] = [(0, _Line("a "))] * 3 + [
+        (0, "b"),
+        (1, _Line("c ")),
+        (2, "d"),
+        (2, _Line("e ")),
+        (2, "-- "),
+        (0, _Line("f ")),
+    ]
+    assert list(_joined(lines)) == [(0, "a a a b"), (1, "c "), (2, "d"), (2, "e "), (2, "-- "), (0, "f ")]
