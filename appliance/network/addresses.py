@@ -52,7 +52,7 @@ def is_unspecified(address: str) -> bool:
 def is_public(address: str) -> bool:
     """Could another server on the Internet have it?"""
     parsed = judged(address)
-    return parsed.is_global and not parsed.is_multicast
+    return parsed.is_global and not parsed.is_multicast and not getattr(parsed, "is_site_local", False)
 
 
 def answers(host: str, address: str) -> bool:

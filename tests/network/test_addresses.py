@@ -35,6 +35,7 @@ def test_6to4_leads_to_the_address_inside(inside: ipaddress.IPv4Address) -> None
         ("192.0.2.1", False),
         ("::", False), ("::1", False), ("fe80::1", False), ("fd00::1", False), ("ff02::1", False), ("2001:db8::1", False),
         ("::ffff:127.0.0.1", False), ("::ffff:10.0.0.1", False), ("64:ff9b::a00:1", False), ("2002:a00:1::1", False), ("::7f00:1", False),
+        ("fec0::1", False),
     ],
 )  # fmt: skip
 def test_what_another_server_on_the_internet_can_have(address: str, public: bool) -> None:

@@ -5,7 +5,7 @@ which device, its cookies or where it is.
 |----------------------|-----------------------------------------------------------------------------------------------------------|
 | address              | http or https, port 80 or 443, no user name, a name with a dot or a public IP literal                      |
 | name                 | resolved once; every address must be public (`network.addresses.is_public`); one of them is dialled        |
-| own                  | addresses this server has are refused though public                                                        |
+| own                  | addresses this server has, and those of its IPv6 network (a /56), are refused though public                |
 | redirects            | at most REDIRECTS, each as a new address                                                                   |
 | response             | 200, at most IMAGE_OCTETS, a raster image by its first octets                                              |
 
@@ -44,6 +44,8 @@ WAITING = 60
 CACHE_OCTETS = 3 * 2**20
 CACHED_OCTETS = 2**19
 HEAD_OCTETS = 16 * 2**10
+HOME_BITS = 56
+"""Of the IPv6 prefix that a provider gives a home (RFC 6177 §2)."""
 PORTS = {"http": 80, "https": 443}
 
 Resolve = Callable[[str], Awaitable[tuple[str, ...]]]
@@ -97,7 +99,7 @@ class RemoteImages:
             with trio.move_on_after(FETCH_S):
                 try:
                     found = await self._follow(address)
-                except (PeerError, PillarboxError, h11.RemoteProtocolError, ValueError) as error:
+                except (PeerError, PillarboxError, h11.ProtocolError, ValueError) as error:
                     raise ImageRefused(str(error)) from None
                 self._keep(address, found)
                 return found
@@ -147,7 +149,7 @@ class RemoteImages:
                 raise ImageRefused("not a public name") from None
             addresses = await self._resolve(place.host)
         own = self._own()
-        if not addresses or any(not self._may_dial(one) or one in own for one in addresses):
+        if not addresses or any(not self._may_dial(one) or _is_beside(one, own) for one in addresses):
             raise ImageRefused("not a public address")
         trouble: PeerError | None = None
         for one in sorted(addresses, key=lambda one: ":" in one)[:3]:
@@ -206,3 +208,11 @@ class RemoteImages:
         while (event := client.next_event()) is h11.NEED_DATA:
             client.receive_data(await stream.receive(FETCH_S))
         return event
+
+
+def _is_beside(address: str, own: tuple[str, ...]) -> bool:
+    """Is it one of ours, or of the IPv6 network that a home is given? Devices there take this server for one of them."""
+    if address in own:
+        return True
+    network = ipaddress.ip_network(f"{address}/{HOME_BITS}", strict=False) if ":" in address else None
+    return network is not None and any(ipaddress.ip_address(one) in network for one in own if ":" in one)

@@ -7,6 +7,7 @@ from ssl import create_default_context
 import pytest
 import trio
 
+from appliance.mail.errors import PeerError
 from appliance.network.addresses import is_public
 from appliance.web.webmail.remote_images import IMAGE_OCTETS, ImageRefused, RemoteImages
 
@@ -94,7 +95,7 @@ async def test_what_is_no_image_or_leads_elsewhere_is_refused(path: str) -> None
         "http://[::1]/a.png", "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/", "http://[fe80::1]/", "http://[fd00::1]/",
         "http://localhost/a.png", "http://printer/a.png", "http://name.example/a.png", "http://user:word@image.example/a.png",
         "ftp://image.example/a.png", "gopher://image.example/", "http://image.example:22/a.png", "http://image.example:99999/", "http:///a.png",
-        "http://[::1", "http://ex\u00e4mple.example/", "http://2130706433/", "http://0x7f.1/",
+        "http://[fec0::1]/", "http://[::1", "http://ex\u00e4mple.example/", "http://2130706433/", "http://0x7f.1/",
     ],
 )  # fmt: skip
 async def test_only_public_addresses_are_dialled(address: str) -> None:
@@ -105,3 +106,23 @@ async def test_only_public_addresses_are_dialled(address: str) -> None:
         with pytest.raises(ImageRefused):
             await images(server, "93.184.216.34", "127.0.0.1", may_dial=is_public).get("http://mixed.example/a.png")
         assert not server.heads
+
+
+async def test_devices_beside_the_server_are_not_dialled_by_their_public_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialled = []
+
+    async def no_dial(address: str, *rest: object, **more: object) -> None:
+        dialled.append(address)
+        raise PeerError("nobody there")
+
+    monkeypatch.setattr("appliance.web.webmail.remote_images.dial", no_dial)
+    own = ("192.168.1.2", "2a02:1210:5678:9a01::2", "fe80::1")
+
+    async def resolve(name: str) -> tuple[str, ...]:
+        return (f"2a02:1210:5678:{name.partition('.')[0]}::1",)
+
+    fetcher = RemoteImages(resolve, lambda: own, create_default_context)
+    for name in ("9a01.x.example", "9aff.x.example", "9b00.x.example"):
+        with pytest.raises(ImageRefused):
+            await fetcher.get(f"http://{name}/a.png")
+    assert dialled == ["2a02:1210:5678:9b00::1"]
