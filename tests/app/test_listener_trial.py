@@ -95,3 +95,16 @@ async def test_through_the_admin_api(tmp_path: Path) -> None:
         assert trial.note() is None
         with pytest.raises(SetupError, match="on trial"):
             await api.ask(ConfirmListeners())
+
+
+async def test_a_change_while_another_is_on_trial_has_its_own_minute(trial: Trial, autojump_clock: object) -> None:
+    """The time of the first runs out while the server restarts for the second."""
+    one, third = trial.started(), CHANGED.replace("3143", "4143")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.run)
+        await trio.sleep(TRIAL_S - 1)
+        one.begin(CHANGED, third)
+        trial.file.write_text(third)
+    assert trial.file.read_text() == third and trial.restarts == 0 and not trial.said
+    await trial.started().run()
+    assert trial.file.read_text() == BEFORE and trial.restarts == 1
