@@ -61,7 +61,7 @@ def ask(transaction: Transaction, tables: DirectoryTables, account: Account, tar
             raise SetupError("Messages to this address come here already.", "Choose another one.")
     row = transaction.execute("SELECT asked_at FROM forwarding WHERE account = ? AND confirmed = 0", (account.id,)).fetchone()
     if row is not None and 0 <= now_at - row[0] < AGAIN_S:
-        raise SetupError("A code was sent a moment ago.", "Wait a minute, then try again.")
+        raise too_soon()
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
     transaction.execute(
         "INSERT OR REPLACE INTO forwarding(account, confirmed, target, keep, code, asked_at) VALUES (?, 0, ?, ?, ?, ?)",
@@ -100,6 +100,10 @@ def stop(transaction: Transaction, account: AccountId) -> str:
 def stop_asking(transaction: Transaction, account: AccountId) -> None:
     """The message with the code could not be sent."""
     transaction.execute("DELETE FROM forwarding WHERE account = ? AND confirmed = 0", (account,))
+
+
+def too_soon() -> SetupError:
+    return SetupError("A code was sent a moment ago.", "Wait a minute, then try again.")
 
 
 def _digest(account: AccountId, code: str) -> bytes:

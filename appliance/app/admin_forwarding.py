@@ -14,6 +14,8 @@ from .admin_request import Answers, account_of
 from .server_message import ServerMessages
 
 if TYPE_CHECKING:
+    from appliance.mail.ids import AccountId
+
     from .components import Components
     from .outbound import Outbound
 
@@ -26,6 +28,8 @@ class ForwardingRequests:
         self._clock = components.clock
         self._database = components.database
         self._messages = ServerMessages(components, outbound)
+        self._sent_mono: dict[AccountId, float] = {}
+        """When an account's last code was sent: the row that says so goes with `stop` and with wrong codes."""
 
     def answers(self) -> Answers:
         return (
@@ -47,7 +51,9 @@ class ForwardingRequests:
     async def ask(self, request: controls.AskForwarding) -> Response:
         """Nothing is forwarded before the code that goes to the new address is known here."""
         account, _ = account_of(self._accounts, request.address), catalogue(request.language)
-        now_at = int(self._clock.wall_s())
+        now_at, now_mono = int(self._clock.wall_s()), self._clock.mono_s()
+        if now_mono - self._sent_mono.get(account.id, -forwarding.AGAIN_S) < forwarding.AGAIN_S:
+            raise forwarding.too_soon()
         target, code = await self._accounts.change(
             lambda transaction, tables: forwarding.ask(transaction, tables, account, request.target, keep=request.keep, now_at=now_at)
         )
@@ -57,6 +63,7 @@ class ForwardingRequests:
         except SetupError:
             await self._accounts.change(lambda transaction, tables: forwarding.stop_asking(transaction, account.id))
             raise
+        self._sent_mono[account.id] = now_mono
         await self._tell(_, account.address, _("Somebody asked to forward your messages to %(target)s.", target=target))
         sentence = Sentence("A code was sent to %(target)s. Forwarding begins when it is entered.", target=target)
         return Response(sentence, {"target": target})

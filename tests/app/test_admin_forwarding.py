@@ -42,3 +42,14 @@ async def test_from_the_question_to_the_end(tmp_path: Path) -> None:
         told = await texts(server, ADA)
         assert len(told) == 3 and all(MARY in one and "change your password" in one for one in told)
         assert (await ask(controls.StopForwarding(ADA))).facts["target"] == "" and len(await texts(server, ADA)) == 3
+
+
+async def test_stopping_is_no_way_to_send_code_after_code(tmp_path: Path) -> None:
+    async with admin_server(tmp_path) as server:
+        ask = server.running.ask
+        await ask(controls.AddAccount(MARY, PASSWORD))
+        await ask(controls.AskForwarding(ADA, MARY, keep=True))
+        await ask(controls.StopForwarding(ADA))
+        with pytest.raises(SetupError, match="a moment ago"):
+            await ask(controls.AskForwarding(ADA, MARY, keep=True))
+        assert len(await texts(server, MARY)) == 1
