@@ -69,11 +69,14 @@ class FileImports:
 
     def room_octets(self, account: AccountId) -> int:
         """How large a file may be: what is free on storage, and not more than all the account may have."""
+        _, limit = self._store.quota(account)
+        free = self._free_octets()
+        return free if limit is None else min(free, limit)
+
+    def _free_octets(self) -> int:
         directory = self._received.directory
         space = os.statvfs(directory if directory.exists() else directory.parent)
-        _, limit = self._store.quota(account)
-        free = max(0, space.f_bavail * space.f_frsize - RESERVE_OCTETS)
-        return free if limit is None else min(free, limit)
+        return max(0, space.f_bavail * space.f_frsize - RESERVE_OCTETS)
 
     # --- receiving ---------------------------------------------------------------------------------
 
@@ -126,6 +129,8 @@ class FileImports:
                     await self._write(file, b"".join(held))
 
     async def _write(self, file: ReceivedFile, octets: bytes) -> None:
+        if self._free_octets() < len(octets):  # several files may have begun while there was room for each of them
+            raise StoreError(Trouble.FULL, "the file cannot be kept: the storage is full")
         try:
             await self._hop(self._received.append, file, octets)
         except OSError as error:

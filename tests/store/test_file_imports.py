@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import SetupError, StoreError
 from appliance.store.file_imports import FileImports, OffsetConflict
 from appliance.store.received_files import ReceivedFile
 from appliance.store.store import Store
@@ -192,3 +192,13 @@ async def test_thrown_away_while_it_runs(tmp_path: Path) -> None:
             await until(lambda: imports.of(ANN) is None)
             nursery.cancel_scope.cancel()
         assert 0 < len(await octets_of(store, "Old")) < 400 and not list((tmp_path / "imports").iterdir())
+
+
+async def test_the_reserve_stays_free_when_several_files_come_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_server(tmp_path) as store:
+        imports = imports_of(store, tmp_path)
+        file = await imports.begin(ANN, "Work.mbox", 4 * 2**20, "")
+        monkeypatch.setattr(imports, "_free_octets", lambda: 2**20)  # another file took the room meanwhile
+        with pytest.raises(StoreError, match="full"):
+            await imports.append(file, 0, chunks_of(b"x" * 4 * 2**20, 2**19 + 2**18))
+        assert file.received == 0
