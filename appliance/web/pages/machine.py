@@ -89,7 +89,10 @@ class MachinePages(PageGroup):
         """The lines after the first `since`; a browser that connects again says where it was (Last-Event-ID)."""
         since = request.fields.get("last-event-id") or request.query.get("since")
         return HttpResponse(
-            200, self._new_lines(request, int(since) if since.isascii() and since.isdigit() else 0), MEDIA_TYPE, lasting=True
+            200,
+            self._new_lines(request, int(since) if since.isascii() and since.isdigit() and len(since) < 20 else 0),
+            MEDIA_TYPE,
+            lasting=True,
         )
 
     async def _new_lines(self, request: HttpRequest, since: int) -> AsyncIterator[bytes]:
