@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from appliance.accounts.directory import Directory, tables_of_accounts
+from appliance.accounts.directory import Directory, read_tables
 from appliance.accounts.send_quota import SendQuota
 from appliance.database.database import Database
+from appliance.database.writer import Transaction
 from appliance.delivery.enqueuer import Enqueuer
 from appliance.delivery.intake import Intake
 from appliance.delivery.plan import PlanRules
@@ -31,8 +32,8 @@ from tests.support.routes import SomeRemoteAddresses
 
 ANN, BEN = AccountId(1), AccountId(2)
 USING = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail", "urn:ietf:params:jmap:submission"]
-ACCOUNTS = [(1, "ann@home.test", None, 0, "", 0, None, 1), (2, "ben@home.test", None, 0, "", 0, None, 0)]
-ALIASES = {"info@home.test": ("ann@home.test",), "both@home.test": ("ann@home.test", "ben@home.test")}
+ACCOUNTS = ((1, "ann@home.test"), (2, "ben@home.test"))
+ALIASES = (("info@home.test", "ann@home.test"), ("both@home.test", "ann@home.test"), ("both@home.test", "ben@home.test"))
 DRAFT = b"From: Ann <ann@home.test>\r\nTo: bob@far.example\r\nSubject: hello\r\nBcc: ben@home.test\r\n\r\nwords\r\n"
 HOST_ATTEMPT = HostAttempt("mx.far.example", "192.0.2.9", 25, "TLSv1.3", "X", "none", 0.5)
 
@@ -49,7 +50,7 @@ class SendingServer:
 
     def __init__(self, store: Store, database: Database, quota: int, rules: SubmissionRules) -> None:
         self.store, self.database, self.clock = store, database, HandClock()
-        self.directory = Directory(tables_of_accounts(ACCOUNTS, {"home.test": ""}, dict(ALIASES)))
+        self.directory = Directory()
         self.queue = Queue(database, store.bodies, self.clock, outbox=store.outboxes)
         store.outboxes.called_back = self.queue.expunged
         board: Any = Listener()
@@ -72,6 +73,14 @@ class SendingServer:
             lambda name, fault: self.faults.append(f"{name} {fault!r}"),
             Sending(self.submitter, self.queue, self.directory, self.clock),
         )
+
+    async def add_alias(self, alias: str, target: str) -> None:
+        statement = "INSERT INTO alias(address, target) VALUES (?, ?)"
+        await self.database.write(lambda transaction: transaction.execute(statement, (alias, target)))
+        await self.read_directory()
+
+    async def read_directory(self) -> None:
+        self.directory.swap(await self.database.read(lambda connection: read_tables(connection)))
 
     async def request(self, *calls: list[Any], account: AccountId = ANN) -> list[list[Any]]:
         octets = json.dumps({"using": USING, "methodCalls": calls}).encode()
@@ -133,7 +142,16 @@ async def a_sending_server(directory: Path, *, quota: int = 100, rules: Submissi
     async with await Database.open(directory / "pillarbox.db", migrate_in_child=False, lazy_s=0.02) as database:
         store = await Store.start(database, await Bodies.open(database, directory / "bodies"), describe=make_describe)
         if not await store.list(ANN):
-            await database.write(lambda transaction: (store.make_mailboxes(transaction, ANN), store.make_mailboxes(transaction, BEN)))
+            await database.write(lambda transaction: _fill(transaction, store))
         server = SendingServer(store, database, quota, rules or SubmissionRules("mail.home.test"))
         await server.queue.open()
+        await server.read_directory()
         yield server
+
+
+def _fill(transaction: Transaction, store: Store) -> None:
+    transaction.execute("INSERT INTO domain(name) VALUES ('home.test')")
+    transaction.executemany("INSERT INTO account(id, address, added_at) VALUES (?, ?, 0)", ACCOUNTS)
+    transaction.executemany("INSERT INTO alias(address, target) VALUES (?, ?)", ALIASES)
+    for account in (ANN, BEN):
+        store.make_mailboxes(transaction, account)
