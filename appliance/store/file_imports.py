@@ -175,11 +175,12 @@ class FileImports:
         """Throw the file away, or what is known of one that is done."""
         if account in self._sending:
             raise SetupError("The file is being sent just now.", "Stop that first.")
-        if (running := self._running) is not None and running.file.account == account:
+        file = self.of(account)
+        if (running := self._running) is not None and running.file is file:
             running.file.state = "discarded"
             running.scope.cancel()
             await running.ended.wait()
-        else:
+        if self.of(account) is file:  # it had ended already, and what became of it was just being kept
             await self._hop(self._received.remove, account)
 
     # --- bringing in -------------------------------------------------------------------------------

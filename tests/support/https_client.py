@@ -14,7 +14,7 @@ class HttpsClient:
 
     def __init__(self, port: int, authority: str) -> None:
         context = ssl.create_default_context(cadata=authority)
-        self.connection = HTTPSConnection("localhost", port, timeout=20, context=context)
+        self.connection = HTTPSConnection("localhost", port, timeout=60, context=context)
         self.cookies: dict[str, str] = {}
         self.token = ""
 
