@@ -13,7 +13,14 @@ from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import MisuseError, SetupError
 
 FRAMES = tuple(kind for kind in get_args(codec.Value) if kind not in REQUESTS)
-SAMPLES: dict[Any, Any] = {str: "ada@home.example", int: 7, bool: True, tuple[str, ...]: ("a", "b"), dict[str, Any]: {"n": [1, None]}, dict[str, str]: {"n": "1"}}
+SAMPLES: dict[Any, Any] = {
+    str: "ada@home.example",
+    int: 7,
+    bool: True,
+    tuple[str, ...]: ("a", "b"),
+    dict[str, Any]: {"n": [1, None]},
+    dict[str, str]: {"n": "1"},
+}
 
 
 def sample(kind: Any) -> Any:
