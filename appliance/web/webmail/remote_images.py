@@ -45,7 +45,7 @@ CACHE_OCTETS = 3 * 2**20
 CACHED_OCTETS = 2**19
 HEAD_OCTETS = 16 * 2**10
 HOME_BITS = 56
-"""Of the IPv6 prefix that a provider gives a home (RFC 6177 §2)."""
+"""Of the IPv6 prefix that providers usually give a home."""
 PORTS = {"http": 80, "https": 443}
 
 Resolve = Callable[[str], Awaitable[tuple[str, ...]]]
