@@ -67,13 +67,16 @@ class TransferService:
     async def export_zip(self, account: AccountId, form: Form) -> AsyncIterator[bytes]:
         """All mail of an account. Raises StoreError BUSY."""
         chunks = zip_export.zipped(export(self._store, account), form, self._waiting, int(self._clock.wall_s()))
-        async for chunk in self._alone(account, chunks):
-            yield chunk
+        async with aclosing(self._alone(account, chunks)) as alone:  # type: ignore[type-var]
+            async for chunk in alone:
+                yield chunk
 
     async def export_mbox(self, account: AccountId, mailbox: str) -> AsyncIterator[bytes]:
         """One mailbox. Raises StoreError BUSY, SetupError for a mailbox there is not."""
-        async for chunk in self._alone(account, zip_export.mbox(export(self._store, account, mailbox))):
-            yield chunk
+        chunks = zip_export.mbox(export(self._store, account, mailbox))
+        async with aclosing(self._alone(account, chunks)) as alone:  # type: ignore[type-var]
+            async for chunk in alone:
+                yield chunk
 
     async def _alone(self, account: AccountId, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         if not self.may_export(account):
