@@ -89,7 +89,7 @@ class Uploads:
     def _make_room(self, transaction: Transaction, account: AccountId, octets: int) -> None:
         """The oldest go first (RFC 8620 §6.1)."""
         rows = transaction.execute("SELECT id, octets FROM upload WHERE account = ? ORDER BY id", (account,)).fetchall()
-        left, total, gone = len(rows), sum(row[1] for row in rows), []
+        left, total, gone = len(rows), sum(size for _, size in rows), []
         for number, size in rows:
             if total + octets <= ROOM_OCTETS and left < MOST:
                 break
@@ -125,7 +125,8 @@ class Uploads:
 
     def forget(self, transaction: Transaction, account: AccountId) -> None:
         """All of an account's: joins the commit that removes the account."""
-        self._remove(transaction, [row[0] for row in transaction.execute("SELECT id FROM upload WHERE account = ?", (account,)).fetchall()])
+        rows = transaction.execute("SELECT id FROM upload WHERE account = ?", (account,)).fetchall()
+        self._remove(transaction, [number for (number,) in rows])
 
     def _now(self) -> int:
         return int(self._clock.wall_s()) if self._clock is not None else 0
