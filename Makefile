@@ -78,8 +78,8 @@ tables: $(VENV)/.tests-ready   ## write the README's tables of standards and set
 	@$(BIN)/python -m tests.support.readme_tables
 
 catalogues: $(VENV)/.ready   ## add what is new in the code to the catalogues of appliance/languages, and compile them
-	@$(BIN)/python -m appliance.languages.translations update
-	@$(BIN)/python -m appliance.languages.translations compile
+	@$(BIN)/python -P -m appliance.languages.translations update
+	@$(BIN)/python -P -m appliance.languages.translations compile
 
 lock: setup       ## renew the lock files from pyproject.toml
 	@$(BIN)/pip -q install uv

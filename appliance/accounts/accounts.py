@@ -70,7 +70,7 @@ class Accounts:
         Addresses come from their index, which works where the table itself cannot be read.
         """
         rows = reads.execute("SELECT id, address FROM account INDEXED BY sqlite_autoindex_account_1 ORDER BY address")
-        self._publish(tables_of_accounts((number, address, None, 0, "", 0, None, 0) for number, address in rows), Secrets())
+        self._publish(tables_of_accounts((number, address, None, 0, "", 0, None, 0, "") for number, address in rows), Secrets())
 
     # --- accounts --------------------------------------------------------------------------------
 

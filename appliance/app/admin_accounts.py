@@ -95,6 +95,7 @@ class AccountRequests:
     async def remove_account(self, request: controls.RemoveAccount) -> Response:
         if request.purge:
             account = await self._accounts.remove_account(request.address, also=self._store.remove_mailboxes)
+            await self._components.transfers.forget(account.id)
             facts = {"address": account.address, "purged": True, **self._sessions_ended()}
             erased = Sentence("%(address)s and all its mail are erased.", address=account.address)
             return Response(joined(erased, _ended(facts)), facts)

@@ -51,6 +51,7 @@ async def purge_removed(components: Components) -> None:
     while True:
         await components.store.uploads.expire()
         for account in await components.accounts.purge_expired(components.store.remove_mailboxes):
+            await components.transfers.forget(account.id)
             components.journal.log(f"{account.address} was removed {KEPT_DAYS} days ago: the mail is erased now.")
         await trio.sleep(PURGE_LOOK_S)
 

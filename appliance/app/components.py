@@ -89,9 +89,9 @@ class Components:
     transfers: Transfers = field(init=False)
     """Exports and imports by browsers."""
     setup_code: "SetupCode | None" = None
+    """What opens a running server without accounts; None where there are accounts, or no server runs."""
     settings_file: Path | None = None
     """Where the settings were read from; None for the place in the data directory (`config.settings_edit`)."""
-    """What opens a running server without accounts; None where there are accounts, or no server runs."""
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appliance.mail.clock import Clock
+    from appliance.mail.ids import AccountId
     from appliance.store.store import Store
     from appliance.store.transfer_service import TransferService
 
@@ -34,8 +35,16 @@ class Transfers:
             self._made.set()
         return self._service
 
+    async def forget(self, account: "AccountId") -> None:
+        """The account was erased: so is the file it sent."""
+        if self._may_have_files():
+            await self.service().imports.forget(account)
+
+    def _may_have_files(self) -> bool:
+        return self._directory.joinpath(IMPORTS).is_dir()
+
     async def run(self) -> None:
         """For ever: bring in what users sent, also before a restart."""
-        if not self._directory.joinpath(IMPORTS).is_dir():
+        if not self._may_have_files():
             await self._made.wait()
         await self.service().imports.run()

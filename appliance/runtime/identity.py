@@ -85,7 +85,8 @@ def refuse_lost_database(data: Path) -> None:
     refuse_before_release(data / DATABASE)
     left = [what for what, places in MADE_LATER if any(next(data.glob(place), None) for place in places)]
     if left:
-        there = joined(*left, by=", ")
+        *first, last = left
+        there = Sentence("%(words)s and %(last)s", words=joined(*first, by=", "), last=last) if first else last
         raise SetupError(
             Sentence("The database %(data)s is missing, but %(there)s are there.", data=data / DATABASE, there=there),
             Sentence("Put %(name)s and %(name)s-wal back, from a backup if need be; %(anew)s", name=DATABASE, anew=ANEW),

@@ -9,6 +9,7 @@ How it fails: a refusal of the store or of the file stops that file with a reaso
 
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -182,6 +183,11 @@ class FileImports:
             await running.ended.wait()
         if self.of(account) is file:  # it had ended already, and what became of it was just being kept
             await self._hop(self._received.remove, account)
+
+    async def forget(self, account: AccountId) -> None:
+        """The account was erased: its file goes too, at the latest when whoever sends it stops."""
+        with suppress(SetupError):
+            await self.discard(account)
 
     # --- bringing in -------------------------------------------------------------------------------
 

@@ -109,7 +109,11 @@ async def test_purged_at_once_or_kept_to_be_restored(tmp_path: Path) -> None:
         kept = await one.running.ask(controls.RemoveAccount("ben@home.example"))
         assert kept.facts["purged"] is False and "account restore ben@home.example" in kept.text
         await one.running.ask(controls.RestoreAccount("ben@home.example"))
+        ben = next(account for account in one.components.accounts.directory.accounts() if str(account.address) == "ben@home.example")
+        await one.components.transfers.service().imports.begin(ben.id, "old.mbox", 100, "")
+        sent = one.components.directory.path / "imports" / f"{ben.id}.data"
+        assert sent.exists()
         purged = await one.running.ask(controls.RemoveAccount("ben@home.example", True))
-        assert purged.facts["purged"] is True
+        assert purged.facts["purged"] is True and not sent.exists(), "all its mail"
         with pytest.raises(SetupError):
             await one.running.ask(controls.RestoreAccount("ben@home.example"))

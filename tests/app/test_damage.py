@@ -139,7 +139,8 @@ def exported_of(data: Path, octets: bytes) -> tuple[int, int]:
     return trio.run(exported, data)
 
 
-NEEDED = ("sqlite_schema", "meta", "account", "domain", "alias", "password", "mailbox", "queue", "history", "counter")
+NEEDED = ("sqlite_schema", "meta", "account", "domain", "alias", "password", "mailbox", "queue", "history", "counter",
+          "second_factor", "forwarding")  # fmt: skip
 """Tables that a start reads: with one of them damaged it is refused with a sentence."""
 
 

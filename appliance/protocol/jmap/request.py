@@ -23,6 +23,7 @@ from .errors import RequestError
 
 DEPTH = 64
 """Nested arrays and objects: a filter of any use has fewer, and reading stays within Python's own limit."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _CREATION_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
@@ -81,13 +82,19 @@ def parse_request(octets: bytes, limits: JmapLimits, capabilities: Collection[st
 
 
 def parse_json(octets: bytes) -> Any:
-    """Strict JSON (RFC 7493): UTF-8, each name once, numbers that other programs read as well. Raises RequestError notJSON."""
+    """Strict JSON (RFC 7493): UTF-8, each name once, whole characters, numbers that other programs read as well.
+
+    Raises RequestError notJSON.
+    """
     try:
         text = octets.decode("utf-8")
         _check_depth(text)
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer, parse_float=_number)
+        found = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer, parse_float=_number)
+        if _SURROGATE.search(text):
+            json.dumps(found, ensure_ascii=False).encode()  # raises for half of a pair (RFC 7493 §2.1)
     except (ValueError, RecursionError) as error:
         raise RequestError("notJSON", f"The request cannot be read as JSON: {str(error)[:200]}.") from None
+    return found
 
 
 def _call(one: Any) -> MethodCall:

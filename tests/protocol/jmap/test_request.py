@@ -48,6 +48,7 @@ def test_the_example_of_rfc_8620_section_3_3_1() -> None:
     [
         b"", b"{", b"\xff\xfe{\x00}\x00", b'{"a": 1, "a": 2}', b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": 1e999}', b"[" * 100_000,
         b"[" * (DEPTH + 1) + b"]" * (DEPTH + 1), b'{"a": "\xe4"}', b'{"a": 1} x', b"9" * 5000,
+        b'{"a": "\\ud800"}', b'{"\\uDC00": 1}',
     ],
 )  # fmt: skip
 def test_what_is_no_i_json_is_refused(octets: bytes) -> None:
