@@ -31,6 +31,8 @@ RASTER = ("image/png", "image/jpeg", "image/jpg", "image/pjpeg", "image/gif", "i
 SANDBOX = "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 QUOTED_OCTETS = 200_000
 """Of a text that is quoted."""
+PAGE_CHARACTERS = 2 * HTML_CHARACTERS
+"""Of all parts of a message together; those behind are left out, and the page says so."""
 AT_ONCE = 2
 """Messages cleaned at once, each in a thread."""
 STYLE = """
@@ -148,6 +150,7 @@ class _Document:
         self._inline_url = inline_url
         self._remote = remote
         self._by_id = {part["cid"]: part for name in ("htmlBody", "attachments") for part in email[name] if part["cid"]}
+        self._shown = 0
         self.remote = 0
         self.cut = False
         self.coloured = False
@@ -161,6 +164,10 @@ class _Document:
         value = self._email["bodyValues"].get(part["partId"])
         if value is None:
             return ""
+        if self._shown >= PAGE_CHARACTERS:
+            self.cut = True
+            return ""
+        self._shown += len(value["value"])
         self.cut = self.cut or value["isTruncated"]
         if part["type"] == "text/html":
             cleaned = clean_html(value["value"], self._inline, self._remote)
