@@ -11,6 +11,7 @@
 | forged request       | 403: from another site, or without our token                                          |
 | handler              | whatever it raises as `HttpRefusal`; SetupError 409, StoreError 503                       |
 | conditional request  | 304, 206, 416                                                                         |
+| compression          | pages and JSON, where the client takes gzip                                           |
 
 Invariants: the handler of a route is called only when all checks before it have passed; every response has the security fields;
 private ones are never stored. How it fails: an exception of a handler is a 500 here and then the connection's, which logs it.
@@ -27,6 +28,7 @@ from appliance.protocol.http.date import encode_date
 
 from . import access, security
 from .access_log import AccessEntry, AccessLog
+from .compression import compress
 from .conditional import apply_conditions
 from .context import WebContext
 from .language import refusal_text
@@ -61,6 +63,7 @@ class Site:
         begun = self._context.clock.mono_s()
         response, pattern = await self._dispatch(request)
         apply_conditions(request, response)
+        compress(request, response)
         if response.status != 304:  # what the browser has keeps the fields it came with
             security.secure(response, hsts=request.secure and self._context.public_days() >= security.HSTS_LEAST_DAYS)
         if self._context.clock.trusted():
