@@ -193,7 +193,7 @@ def ended_lf(message: bytes) -> bytes:
 
 def split_mbox(octets: bytes) -> list[bytes]:
     """The messages of an mboxrd file whose separators are the server's own (any other "From " line is quoted in it)."""
-    parts = re.split(rb"(?m)^From mboxrd@pillarbox [^\n]*\n", octets)
+    parts = re.split(rb"(?m)^From mboxrd\+flags@pillarbox [^\n]*\nStatus: [^\n]*\nX-Status: [^\n]*\nX-Keywords: [^\n]*\n", octets)
     assert parts.pop(0) == b""
     assert all(part.endswith(b"\n") for part in parts)
     return [with_crlf(re.sub(rb"(?m)^>(>*From )", rb"\1", part[:-1])) for part in parts]

@@ -49,7 +49,10 @@ def test_the_three_steps_and_every_command_of_the_table(tmp_path: Path) -> None:
     settings.write_text(pillarbox("settings", "example").stdout)
     pillarbox("settings", "check", str(settings))
     assert "Password: " in on_terminal("account", "add", "ada@smith.example", data=data)
-    (tmp_path / "old.mbox").write_bytes(b"From x Tue Jan  2 10:11:13 2024\n" + MESSAGE)
+    assert "Password: " in on_terminal("account", "add", "ben@smith.example", data=data)
+    for name, message in (("old", MESSAGE), ("Family", b"Subject: shared\n\nWords.\n")):
+        (tmp_path / f"{name}.mbox").write_bytes(b"From x Tue Jan  2 10:11:13 2024\n" + message)
+    pillarbox("import", "ada@smith.example", str(tmp_path / "Family.mbox"), data=data)
     with Pillarbox(data, "--settings", str(settings), domain="smith.example"):
         listed = commands()
         assert len(listed) >= 10
