@@ -40,22 +40,38 @@ async def write_message(email: NewEmail, extra: Fields) -> AsyncIterator[bytes]:
     fields += [octets for name, octets in extra if name not in names]
     if "mime-version" not in names:
         fields.append(b"MIME-Version: 1.0\r\n")
-    forms = {id(part): await _form_of(part) for part in email.root.walk() if part.blob is not None}
+    forms = await _forms_of(email.root)
     yield b"".join(fields)
     async for chunk in _part(email.root, forms):
         yield chunk
 
 
-async def _form_of(part: NewPart) -> str:
-    """The transfer encoding of a blob: "7bit" or "8bit" for a message that can be sent so, else "base64"."""
-    assert part.blob is not None  # noqa: S101 - the caller looked
-    if not part.type.startswith("message/"):
-        return "base64"
+async def _forms_of(root: NewPart) -> dict[int, str]:
+    """The transfer encodings of all parts that are blobs, by `id` of the part; a blob in several parts is read once.
+
+    A message that no encoding but base64 could carry is sent as octets, since base64 is not allowed for it (RFC 2046 §5.2.1).
+    """
+    forms: dict[int, str] = {}
+    of_messages: dict[str, str] = {}
+    for part in root.walk():
+        if part.blob is None:
+            continue
+        forms[id(part)] = "base64"
+        if part.type.startswith("message/"):
+            if part.blob.id not in of_messages:
+                of_messages[part.blob.id] = await _form_of(part.blob)
+            forms[id(part)] = of_messages[part.blob.id]
+            if forms[id(part)] == "base64":
+                part.type = "application/octet-stream"
+    return forms
+
+
+async def _form_of(blob: Blob) -> str:
+    """The transfer encoding of a message: "7bit" or "8bit" where it can be sent so, else "base64"."""
     wide, length = False, 0
-    async for chunk in part.blob.chunks:
+    async for chunk in blob.chunks:
         lines = _BARE.split(b"." * length + chunk)
         if b"\0" in chunk or any(len(line) > MOST_OCTETS for line in lines):
-            part.type = "application/octet-stream"
             return "base64"
         wide = wide or _WIDE.search(chunk) is not None
         length = len(lines[-1])

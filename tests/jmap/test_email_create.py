@@ -303,15 +303,8 @@ def test_a_raw_field_is_checked_in_one_pass() -> None:
             set_header("header:X-Raw", wrong)
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"from": [{"email": "a\ud800@home.test"}]},
-        {"header:X:asURLs": ["http://\ud800"]},
-        {"textBody": [{"partId": "1", "language": ["de"] * 300}], "bodyValues": {"1": {"value": "x"}}},
-    ],
-)
-async def test_what_cannot_be_written_is_refused_and_no_fault(tmp_path: Path, given: dict[str, Any]) -> None:
+async def test_what_cannot_be_written_is_refused_and_no_fault(tmp_path: Path) -> None:
+    given = {"textBody": [{"partId": "1", "language": ["de"] * 300}], "bodyValues": {"1": {"value": "x"}}}
     async with a_client(tmp_path) as client:
         done = await client.call("Email/set", create={"new": {"mailboxIds": {await client.mailbox_id("Drafts"): True}, **given}})
         assert done["notCreated"]["new"]["type"] == "invalidProperties"
