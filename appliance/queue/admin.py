@@ -66,14 +66,19 @@ class QueueAdmin:
         )
 
     async def find(self, word: str) -> list[QueueEntry]:
-        """The rows of one message. Raises SetupError."""
+        """The rows of one message: by the number of a row, or by the queue ID or its beginning, which may be digits too.
+
+        Raises SetupError.
+        """
+
+        def select(connection: sqlite3.Connection, condition: str, *parameters: str) -> list[QueueEntry]:
+            rows = connection.execute(f"SELECT {COLUMNS} FROM queue WHERE {condition} LIMIT ?", (*parameters, LISTED))  # noqa: S608
+            return [parse_row(row) for row in rows.fetchall()]
 
         def work(connection: sqlite3.Connection) -> list[QueueEntry]:
-            condition, parameters = "message >= ? AND message < ?", (word, word + "\U0010ffff")
-            if word.isdecimal() and len(word) <= ID_DIGITS:
-                condition, parameters = "id = ? OR message = ?", (word, word)
-            rows = connection.execute(f"SELECT {COLUMNS} FROM queue WHERE {condition} LIMIT ?", (*parameters, LISTED)).fetchall()  # noqa: S608
-            return [parse_row(row) for row in rows]
+            numbered = word.isdecimal() and len(word) <= ID_DIGITS
+            found = select(connection, "id = ? OR message = ?", word, word) if numbered else []
+            return found or select(connection, "message >= ? AND message < ?", word, word + "\U0010ffff")
 
         found = await self._database.read(work) if word else []
         if not found:

@@ -215,6 +215,16 @@ async def test_a_message_cancelled_during_its_attempt_has_no_row(tmp_path: Path)
         assert await QueueAdmin(queue).entries() == [] and not faults(components) and await bodies(components) == 0
 
 
+async def test_a_queue_id_is_found_by_a_beginning_of_digits_only(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (components, queue):
+        await accept(components, queue, "299621cafe", "bob@far.example")
+        admin = QueueAdmin(queue)
+        (entry,) = await admin.entries()
+        assert await admin.find("299621") == await admin.find(str(entry.id)) == [entry]
+        await accept(components, queue, f"{entry.id}99", "bob@far.example")
+        assert await admin.find(str(entry.id)) == [entry], "the number of a row comes first"
+
+
 async def outbox_rows(components: Components) -> list[tuple[int, bytes]]:
     """(version of the scanner, envelope) of what the author's Outbox shows."""
     statement = """SELECT described_by, envelope FROM message JOIN message_data ON message_data.id = message_data
