@@ -31,7 +31,7 @@ from appliance.store.values import MailboxInfo
 
 from .ids import encode_id, encode_state, parse_id, parse_state
 from .method import Call, JmapAccount, Method
-from .standard import SetOutcome, attempt, get_response, read_most_changes, read_properties, read_set, split
+from .standard import SetOutcome, attempt, get_response, query_response, read_most_changes, read_properties, read_set, split
 
 MAIL = "urn:ietf:params:jmap:mail"
 COUNTS = ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")
@@ -139,15 +139,7 @@ class MailboxMethods:
         ids = self._matching(call.arguments, infos)
         window = read_window(call.arguments)
         call.arguments.end()
-        first, end = window.range_of(ids, MOST_RESULTS)
-        return {
-            "accountId": account.id,
-            "queryState": encode_state(state),
-            "canCalculateChanges": False,
-            "position": first,
-            "ids": ids[first:end],
-            **({"total": len(ids)} if window.calculate_total else {}),
-        }
+        return query_response(account.id, encode_state(state), ids, window, MOST_RESULTS, can_calculate_changes=False)
 
     async def query_changes(self, call: Call) -> dict[str, Any]:
         """A server keeps no earlier results of a query, so only the answer to "nothing happened" is known."""

@@ -20,7 +20,7 @@ from appliance.protocol.jmap.window import Comparator, read_sort, read_window
 from appliance.store.store import Store
 
 from .method import Call, Method
-from .standard import get_response, read_most_changes, read_properties
+from .standard import get_response, query_response, read_most_changes, read_properties
 
 QUOTA = "urn:ietf:params:jmap:quota"
 PROPERTIES = (
@@ -84,9 +84,7 @@ class QuotaMethods:
         state = quota_state(self._store, account.account)
         chosen = _sorted([one for one in _quotas(state) if given is None or _matches(given, one)], sort)
         ids = [one["id"] for one in chosen]
-        first, end = window.range_of(ids, len(ids))
-        found = {"accountId": account.id, "queryState": state, "canCalculateChanges": False, "position": first, "ids": ids[first:end]}
-        return {**found, **({"total": len(ids)} if window.calculate_total else {})}
+        return query_response(account.id, state, ids, window, len(ids), can_calculate_changes=False)
 
     async def query_changes(self, call: Call) -> dict[str, Any]:
         call.account()

@@ -1,4 +1,4 @@
-"""What every data type's /get, /changes and /set have in common (RFC 8620 §5.1, §5.2, §5.3)."""
+"""What every data type's /get, /changes, /set and /query have in common (RFC 8620 §5.1, §5.2, §5.3, §5.5)."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError, SetError, invalid
 from appliance.protocol.jmap.references import created_id
+from appliance.protocol.jmap.window import Window
 
 MOST_CHANGES = 500
 """Changes told at once, whatever more the client would take."""
@@ -41,6 +42,21 @@ def get_response(account: str, state: str, wanted: Sequence[str] | None, found: 
         "state": state,
         "list": list(found.values()) if wanted is None else [found[one] for one in wanted if one in found],
         "notFound": [] if wanted is None else [one for one in wanted if one not in found],
+    }
+
+
+def query_response(
+    account: str, state: str, ids: Sequence[str], window: Window, most: int, *, can_calculate_changes: bool
+) -> dict[str, Any]:
+    """The part of all results that `window` asks for, at most `most` ids (RFC 8620 §5.5). Raises MethodError anchorNotFound."""
+    first, end = window.range_of(ids, most)
+    return {
+        "accountId": account,
+        "queryState": state,
+        "canCalculateChanges": can_calculate_changes,
+        "position": first,
+        "ids": ids[first:end],
+        **({"total": len(ids)} if window.calculate_total else {}),
     }
 
 

@@ -20,6 +20,7 @@ from appliance.store.store import Store
 from .identity import SUBMISSION, own_account
 from .ids import encode_id, encode_state, parse_state
 from .method import Call, Method
+from .standard import query_response
 
 SORTS = ("emailId", "threadId", "sentAt", "sendAt")
 """RFC 8621 §7.3 says sentAt; the property is sendAt."""
@@ -53,15 +54,7 @@ class SubmissionQueryMethods:
 
         state, rows = await self._store.database.read(work)
         ids = [encode_id("S", row.id) for row in _ordered(rows, test, sort)]
-        first, end = window.range_of(ids, KEPT)
-        return {
-            "accountId": account.id,
-            "queryState": encode_state(state),
-            "canCalculateChanges": True,
-            "position": first,
-            "ids": ids[first:end],
-            **({"total": len(ids)} if window.calculate_total else {}),
-        }
+        return query_response(account.id, encode_state(state), ids, window, KEPT, can_calculate_changes=True)
 
     async def query_changes(self, call: Call) -> dict[str, Any]:
         account = own_account(call)
