@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from appliance.mail.errors import SetupError
 from appliance.mail.protocols import PROTOCOL_NAMES
-from appliance.mail.sentence import Sentence, joined
+from appliance.mail.sentence import Sentence, enumerated, joined
 
 DATA_HELP = "the data directory (default: ./data, or $PILLARBOX_DATA)"
 SERVING = (
@@ -35,9 +35,8 @@ def _sentence(message: str) -> str:
         nothing = Sentence('There is no %(kind)s "%(typed)s".', kind=argument.lstrip("-").lower(), typed=typed)
         return joined(nothing, remedy)
     if missing := re.fullmatch(r"the following arguments are required: (.*)", message):
-        *others, last = missing[1].split(", ")
-        words = Sentence("%(words)s and %(last)s", words=", ".join(others), last=last) if others else last
-        return Sentence.counted("%(words)s is missing.", "%(words)s are missing.", len(others) + 1, words=words)
+        names = missing[1].split(", ")
+        return Sentence.counted("%(words)s is missing.", "%(words)s are missing.", len(names), words=enumerated(*names))
     if number := re.fullmatch(r"argument (\S+): invalid int value: '(.*)'", message):
         return Sentence('%(option)s is a whole number, not "%(typed)s".', option=number[1], typed=number[2])
     return f"{message[:1].upper()}{message[1:]}."

@@ -49,6 +49,12 @@ def joined(*texts: str, by: str = " ") -> str:
     return Sentence(by.replace("%", "%%").join(f"%({name})s" for name in names), **dict(zip(names, found, strict=True)))
 
 
+def enumerated(*texts: str) -> str:
+    """One or more texts as people list them: "a", "a and b", "a, b and c"."""
+    *first, last = texts
+    return Sentence("%(words)s and %(last)s", words=joined(*first, by=", "), last=last) if first else last
+
+
 def parts_of(text: str) -> Any:
     """What a Sentence was made of, as JSON can say it; None for any other text."""
     if not isinstance(text, Sentence) or not text.values:

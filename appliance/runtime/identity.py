@@ -23,7 +23,7 @@ import trio
 from appliance.database.database import AnyDatabase, Reads
 from appliance.database.migrations import refuse_before_release
 from appliance.mail.errors import SetupError, StoreError, Trouble
-from appliance.mail.sentence import Sentence, joined
+from appliance.mail.sentence import Sentence, enumerated
 
 from .atomic_file import write_whole
 
@@ -85,8 +85,7 @@ def refuse_lost_database(data: Path) -> None:
     refuse_before_release(data / DATABASE)
     left = [what for what, places in MADE_LATER if any(next(data.glob(place), None) for place in places)]
     if left:
-        *first, last = left
-        there = Sentence("%(words)s and %(last)s", words=joined(*first, by=", "), last=last) if first else last
+        there = enumerated(*left)
         raise SetupError(
             Sentence("The database %(data)s is missing, but %(there)s are there.", data=data / DATABASE, there=there),
             Sentence("Put %(name)s and %(name)s-wal back, from a backup if need be; %(anew)s", name=DATABASE, anew=ANEW),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from appliance.mail.sentence import Sentence, from_parts, joined, parts_of
+from appliance.mail.sentence import Sentence, enumerated, from_parts, joined, parts_of
 
 
 def test_a_sentence_is_its_english_text() -> None:
@@ -39,3 +39,7 @@ def test_joined_texts() -> None:
     assert joined("a", "", "b") == "a b" and not isinstance(joined("a", "b"), Sentence)
     both = joined("a 100 %", Sentence("to %(name)s", name="b"), by="\n")
     assert both == "a 100 %\nto b" and isinstance(both, Sentence)
+
+
+def test_texts_are_listed_as_people_do() -> None:
+    assert [str(enumerated(*texts)) for texts in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
