@@ -113,14 +113,18 @@ class World:
         self.messages: dict[tuple[str, int], Message] = {}
         self.flags: dict[tuple[int, int], Flags] = {}
         self.unproved: list[tuple[int, bytes, Any]] = []
+        self.unplaced: list[tuple[int, str, int]] = []
 
     def placed(self, mailbox: str, uid: int, message: Message) -> None:
         expect(self.messages.setdefault((mailbox, uid), message) is message, "two messages under one UID:", mailbox, uid)
 
     def copied(self, sources: Iterable[int], mailbox: str, copies: Iterable[int]) -> None:
+        """COPYUID of a client; the one that appended a source may not have its response yet."""
         for source, copy in zip(sources, copies, strict=True):
-            expect(("INBOX", source) in self.messages, "a copy of an unknown message:", source)
-            self.placed(mailbox, copy, self.messages["INBOX", source])
+            if message := self.messages.get(("INBOX", source)):
+                self.placed(mailbox, copy, message)
+            else:
+                self.unplaced.append((source, mailbox, copy))
 
     def says(self, uid: int, name: bytes, value: Any) -> None:
         """A client got these octets for an item of this UID; the client that appended it may not have its response yet."""
@@ -132,7 +136,12 @@ class World:
         expect(value == true, f"UID {uid} {name!r}: {str(value)[:60]} received, expected {str(true)[:60]}")
 
     def prove(self) -> None:
-        """At the end: check what was received before its message was known."""
+        """At the end: check what was copied and received before its message was known."""
+        while unplaced := self.unplaced:  # a copy may be the source of another
+            self.unplaced = []
+            for source, mailbox, copy in unplaced:
+                self.copied([source], mailbox, [copy])
+            expect(len(self.unplaced) < len(unplaced), "copies of unknown messages:", unplaced[:3])
         unproved, self.unproved = self.unproved, []
         for uid, name, value in unproved:
             self.says(uid, name, value)
