@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from appliance.jmap.mailbox import COUNTS
+from appliance.jmap.mailbox_object import COUNTS
 from appliance.mail.ids import Uid
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.values import Mode
