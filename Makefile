@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DATA ?= data
 SUITE ?= bookworm
 RUN_AS ?= user
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 
 .PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test node-test web-shots tables catalogues jmap-model lock clean help
 
@@ -19,7 +19,7 @@ run: setup       ## start the whole server in the foreground, data in ./data
 
 setup: $(VENV)/.ready   ## make .venv with the command in it
 
-test: $(VENV)/.tests-ready   ## set up and pass the tests, in two processes (TEST_PROCESSES=0: in one)
+test: $(VENV)/.tests-ready   ## set up and pass the tests, in three processes (TEST_PROCESSES=0: in one)
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.tests-ready   ## ruff

@@ -1,6 +1,6 @@
 """Hooks for all tests: order, times by kind in the summary, figures reported by tests, SIGINT.
 
-`make test` runs them in two processes (pytest-xdist), a file in one of them: what follows works with one process as well.
+`make test` runs them in three processes (pytest-xdist), a file in one of them: what follows works with one process as well.
 With PILLARBOX_REQUIRE_ALL set a test whose program is missing fails; without it, it is skipped with a reason (`tests/support/needs`).
 """
 
