@@ -175,7 +175,11 @@ class Accounts:
         return await self.change(lambda transaction, tables: states.set_language(transaction, tables, address, language))
 
     async def set_password(self, address: str, password: str, *, must_change: bool = False) -> Account:
-        """Replace the account's own password; app passwords stay. `must_change`: the owner has to choose another in a browser."""
+        """Replace the account's own password; app passwords stay.
+
+        `must_change`: an administrator does it. The owner has to choose another in a browser, and passkeys go: whoever had got into the
+        account could have made one, and with it would get past the new password to everything the pages can do.
+        """
         known = expect_account(self.directory.tables, address)
         verifiers = await self._make(password, split_address(known.address))
 
@@ -185,6 +189,7 @@ class Accounts:
             self._insert_password(transaction, account.id, "", verifiers)
             if must_change:
                 transaction.execute("UPDATE password SET must_change = 1 WHERE account = ? AND label = ''", (account.id,))
+                transaction.execute("DELETE FROM passkey WHERE account = ?", (account.id,))
             return account
 
         return await self.change(change)
@@ -263,14 +268,19 @@ class Accounts:
             self._writes.write_lazily(lambda transaction: transaction.execute(update, (now, peer, protocol, row.id)))
 
     def is_current(self, account: AccountId, password: int) -> bool:
-        """May a session go on that signed in to this account with this password (its row's number)? No once either is gone.
+        """May a session go on that signed in to this account with this password or passkey (its row's number)? No once either is gone.
 
         With NO_PASSWORD: while the account can sign in.
         """
         found = self.directory.account(account)
         if found is None or found.disabled:
             return False
-        return password == NO_PASSWORD or any(row.id == password for row in self.secrets.rows.get(account, ()))
+        secrets = self.secrets
+        return (
+            password == NO_PASSWORD
+            or any(row.id == password for row in secrets.rows.get(account, ()))
+            or any(passkey.id == password for passkey in secrets.passkeys.values())
+        )
 
     async def renew_verifiers(self, row: PasswordRow, password: str) -> None:
         """The password was just verified and its stored form is of an older kind or setting: write it anew, lazily."""

@@ -29,6 +29,7 @@ from appliance.mail.limits import PASSWORD_OCTETS
 from appliance.mail.sentence import Sentence
 
 from .directory import Executes, fold
+from .passkey_record import Passkey, read_passkeys
 from .totp import SecondFactor, read_second_factors
 
 T = TypeVar("T")
@@ -116,6 +117,8 @@ class Secrets:
     salt_secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     """Stored with the first account; until then this process's own serves unknown names."""
     second_factors: dict[AccountId, SecondFactor] = field(default_factory=dict, repr=False)
+    passkeys: dict[bytes, Passkey] = field(default_factory=dict, repr=False)
+    """By credential identifier."""
 
 
 def read_secrets(reads: Executes, version: int = 0, passing_secret: bytes = b"") -> Secrets:
@@ -131,7 +134,8 @@ def read_secrets(reads: Executes, version: int = 0, passing_secret: bytes = b"")
         row = PasswordRow(number, AccountId(owner), label, verifiers, set_at, *used, must_change=bool(must_change))
         rows[row.account] = (*rows.get(row.account, ()), row)
     stored_secret = next((bytes(value) for (value,) in reads.execute("SELECT value FROM meta WHERE key = ?", (SALT_ROW,))), b"")
-    return Secrets(version, rows, stored_secret or passing_secret or os.urandom(32), read_second_factors(reads))
+    salt_secret = stored_secret or passing_secret or os.urandom(32)
+    return Secrets(version, rows, salt_secret, read_second_factors(reads), read_passkeys(reads))
 
 
 # --- text ------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def restore(transaction: Transaction, tables: DirectoryTables, address: str) -> 
 
 
 def erase(transaction: Transaction, tables: DirectoryTables, account: Account) -> None:
-    """Delete every row of an account but its mail: passwords, second factor, and where it is the target of aliases and catch-alls."""
+    """Delete every row of an account but its mail: what signs in, and where it is the target of aliases and catch-alls."""
     expect_other_admin(tables, account)
     key = key_of(split_address(account.address))
     for alias, target in transaction.execute("SELECT address, target FROM alias").fetchall():
@@ -99,6 +99,7 @@ def erase(transaction: Transaction, tables: DirectoryTables, account: Account) -
     transaction.execute("DELETE FROM forwarding WHERE account = ?", (account.id,))
     transaction.execute("DELETE FROM second_factor WHERE account = ?", (account.id,))
     transaction.execute("DELETE FROM recovery_code WHERE account = ?", (account.id,))
+    transaction.execute("DELETE FROM passkey WHERE account = ?", (account.id,))
     transaction.execute("DELETE FROM account WHERE id = ?", (account.id,))
 
 

@@ -1,6 +1,6 @@
 """Admin requests about accounts, their passwords and mailboxes."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from appliance.accounts.accounts import UNCHANGED
 from appliance.accounts.states import KEPT_DAYS
@@ -12,7 +12,7 @@ from appliance.mail.protocols import service_name
 from appliance.mail.sentence import Sentence, joined
 from appliance.status.text import stamp
 
-from .admin_request import Answers, Running, account_of, given_or_generated, shown_once
+from .admin_request import Answers, Running, account_of, ended, given_or_generated, shown_once
 from .components import Components
 from .owner_messages import Tell, password_was_reset
 
@@ -98,7 +98,7 @@ class AccountRequests:
             await self._components.transfers.forget(account.id)
             facts = {"address": account.address, "purged": True, **self._sessions_ended()}
             erased = Sentence("%(address)s and all its mail are erased.", address=account.address)
-            return Response(joined(erased, _ended(facts)), facts)
+            return Response(joined(erased, ended(facts)), facts)
         account = await self._accounts.retire_account(request.address)
         text = Sentence(
             "%(address)s was removed. Its mail is kept for %(days)s days; to bring all of it back: pillarbox account restore %(address)s",
@@ -107,7 +107,7 @@ class AccountRequests:
         )
         facts = {"address": account.address, "purged": False, "kept_days": KEPT_DAYS, **self._sessions_ended()}
         await self._store.announce_shared(account.id)
-        return Response(joined(text, _ended(facts)), facts)
+        return Response(joined(text, ended(facts)), facts)
 
     async def restore_account(self, request: controls.RestoreAccount) -> Response:
         account = await self._accounts.restore_account(request.address)
@@ -152,7 +152,7 @@ class AccountRequests:
             address=account.address,
         )
         facts = {"address": account.address, "disabled": True, **self._sessions_ended()}
-        return Response(joined(text, _ended(facts)), facts)
+        return Response(joined(text, ended(facts)), facts)
 
     async def enable_account(self, request: controls.EnableAccount) -> Response:
         account = await self._accounts.set_disabled(request.address, False)
@@ -197,7 +197,7 @@ class AccountRequests:
             await self._expect_another(request.address, password)
         account = await self._accounts.set_password(request.address, password, must_change=not request.by_owner)
         facts = {"address": account.address, **made, "must_change": not request.by_owner, **self._sessions_ended()}
-        text = joined(Sentence("%(address)s has a new password.", address=account.address), _ended(facts))
+        text = joined(Sentence("%(address)s has a new password.", address=account.address), ended(facts))
         if not request.by_owner:
             await self._tell(account.address, *password_was_reset())
             told = Sentence("A message tells the owner, who has to choose another at the next sign-in in a browser.")
@@ -222,7 +222,7 @@ class AccountRequests:
     async def remove_app_password(self, request: controls.RemoveAppPassword) -> Response:
         await self._accounts.remove_app_password(request.address, request.label)
         facts = {"label": request.label, **self._sessions_ended()}
-        return Response(joined(Sentence('The password for "%(label)s" was removed.', label=request.label), _ended(facts)), facts)
+        return Response(joined(Sentence('The password for "%(label)s" was removed.', label=request.label), ended(facts)), facts)
 
     async def list_app_passwords(self, request: controls.ListAppPasswords) -> Response:
         passwords = self._accounts.app_passwords(request.address)
@@ -248,14 +248,6 @@ class AccountRequests:
     def _sessions_ended(self) -> dict[str, int]:
         """Call right after a change of accounts or passwords: sessions signed in with what is gone end now."""
         return {"sessions_ended": self._running.end_sessions() if self._running is not None else 0}
-
-
-def _ended(facts: dict[str, Any]) -> str:
-    """How many sessions a change ended, in a sentence; "" for none."""
-    ended = facts["sessions_ended"]
-    if not ended:
-        return ""
-    return Sentence.counted("%(number)s open session was signed out.", "%(number)s open sessions were signed out.", ended)
 
 
 def last_use(used_at: int | None, used_from: str, used_protocol: str) -> str:

@@ -19,6 +19,7 @@ from .admin_certificates import CertificateRequests
 from .admin_domains import DomainRequests
 from .admin_forwarding import ForwardingRequests
 from .admin_mailboxes import MailboxRequests
+from .admin_passkeys import PasskeyRequests
 from .admin_queue import QueueRequests
 from .admin_request import Running, account_of
 from .admin_second_factor import SecondFactorRequests
@@ -43,6 +44,7 @@ class AdminApi:
         self._answers = dict((
             *AccountRequests(components, tell, running).answers(),
             *SecondFactorRequests(components, tell, running).answers(),
+            *PasskeyRequests(components, tell, running).answers(),
             *MailboxRequests(components).answers(),
             *DomainRequests(components, outbound).answers(),
             *QueueRequests(components, outbound, is_running=running is not None).answers(),

@@ -56,3 +56,11 @@ def given_or_generated(given: str, name: str = "") -> tuple[str, dict[str, Any]]
 def shown_once(facts: dict[str, Any]) -> str:
     """The line that shows a generated password; "" without one."""
     return Sentence("Password: %(password)s   (shown this once; keep it)", password=facts["password"]) if "password" in facts else ""
+
+
+def ended(facts: dict[str, Any]) -> str:
+    """How many sessions a change ended, in a sentence; "" for none."""
+    ended = facts["sessions_ended"]
+    if not ended:
+        return ""
+    return Sentence.counted("%(number)s open session was signed out.", "%(number)s open sessions were signed out.", ended)

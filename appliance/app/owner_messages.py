@@ -27,7 +27,7 @@ def owner_teller(send: Callable[[SendServerMessage], Awaitable[Response]], log: 
 def password_was_reset() -> tuple[str, str]:
     return "Your password was changed by an administrator", (
         "An administrator of this mail server has set a new password for your account. Programs and browsers that used the old one are "
-        "signed out; devices with a password of their own go on.\n\n"
+        "signed out, and passkeys are removed; devices with a password of their own go on.\n\n"
         "When you sign in on the web pages of the server, you are asked to choose a password that only you know. Until then your mail "
         "programs work with the one the administrator gave you.\n\n"
         "If you did not ask for this, talk to the administrator."
@@ -48,4 +48,18 @@ def second_factor_removed(by_owner: bool) -> tuple[str, str]:
     return "Your account has no second factor any more", (
         f"{who}The password of your account is enough again to sign in with a browser, and opens mail programs too.\n\n"
         "If you did not want this, change your password and switch the second factor on again on your own page."
+    )
+
+
+def passkey_added(name: str, host: str) -> tuple[str, str]:
+    return "Your account has a new passkey", (
+        f"“{name}” signs in to your account now, on the web pages at {host}, without your password.\n\n"
+        "If this was not you, somebody knows your password: remove the passkey on your own page, and choose a new password there."
+    )
+
+
+def passkey_removed(name: str) -> tuple[str, str]:
+    return "A passkey of your account was removed", (
+        f"An administrator of this mail server has removed “{name}”: it does not sign in to your account any more. Your password does, and "
+        "on your own page you can make a new passkey."
     )

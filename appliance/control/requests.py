@@ -182,6 +182,34 @@ class RemoveSecondFactor:
 
 
 @dataclass(frozen=True, slots=True)
+class AddPasskey:
+    """By the owner, in a browser that has made it for `host`; checked before (`accounts/passkeys`). Octets are in hexadecimal. The owner is
+    told."""
+
+    address: str
+    name: str
+    host: str
+    credential: str = field(repr=False)
+    algorithm: int
+    public_key: str = field(repr=False)
+    sign_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePasskey:
+    """The sessions it opened end. The owner is told, unless it is `by_owner`."""
+
+    address: str
+    name: str
+    by_owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListPasskeys:
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddAppPassword:
     """The password is generated; only the response has it."""
 
@@ -445,7 +473,7 @@ Request = (
     Status | SetUp | CheckSetupCode | ShowSetupCode | SendServerMessage
     | ShowSettings | ChangeSettings | SetRelay | RemoveRelay
     | AddAccount | RemoveAccount | RestoreAccount | SetAccount | RenameAccount | DisableAccount | EnableAccount | SetAdmin
-    | EnableSecondFactor | NewRecoveryCodes | RemoveSecondFactor
+    | EnableSecondFactor | NewRecoveryCodes | RemoveSecondFactor | AddPasskey | RemovePasskey | ListPasskeys
     | ListAccounts | SetPassword | AddAppPassword | RemoveAppPassword | ListAppPasswords
     | AddAlias | RemoveAlias | ListAliases | AddDomain | RemoveDomain | ListDomains | SetCatchAll | ListMailboxes
     | ShareMailbox | UnshareMailbox | ListShares

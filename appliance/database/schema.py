@@ -206,3 +206,11 @@ STEP_13: tuple[str, ...] = (
     # the language that the account's owner chose, as a tag; '' for none (languages/catalogues)
     "ALTER TABLE account ADD COLUMN language TEXT NOT NULL DEFAULT ''",
 )
+
+STEP_14: tuple[str, ...] = (
+    # credentials of Web Authentication (accounts/passkeys); the id is one of `password`'s numbers: what a session signed in with. `host` is
+    # the name (RP ID) it works for, `public_key` in DER, `sign_count` that of the last use; `credential` the authenticator's name for it
+    """CREATE TABLE passkey(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, name TEXT NOT NULL, host TEXT NOT NULL,
+        credential BLOB NOT NULL UNIQUE, algorithm INTEGER NOT NULL, public_key BLOB NOT NULL, sign_count INTEGER NOT NULL,
+        made_at INTEGER NOT NULL, used_at INTEGER)""",
+)

@@ -1,7 +1,8 @@
-"""RSA and Ed25519 signatures with the libcrypto that `ssl` has loaded already, through ctypes; with `cryptography` where that fails.
+"""Signatures with the libcrypto that `ssl` has loaded already, through ctypes; with `cryptography` where that fails.
 
-Loading `cryptography` into the server would cost 8 MB for two calls a message. OpenSSL's objects are freed after each call, the key with
-its `Signing`. Raises MisuseError for a PEM text that is not a private key.
+`Signing` makes those of DKIM, `is_signed` checks those of passkeys. Loading `cryptography` into the server would cost 8 MB for two calls a
+message. OpenSSL's objects are freed after each call, the key with its `Signing`; what a failed call leaves in the thread's error queue is
+cleared, since `ssl` would take it for its own. Raises MisuseError for a PEM text that is not a private key.
 """
 
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class Signing:
         key = library.PEM_read_bio_PrivateKey(source, None, None, b"")
         library.BIO_free(source)
         if not key:
+            library.ERR_clear_error()
             raise MisuseError("this is not a private key")
         return key
 
@@ -75,6 +77,10 @@ def _library() -> Any:
             ("EVP_sha256", pointer, []),
             ("EVP_DigestSignInit", ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
             ("EVP_DigestSign", ctypes.c_int, [pointer, ctypes.c_char_p, pointer, ctypes.c_char_p, size]),
+            ("d2i_PUBKEY", pointer, [pointer, pointer, ctypes.c_long]),
+            ("EVP_DigestVerifyInit", ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
+            ("EVP_DigestVerify", ctypes.c_int, [pointer, ctypes.c_char_p, size, ctypes.c_char_p, size]),
+            ("ERR_clear_error", None, []),
         )
         for name, result, arguments in prototypes:
             function = getattr(library, name)
@@ -95,3 +101,45 @@ def _sign_with_package(pem: bytes, *, rsa: bool) -> Callable[[bytes], bytes]:
     if rsa:
         return lambda octets: bytes(key.sign(octets, padding.PKCS1v15(), hashes.SHA256()))
     return lambda octets: bytes(key.sign(octets))
+
+
+def is_signed(public_key: bytes, signature: bytes, octets: bytes, *, hashed: bool) -> bool:
+    """Does the signature fit? `public_key`: a SubjectPublicKeyInfo. `hashed`: of their SHA-256, by ECDSA or RSA PKCS #1 v1.5; else Ed25519.
+
+    False for what is no key, too.
+    """
+    library = _library()
+    if library is None:
+        return _is_signed_with_package(public_key, signature, octets, hashed=hashed)
+    import ctypes
+
+    place = ctypes.c_char_p(public_key)
+    key, context = library.d2i_PUBKEY(None, ctypes.byref(place), len(public_key)), library.EVP_MD_CTX_new()
+    try:
+        digest = library.EVP_sha256() if hashed else None
+        begun = key and library.EVP_DigestVerifyInit(context, None, digest, None, key) == 1
+        return bool(begun and library.EVP_DigestVerify(context, signature, len(signature), octets, len(octets)) == 1)
+    finally:
+        library.EVP_MD_CTX_free(context)
+        library.EVP_PKEY_free(key)
+        library.ERR_clear_error()
+
+
+def _is_signed_with_package(public_key: bytes, signature: bytes, octets: bytes, *, hashed: bool) -> bool:
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+    try:
+        key = serialization.load_der_public_key(public_key)
+        if hashed and isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, octets, ec.ECDSA(hashes.SHA256()))
+        elif hashed and isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, octets, padding.PKCS1v15(), hashes.SHA256())
+        elif not hashed and isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, octets)
+        else:
+            return False
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True

@@ -140,7 +140,7 @@ def exported_of(data: Path, octets: bytes) -> tuple[int, int]:
 
 
 NEEDED = ("sqlite_schema", "meta", "account", "domain", "alias", "password", "mailbox", "queue", "history", "counter",
-          "second_factor", "forwarding")  # fmt: skip
+          "second_factor", "passkey", "forwarding")  # fmt: skip
 """Tables that a start reads: with one of them damaged it is refused with a sentence."""
 
 

@@ -33,9 +33,8 @@ BESIDE: dict[str, set[str]] = {"panel": {"status", "control", "languages"}}
 MAY_IMPORT_PANEL = {"app", "cli"}
 PUBLIC: dict[str, set[str]] = {
     "accounts": {
-        "accounts", "directory", "domains", "forwarding", "passwords", "second_factor", "send_quota", "setup_code", "setup_progress",
-        "states",
-        "throttle", "totp", "web_sessions",
+        "accounts", "directory", "domains", "forwarding", "passkey_record", "passkeys", "passwords", "second_factor", "send_quota",
+        "setup_code", "setup_progress", "states", "throttle", "totp", "web_sessions",
     },
     "app": {"low_ports", "process", "read_only", "server"},
     "auth": {"connection_info", "exchange", "identity", "login", "mechanisms"},
@@ -51,7 +50,7 @@ PUBLIC: dict[str, set[str]] = {
     "imapd": {"service"},
     "jmap": {"service"},
     "languages": {"catalogues"},
-    "mailauth": {"dkim_keys", "dkim_sign", "spf"},
+    "mailauth": {"crypto", "dkim_keys", "dkim_sign", "spf"},
     "network": {"addresses", "certificate_fault", "dial", "https", "listener", "ratelimit", "resolver", "sockets", "stream", "tls",
         "tls_end", "x509"},
     "outbound": {"mta_sts", "mx", "port25", "preparation", "queue_state", "recorder", "relay_check", "routing", "runner",

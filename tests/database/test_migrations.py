@@ -29,6 +29,7 @@ from appliance.database.schema import (
     STEP_11,
     STEP_12,
     STEP_13,
+    STEP_14,
 )
 from appliance.mail.errors import SetupError
 from tests.crash.storage import Model, Storage
@@ -40,6 +41,7 @@ FROZEN = {
     "d7628168f1e69ecb": STEP_5, "5b0c4fa506c2c024": STEP_6, "cfcd729895dda46c": STEP_7, "954f2cfd7e1befe5": STEP_8,
     "ea28a2705ccab4ab": STEP_9, "0522d7d4d873ae04": STEP_10,
     "cd001009d3c9d41e": STEP_11, "901ebda18abe3b96": STEP_12, "8d9ebd337c4698d3": STEP_13,
+    "0a7c0153a98ed2a1": STEP_14,
 }  # fmt: skip
 """The steps as released. When one differs, the change belongs into a step of its own."""
 NEXT_STEP = (
