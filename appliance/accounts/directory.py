@@ -280,6 +280,16 @@ class Directory:
         found = self._tables.accounts.get(account)
         return found is not None and found.administrates
 
+    def language_of(self, account: AccountId | None = None) -> str:
+        """The tag of the language that an account is written to in: its owner's choice, else the server's ("" for English).
+
+        The server's is that of the first administrator who chose one.
+        """
+        found = self._tables.accounts.get(account) if account is not None else None
+        if found is not None and found.language:
+            return found.language
+        return next((one.language for one in self._tables.accounts.values() if one.administrates and one.language), "")
+
     def own_address(self, account: AccountId) -> Address | None:
         """The account's own address; None when there is no such account."""
         found = self._tables.accounts.get(account)

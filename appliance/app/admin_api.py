@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from appliance.control import requests as controls
 from appliance.control.import_result import import_stopped
 from appliance.control.requests import Response
+from appliance.languages.catalogues import Language, catalogue
 from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError, StoreError
 
@@ -40,7 +41,7 @@ class AdminApi:
     def __init__(self, components: Components, outbound: Outbound, running: Running | None = None) -> None:
         self._components = components
         messages = ServerMessages(components, outbound)
-        tell = owner_teller(messages.send, components.journal.log)
+        tell = owner_teller(messages.send, self._language_of, components.journal.log)
         self._answers = dict((
             *AccountRequests(components, tell, running).answers(),
             *SecondFactorRequests(components, tell, running).answers(),
@@ -54,6 +55,12 @@ class AdminApi:
             *ForwardingRequests(components, outbound).answers(),
             *SettingsRequests(components, running).answers(),
         ))  # fmt: skip
+
+    def _language_of(self, address: str) -> Language:
+        """What the owner of an account is written to in."""
+        directory = self._components.accounts.directory
+        found = directory.find_login(address)
+        return catalogue(directory.language_of(found.id if found else None))
 
     async def ask(self, request: controls.Request) -> Response:
         """The answer to a request. Raises SetupError, StoreError."""

@@ -14,10 +14,15 @@ from .admin_request import Answers, account_of
 from .server_message import ServerMessages
 
 if TYPE_CHECKING:
+    from appliance.accounts.directory import Account
     from appliance.mail.ids import AccountId
 
     from .components import Components
     from .outbound import Outbound
+
+
+Spoken = controls.AskForwarding | controls.ConfirmForwarding | controls.StopForwarding
+"""Requests after which the owner is told."""
 
 
 class ForwardingRequests:
@@ -50,7 +55,7 @@ class ForwardingRequests:
 
     async def ask(self, request: controls.AskForwarding) -> Response:
         """Nothing is forwarded before the code that goes to the new address is known here."""
-        account, _ = account_of(self._accounts, request.address), catalogue(request.language)
+        account, _ = self._addressed(request)
         now_at, now_mono = int(self._clock.wall_s()), self._clock.mono_s()
         if now_mono - self._sent_mono.get(account.id, -forwarding.AGAIN_S) < forwarding.AGAIN_S:
             raise forwarding.too_soon()
@@ -69,7 +74,7 @@ class ForwardingRequests:
         return Response(sentence, {"target": target})
 
     async def confirm(self, request: controls.ConfirmForwarding) -> Response:
-        account, _ = account_of(self._accounts, request.address), catalogue(request.language)
+        account, _ = self._addressed(request)
         now_at = int(self._clock.wall_s())
         target = await self._accounts.change(lambda transaction, tables: forwarding.confirm(transaction, account.id, request.code, now_at))
         if not target:
@@ -78,11 +83,16 @@ class ForwardingRequests:
         return Response(Sentence("Messages are forwarded to %(target)s now.", target=target), {"target": target})
 
     async def stop(self, request: controls.StopForwarding) -> Response:
-        account, _ = account_of(self._accounts, request.address), catalogue(request.language)
+        account, _ = self._addressed(request)
         target = await self._accounts.change(lambda transaction, tables: forwarding.stop(transaction, account.id))
         if target:
             await self._tell(_, account.address, _("Your messages are no longer forwarded to %(target)s.", target=target))
         return Response("Messages are not forwarded.", {"target": target})
+
+    def _addressed(self, request: Spoken) -> "tuple[Account, Language]":
+        """The account, and the language of the messages: the request's, else what the owner is written to in."""
+        account = account_of(self._accounts, request.address)
+        return account, catalogue(request.language or self._accounts.directory.language_of(account.id))
 
     async def _tell(self, _: Language, address: str, sentence: str) -> None:
         """A message in the owner's own mailbox, which is never forwarded."""

@@ -20,6 +20,7 @@ from appliance.accounts.send_quota import Bucket
 from appliance.dsn.compose import EXCERPT_OCTETS, DsnIdentity, ReportingServer, compose, read_original
 from appliance.dsn.policy import dsn_kind, most_severe
 from appliance.dsn.report import Kind, RecipientReport, Record, Subject
+from appliance.languages.catalogues import catalogue
 from appliance.mail.address import Address, ascii_domain, encode_address
 from appliance.mail.clock import Clock
 from appliance.mail.envelope import Recipient
@@ -122,8 +123,10 @@ class DsnGenerator:
         assert sender is not None  # noqa: S101 - a null sender gets no DSN
         identity = DsnIdentity(os.urandom(8).hex(), int(self._clock.wall_s()), self._clock.utc_offset_s())
         original = await read_original(subject, most_severe(reports))
+        language = catalogue(self._directory.language_of(accounts[0] if accounts else None))
+        server = ReportingServer(self._host, self._domain(sender), language)
         async with self._store.receive(LARGEST_OCTETS + EXCERPT_OCTETS) as incoming:
-            async for chunk in compose(ReportingServer(self._host, self._domain(sender)), identity, subject, reports, original):
+            async for chunk in compose(server, identity, subject, reports, original):
                 await incoming.write(chunk)
             staged = await incoming.finish()
             prefix = b"Return-Path: <>\r\nDelivered-To: " + encode_address(sender) + b"\r\n"

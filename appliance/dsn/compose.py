@@ -13,17 +13,21 @@ import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
+from appliance.languages.catalogues import ENGLISH, Language
 from appliance.mail.address import Address, ascii_domain, encode_address
 from appliance.mail.date import encode_date
 from appliance.mail.encoding import decode_words
 from appliance.mail.envelope import Recipient
 from appliance.mail.header import fields, header_end, value
+from appliance.mail.header_encoding import encode_field, phrase_tokens, text_tokens
 from appliance.mail.outcome import DsnAction, Outcome
+from appliance.mail.sentence import Sentence
 from appliance.protocol.smtp.dsn import xtext_utf8
+from appliance.status.text import stamp
 
 from .policy import most_severe, returns_message
 from .report import Kind, RecipientReport, Subject
-from .text import paragraph, sentence_for_many, sentence_for_one
+from .text import About, paragraph, sentence_for_many, sentence_for_one
 
 WHOLE_OCTETS = 50_000
 """A failed message up to this size is returned whole."""
@@ -39,9 +43,9 @@ _REFERENCES = 10
 """Message-IDs of the thread repeated in References."""
 
 _TITLES = {
-    Kind.FAILURE: "Your message could not be delivered",
-    Kind.DELAY: "Your message is still on its way",
-    Kind.SUCCESS: "Your message has arrived",
+    Kind.FAILURE: Sentence("Your message could not be delivered"),
+    Kind.DELAY: Sentence("Your message is still on its way"),
+    Kind.SUCCESS: Sentence("Your message has arrived"),
 }
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufff0-\uffff\ud800-\udfff]+")
 _MESSAGE_ID = re.compile(rb"<[\x21-\x3b\x3d\x3f-\x7e]{3,250}>")
@@ -52,10 +56,13 @@ _HOST = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class ReportingServer:
-    """Where a DSN comes from: `host` is this server in Reporting-MTA, `domain` that of its MAILER-DAEMON; both in A-labels."""
+    """Where a DSN comes from: `host` is this server in Reporting-MTA, `domain` that of its MAILER-DAEMON; both in A-labels.
+
+    `language`: of the part for people."""
 
     host: str
     domain: str
+    language: Language = ENGLISH
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +167,21 @@ def _parts(
     boundary = f"=_{identity.id}/report".encode()
     yield _header_fields(server, identity, subject, kind, original, boundary)
     yield b"This message has parts; the first is text for you to read.\r\n\r\n--" + boundary + b"\r\n"
-    yield b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\nContent-Language: en\r\n\r\n"
-    for text in _text(identity, subject, reports, original):
+    _ = server.language
+    yield b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\nContent-Language: "
+    yield _.tag.encode() + b"\r\n\r\n"
+    for text in _text(server, identity, subject, reports, original):
         yield text.replace("\n", "\r\n").encode("utf-8", "replace")
     yield b"\r\n--" + boundary + b"\r\n"
-    yield b"Content-Description: Delivery report\r\n"
+    yield encode_field("Content-Description", text_tokens(_("Delivery report")))
     yield b"Content-Type: message/" + (b"global-" if utf8 else b"") + b"delivery-status\r\n"
     yield (b"Content-Transfer-Encoding: 8bit\r\n" if utf8 else b"") + b"\r\n"
     yield _message_fields(server, identity, subject)
     for report in reports:
         yield _recipient_fields(subject, identity, report)
     yield b"\r\n--" + boundary + b"\r\n"
-    yield b"Content-Description: " + (b"Your message" if original.whole else b"The header of your message") + b"\r\nContent-Type: "
+    yield encode_field("Content-Description", text_tokens(_("Your message") if original.whole else _("The header of your message")))
+    yield b"Content-Type: "
     if original.whole:
         yield b"message/global" if utf8 else b"message/rfc822"
     else:
@@ -184,11 +194,12 @@ def _parts(
 def _header_fields(
     server: ReportingServer, identity: DsnIdentity, subject: Subject, kind: Kind, original: Original, boundary: bytes
 ) -> bytes:
-    to = encode_address(subject.sender) if subject.sender else b""
+    to, _ = encode_address(subject.sender) if subject.sender else b"", server.language
+    name = phrase_tokens(_("Mail delivery of %(domain)s", domain=server.domain))
     lines = [
-        f'From: "Mail delivery of {server.domain}" <MAILER-DAEMON@{server.domain}>'.encode(),
+        encode_field("From", [*name, f"<MAILER-DAEMON@{server.domain}>".encode()])[:-2],
         b"To: <" + to + b">",
-        f"Subject: {_TITLES[kind]}".encode(),
+        encode_field("Subject", text_tokens(_(_TITLES[kind])))[:-2],
         f"Date: {encode_date(identity.at, identity.offset_s)}".encode(),
         f"Message-ID: <{identity.id}@{server.host}>".encode(),
     ]
@@ -208,53 +219,49 @@ def _header_fields(
 # --- the text part -------------------------------------------------------------------------------
 
 
-def _text(identity: DsnIdentity, subject: Subject, reports: Sequence[RecipientReport], original: Original) -> Iterator[str]:
+def _text(
+    server: ReportingServer, identity: DsnIdentity, subject: Subject, reports: Sequence[RecipientReport], original: Original
+) -> Iterator[str]:
+    _ = server.language
     if len(reports) == 1:
         (report,) = reports
-        yield _wrap(sentence_for_one(report.outcome, _who(report), _server(report), _until(report, identity)))
-        yield _reply_text(report.outcome)
+        yield _wrap(sentence_for_one(_, report.outcome, _about(server, identity, report)))
+        yield _reply_text(_, report.outcome)
     else:
-        yield _wrap(sentence_for_many([report.outcome.action for report in reports]))
+        yield _wrap(sentence_for_many(_, [report.outcome.action for report in reports]))
         for report in reports:
-            yield (
-                "\n"
-                + _wrap(_who(report) + ":")
-                + _wrap(paragraph(report.outcome, _who(report), _server(report), _until(report, identity)), "  ")
-            )
-            yield _reply_text(report.outcome)
+            about = _about(server, identity, report)
+            yield "\n" + _wrap(about.who + ":") + _wrap(paragraph(_, report.outcome, about), "  ")
+            yield _reply_text(_, report.outcome)
     yield "\n"
     if original.title:
-        yield _wrap(f"Subject: {original.title}")
-    yield _wrap(f"Sent: {original.date or encode_date(subject.arrived_at, identity.offset_s)}")
-    yield _wrap(f"Queue ID on this server: {clean(subject.message, 60)}")
-    yield "\n" + _wrap(
-        "Your message follows below." if original.whole else "The header of your message follows below; the message itself is not returned."
-    )
+        yield _wrap(_("Subject: %(title)s", title=original.title))
+    yield _wrap(_("Sent: %(date)s", date=original.date or _instant(_, subject.arrived_at, identity)))
+    yield _wrap(_("Queue ID on this server: %(message)s", message=clean(subject.message, 60)))
+    header_only = _("The header of your message follows below; the message itself is not returned.")
+    yield "\n" + _wrap(_("Your message follows below.") if original.whole else header_only)
 
 
-def _who(report: RecipientReport) -> str:
-    """The address, and the one the sender wrote to when an alias led there."""
-    address = clean(str(report.recipient), 320)
-    _, _, named = report.recipient.options.orcpt.partition(";")
+def _about(server: ReportingServer, identity: DsnIdentity, report: RecipientReport) -> About:
+    """What the sentences about a recipient name; of an address the one the sender wrote to as well, when an alias led there."""
+    _, address = server.language, clean(str(report.recipient), 320)
+    _type, _semicolon, named = report.recipient.options.orcpt.partition(";")
     if report.recipient.forwarded and named and named.lower() != address.lower():
-        return f"{address} (you wrote to {clean(named, 320)})"
-    return address
+        address = _("%(address)s (you wrote to %(named)s)", address=address, named=clean(named, 320))
+    domain = report.recipient.address.domain if report.recipient.address else server.host
+    return About(address, clean(domain, 255), _instant(_, report.gives_up_at, identity) if report.gives_up_at else "")
 
 
-def _server(report: RecipientReport) -> str:
-    return clean(report.recipient.address.domain, 255) if report.recipient.address else "this server"
+def _instant(_: Language, at: int, identity: DsnIdentity) -> str:
+    return stamp(at, identity.offset_s, _.date)
 
 
-def _until(report: RecipientReport, identity: DsnIdentity) -> str:
-    return encode_date(report.gives_up_at, identity.offset_s) if report.gives_up_at else ""
-
-
-def _reply_text(outcome: Outcome) -> str:
+def _reply_text(_: Language, outcome: Outcome) -> str:
     if outcome.reply is None or outcome.action not in (DsnAction.FAILED, DsnAction.DEFERRED):
         return ""
     host = clean(outcome.host, 255)
-    reply = clean(str(outcome.reply), REPLY_CHARACTERS)
-    return _wrap(f"Its server{f' {host}' if host else ''} replied:", "  ") + _wrap(reply, "    ")
+    said = _("Its server %(host)s replied:", host=host) if host else _("Its server replied:")
+    return _wrap(said, "  ") + _wrap(clean(str(outcome.reply), REPLY_CHARACTERS), "    ")
 
 
 def clean(text: str, most: int) -> str:

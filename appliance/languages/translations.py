@@ -32,6 +32,7 @@ KEYWORDS: dict[str, tuple[tuple[int, ...], ...]] = {
     "language": ((0,),),
     "counted": ((0, 1),),
     "Sentence": ((0,),),
+    "Sentences": ((0,), (1,), (2,), (3,)),
     "SetupError": ((0,), (1,)),
     "NotRunning": ((0,), (1,)),
     "InUse": ((0,), (1,)),

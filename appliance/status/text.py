@@ -81,14 +81,14 @@ def _life(s: Snapshot) -> str:
     return f" ({life})" if life else ""
 
 
-def stamp(at: int, utc_offset_s: int | None = None) -> str:
+def stamp(at: int, utc_offset_s: int | None = None, date: str = "%Y-%m-%d") -> str:
     """An instant for people, as a clock `utc_offset_s` seconds east of Greenwich shows it, with the name of its zone.
 
-    None: as the clock of this process does.
+    None: as the clock of this process does. `date`: how dates are written (strftime; `Language.date`).
     """
     if utc_offset_s is None:
         utc_offset_s = localtime(at).tm_gmtoff
-    return f"{strftime('%Y-%m-%d %H:%M', gmtime(max(0, at + utc_offset_s)))} {zone(utc_offset_s)}"
+    return f"{strftime(f'{date} %H:%M', gmtime(max(0, at + utc_offset_s)))} {zone(utc_offset_s)}"
 
 
 def zone(utc_offset_s: int) -> str:

@@ -2,6 +2,7 @@
 
 from appliance.app.owner_messages import owner_teller, password_was_reset
 from appliance.control.requests import Response, SendServerMessage
+from appliance.languages.catalogues import ENGLISH
 from appliance.mail.errors import StoreError, Trouble
 
 
@@ -15,7 +16,7 @@ async def test_a_message_that_cannot_be_stored_is_a_log_line() -> None:
             raise StoreError(Trouble.FULL)
         return Response("")
 
-    tell = owner_teller(send, log.append)
+    tell = owner_teller(send, lambda address: ENGLISH, log.append)
     await tell("ada@home.example", *password_was_reset())
     assert log == [] and sent[0].address == "ada@home.example" and "administrator" in sent[0].subject
     await tell("ada@home.example", *password_was_reset())

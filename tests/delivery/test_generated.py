@@ -20,6 +20,7 @@ from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.reply import Reply
 from tests.dsn.test_compose import MESSAGE, about
 from tests.smtpd.test_session import messages
+from tests.support.catalogues import compile_checkout
 from tests.support.services import Components, some_components
 
 FRED = "fred@example.org"
@@ -71,6 +72,19 @@ async def test_a_failure_dsn_goes_into_inbox_with_the_change(components: Compone
     (kept,) = await messages(components)
     assert kept.startswith(b'Return-Path: <>\r\nDelivered-To: fred@example.org\r\nFrom: "Mail delivery of example.org" <MAILER-DAEMON@')
     assert MESSAGE in kept
+
+
+async def test_a_dsn_is_in_the_language_of_who_gets_it_or_of_the_server(components: Components) -> None:
+    compile_checkout()
+    accounts = components.family.accounts
+    await accounts.set_language(FRED, "de")
+    await generator(components).send(subject(), [FAILED], recording())
+    assert b"Content-Language: de\r\n" in (await messages(components))[0]
+    directory = accounts.directory
+    (other,) = [one.id for one in directory.accounts() if one.address != FRED][:1] or [None]
+    assert directory.language_of(other) == directory.language_of() == "de", "of the first administrator"
+    await accounts.set_language(FRED, "")
+    assert directory.language_of() == ""
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from email import policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from appliance.dsn.compose import (
 )
 from appliance.dsn.policy import most_severe
 from appliance.dsn.report import Kind, RecipientReport, Subject
+from appliance.languages.catalogues import catalogue
 from appliance.mail.address import Address, parse_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.options import EnvelopeOptions, RecipientOptions
@@ -33,6 +35,7 @@ from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import Chunks
 from appliance.mail.reply import Reply
 from appliance.protocol.imap.bodystructure import make_describe
+from tests.support.catalogues import is_worded, pseudo_language
 from tests.support.corpus import need_corpus
 
 FROM = ReportingServer("mail.home.example", "home.example")
@@ -341,3 +344,33 @@ def test_the_fields_are_those_of_real_bounces() -> None:
 def test_the_sender_is_never_longer_than_a_line() -> None:
     long = Address("l" * 250, "d" * 60 + ".example")
     check_lines(made(replace(about(), sender=long), report()))
+
+
+def german_text(*reports: RecipientReport, place: Path) -> EmailMessage:
+    """The DSN in the pseudo-language."""
+    with pseudo_language(place):
+        server = replace(FROM, language=catalogue("de"))
+
+        async def make() -> bytes:
+            original = await read_original(about(), most_severe(reports))
+            return b"".join([chunk async for chunk in compose(server, IDENTITY, about(), reports, original)])
+
+        octets = run(make())
+    check_lines(octets)
+    return parsed(octets)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_all_that_people_read_is_in_the_language_of_who_is_told(reason: Reason, tmp_path: Path) -> None:
+    told = [
+        report("a@x.example", action, reason, gives_up_at=1_790_400_000, forwarded=True, orcpt="rfc822;all@home.example", reply=reply)
+        for action in DsnAction
+        for reply in (None, Reply(550, "5.1.1", ("1",)))
+    ]
+    for reports in (*((one,) for one in told), tuple(told)):
+        message = german_text(*reports, place=tmp_path)
+        text = " ".join(text_of(message).split()).replace("Tue, 24 Nov", "").replace("Sommergrüße", "").replace("abc123", "")
+        assert is_worded(text.replace("UTC", "")), text
+        assert is_worded(message["Subject"]) and "⟦" in message["From"] and message.get_payload(0)["Content-Language"] == "de"  # type: ignore[index]
+        assert [one["Action"] for one in blocks(message)[1:]] == [one.outcome.action.value for one in reports]
+        assert blocks(message)[0]["Arrival-Date"].startswith("Mon, 21 Sep 2026")

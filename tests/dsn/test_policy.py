@@ -1,12 +1,14 @@
 """The table of dsn/policy, cell by cell (RFC 3461 §4.1)."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from appliance.dsn.policy import dsn_kind, kind_of, most_severe
 from appliance.dsn.report import Kind, RecipientReport
-from appliance.dsn.text import BY_REASON, BY_STATUS, BY_SUBJECT, sentence_for_one, sentences_for
+from appliance.dsn.text import BY_REASON, BY_STATUS, BY_SUBJECT, About, sentence_for_one, sentences_for
+from appliance.languages.catalogues import ENGLISH
 from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.mail.options import RecipientOptions
@@ -15,6 +17,7 @@ from appliance.mail.reply import Reply
 
 FRED = Address("fred", "home.example")
 FRIEND = Address("friend", "x.example")
+ABOUT = About("friend@x.example", "x.example")
 NOTIFY = (None, {"NEVER"}, {"FAILURE"}, {"DELAY"}, {"SUCCESS"}, {"FAILURE", "DELAY"}, {"SUCCESS", "FAILURE", "DELAY"})
 
 
@@ -56,17 +59,16 @@ def test_every_reason_has_its_sentences() -> None:
     assert BY_REASON.keys() == set(Reason)
     for words in (*BY_REASON.values(), *BY_STATUS.values(), *BY_SUBJECT.values()):
         for text in (words.cause, words.do, words.wait):
-            assert text and text.strip(".") == text and text.format(server="x.example")
-        assert words.cause[0].islower() or words.cause.startswith("{server}")
+            assert text and text.strip(".") == text and text % {"server": "x.example"}
+        assert words.cause[0].islower() or words.cause.startswith("%(server)s")
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_the_first_sentence_says_what_happened_and_what_to_do(reason: Reason) -> None:
-    said = sentence_for_one(Outcome(DsnAction.FAILED, "5.0.0", reason, ""), "friend@x.example", "x.example", "")
-    assert said == f"Your message did not reach friend@x.example, because {BY_REASON[reason].cause.format(server='x.example')}; " + (
-        BY_REASON[reason].do.format(server="x.example") + "."
-    )
-    late = sentence_for_one(Outcome(DsnAction.DEFERRED, "4.0.0", reason, ""), "friend@x.example", "x.example", "Tuesday")
+    said = sentence_for_one(ENGLISH, Outcome(DsnAction.FAILED, "5.0.0", reason, ""), ABOUT)
+    cause, do = (text % {"server": "x.example"} for text in (BY_REASON[reason].cause, BY_REASON[reason].do))
+    assert said == f"Your message did not reach friend@x.example, because {cause}; {do}."
+    late = sentence_for_one(ENGLISH, Outcome(DsnAction.DEFERRED, "4.0.0", reason, ""), replace(ABOUT, until="Tuesday"))
     assert late.startswith("Your message has not reached friend@x.example yet, because ") and late.count(".example") >= 1
 
 
@@ -81,6 +83,6 @@ def test_the_first_sentence_says_what_happened_and_what_to_do(reason: Reason) ->
 )  # fmt: skip
 def test_the_status_code_of_the_reply_chooses_the_sentence(status: str, word: str) -> None:
     outcome = Outcome(DsnAction.FAILED, status, Reason.REFUSED, "", "mx.x.example", Reply(550, status, ("no",)))
-    assert word in sentence_for_one(outcome, "friend@x.example", "x.example", "")
+    assert word in sentence_for_one(ENGLISH, outcome, ABOUT)
     ours = Outcome(DsnAction.FAILED, status, Reason.NO_DOMAIN, "")
     assert sentences_for(ours) is BY_REASON[Reason.NO_DOMAIN]

@@ -11,6 +11,13 @@ import pytest
 from appliance.languages import catalogues, translations
 
 BRACKETS = re.compile(r"⟦[^⟦⟧]*⟧")
+DATA = re.compile(
+    r"[\w.+-]+@[\w.-]+|[\w-]+(\.[\w-]+)+|/[\w./-]+"  # addresses, host names, files
+    r"|\b(Pillarbox|SHA-256|AB:CD|Ada Smith|Test|GPIO|POP3)\b"
+    r"|\b(smtp|imap|pop3|https?|submissions?|imaps|pop3s)\b|\b(MX|AAAA?|TXT|SRV|PTR|A)\b|\b(SSL/TLS|STARTTLS)\b"
+    r"|\d[\d.,]*\s?(B|kB|MB|GB|TB|ms|min|h|d|%)?"
+)
+"""What is shown as it is."""
 
 
 def compile_checkout() -> None:
@@ -47,3 +54,8 @@ def outside_brackets(text: str) -> str:
     while (peeled := BRACKETS.sub("", text)) != text:
         text = peeled
     return text
+
+
+def is_worded(text: str) -> bool:
+    """Does all of a text come out of the catalogue, but for data?"""
+    return not re.search(r"[^\W\d_]", DATA.sub("", outside_brackets(text)))

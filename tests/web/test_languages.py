@@ -19,20 +19,13 @@ from appliance.control.requests import AddAppPassword, ListQueue, SendServerMess
 from appliance.status import events as e
 from appliance.web.rendering import DIRECTORY
 from tests.support.admin import ADA, AdminServer, admin_server
-from tests.support.catalogues import outside_brackets, pseudo_language
+from tests.support.catalogues import is_worded, pseudo_language
 from tests.web.conftest import PASSWORD, Browser, Web, text_of
 
 SPOKEN = ("aria-label", "title", "alt", "placeholder", "data-copy", "data-copied", "data-name")
 """Attributes that people read or hear."""
 AS_IT_IS = ("script", "style", "code", "pre", "option")
 """Elements whose text is data: what other servers said, lines of logs, words of the settings file."""
-DATA = re.compile(
-    r"[\w.+-]+@[\w.-]+|[\w-]+(\.[\w-]+)+|/[\w./-]+"  # addresses, host names, files
-    r"|\b(Pillarbox|SHA-256|AB:CD|Ada Smith|Test|GPIO|POP3)\b"
-    r"|\b(smtp|imap|pop3|https?|submissions?|imaps|pop3s)\b|\b(MX|AAAA?|TXT|SRV|PTR|A)\b|\b(SSL/TLS|STARTTLS)\b"
-    r"|\d[\d.,]*\s?(B|kB|MB|GB|TB|ms|min|h|d|%)?"
-)
-"""What pages show as it is."""
 VALUES = {"address": ADA, "name": "home.example", "section": "smtp"}
 """Stand for the values in patterns of routes; `message` is one that waits."""
 
@@ -63,7 +56,7 @@ def unworded(page: str) -> list[str]:
     """Texts of a page in the pseudo-language that neither came out of the catalogue nor are data."""
     parser = Texts()
     parser.feed(page)
-    return [text for text in parser.found if re.search(r"[^\W\d_]", DATA.sub("", outside_brackets(text)))]
+    return [text for text in parser.found if not is_worded(text)]
 
 
 @pytest.mark.parametrize("path", sorted(DIRECTORY.glob("*.html")), ids=lambda path: path.stem)
