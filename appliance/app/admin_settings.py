@@ -35,7 +35,7 @@ class SettingsRequests:
         self._file = components.settings_file or components.directory.path / settings_edit.NAME
         self._at_start = digest_at(self._file)
         """Of the file when this was made. Options of the command line come over it, so the settings in use tell nothing about it."""
-        self._changing = trio.Lock()
+        self._changing = running.trial.changing if running and running.trial else trio.Lock()
 
     def answers(self) -> Answers:
         return (
@@ -63,6 +63,7 @@ class SettingsRequests:
         facts |= {
             "listeners": [self._shown(settings.listen, one) for one in explained(LISTEN_SECTION)],
             "trial_s": trial.left_s if trial else 0,
+            "trial": trial.id if trial else "",
         }
         changed = settings_edit.digest_of(text) != self._at_start
         return Response(text or f"{self._file} is not there: every setting has its default.", facts | {"restart_needed": changed})
@@ -128,8 +129,8 @@ class SettingsRequests:
 
     async def confirm_listeners(self, request: controls.ConfirmListeners) -> Response:
         trial = self._running.trial if self._running else None
-        if trial is None or not await trial.confirm():
-            raise SetupError("No listeners are on trial.", "Look at the settings: they are as they are.")
+        if trial is None or not await trial.confirm(request.trial):
+            raise SetupError("These listeners are not on trial any more.", "Look at the settings: they are as they are.")
         return Response("The new listeners stay.")
 
     async def _write(self, digest: str, change: Any, begin: Callable[[str, str], None] | None = None) -> Response:

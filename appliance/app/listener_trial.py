@@ -3,15 +3,17 @@
 | state  | on storage                                | leaves it by                                                                   |
 |--------|-------------------------------------------|--------------------------------------------------------------------------------|
 | none   | -                                         | `begin`: the note, then the settings; the server restarts -> trying            |
-| trying | NAME: the text before, digest of the new  | `confirm` -> none; TRIAL_S after a start the text before is back, restart      |
-|        |                                           | -> none; the settings were changed by hand: they stay, the journal says so     |
+| trying | NAME: the text before, digest of the new, | `confirm` -> none; TRIAL_S after a start the text before is back, restart      |
+|        | an id                                     | -> none; the settings were changed by hand: they stay, the journal says so     |
 
-The note is durable before the settings are, so no power cut leaves a change that nothing takes back.
+The note is durable before the settings are, so no power cut leaves a change that nothing takes back. Whoever confirms names the trial by
+its id, so that a page of an earlier one ends no other. `changing` is held while note or settings are written.
 """
 
 import json
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import trio
@@ -29,6 +31,7 @@ class TrialNote:
 
     before: str
     digest: str
+    id: str = ""
 
 
 class ListenerTrial:
@@ -39,6 +42,7 @@ class ListenerTrial:
         self._settings = settings
         self._again = again
         self._say = say
+        self.changing = trio.Lock()
         self._confirmed = trio.Event()
         self._ends_mono = 0.0
         self._goes_back = False
@@ -55,25 +59,34 @@ class ListenerTrial:
         """Seconds until it goes back; 0 when nothing is on trial."""
         return max(0.0, self._ends_mono - trio.current_time()) if self._ends_mono else 0.0
 
+    @property
+    def id(self) -> str:
+        """Of what is on trial; "" for nothing."""
+        note = self.note() if self._ends_mono else None
+        return note.id if note else ""
+
     def begin(self, before: str, changed: str) -> None:
-        """Before the settings are written. Blocking. Raises OSError."""
+        """Before the settings are written; `changing` is held. Blocking. Raises OSError."""
         if (note := self.note()) is not None and note.digest == settings_edit.digest_of(before):
             before = note.before  # a trial on top of one that nobody confirmed
-        write_whole(self._file, json.dumps({"before": before, "digest": settings_edit.digest_of(changed)}).encode())
+        note = TrialNote(before, settings_edit.digest_of(changed), os.urandom(8).hex())
+        write_whole(self._file, json.dumps(asdict(note)).encode())
 
     def end(self) -> None:
         """Nothing is on trial any more. Blocking. Raises OSError."""
         self._file.unlink(missing_ok=True)
         sync_directory(self._file.parent)
 
-    async def confirm(self) -> bool:
-        """The change stays; False when nothing is on trial, or it goes back already."""
-        if self._goes_back or self.note() is None:
-            return False
-        self._ends_mono = 0.0
-        self._confirmed.set()  # before the note is gone, which takes a moment: the time must not run out meanwhile
-        await trio.to_thread.run_sync(self.end)
-        return True
+    async def confirm(self, trial: str) -> bool:
+        """The change of this id stays; False when that is not on trial, or goes back already."""
+        async with self.changing:
+            note = self.note()
+            if self._goes_back or note is None or note.id != trial:
+                return False
+            self._ends_mono = 0.0
+            self._confirmed.set()  # before the note is gone, which takes a moment: the time must not run out meanwhile
+            await trio.to_thread.run_sync(self.end)
+            return True
 
     async def run(self) -> None:
         """Of a server that started on trial: wait, then go back."""
@@ -84,10 +97,14 @@ class ListenerTrial:
         with trio.move_on_after(TRIAL_S):
             await self._confirmed.wait()
             return
-        if self.note() != note:  # changed once more: that has a trial of its own, after the restart
-            self._ends_mono = 0.0
+        async with self.changing:
+            await self._go_back(note)
+
+    async def _go_back(self, note: TrialNote) -> None:
+        self._ends_mono = 0.0
+        if self.note() != note:  # confirmed, or changed once more: that has a trial of its own, after the restart
             return
-        self._ends_mono, self._goes_back = 0.0, True
+        self._goes_back = True
         if self._text_digest() != note.digest:
             self._say("The settings were changed by hand while new listeners were on trial: they stay as they are.")
             await trio.to_thread.run_sync(self.end)

@@ -432,7 +432,7 @@ class ShowForwarding:
 
 @dataclass(frozen=True, slots=True)
 class AskForwarding:
-    """Send a code to `target`; `language`: of the messages, "" for English."""
+    """Send a code to `target`; `language`: of the messages, "" for that of the account."""
 
     address: str
     target: str
@@ -466,7 +466,9 @@ class ChangeListeners:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmListeners:
-    """The listeners on trial stay."""
+    """The listeners on trial stay; `trial` is its id, as `ShowSettings` tells it."""
+
+    trial: str
 
 
 Request = (

@@ -53,9 +53,9 @@ async def test_confirmed_it_stays(trial: Trial, autojump_clock: object) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(one.run)
         await trio.sleep(TRIAL_S - 1)
-        assert 0 < one.left_s <= 1 and await one.confirm()
+        assert 0 < one.left_s <= 1 and await one.confirm(one.id)
     await trial.started().run()
-    assert trial.file.read_text() == CHANGED and trial.restarts == 0 and not await one.confirm()
+    assert trial.file.read_text() == CHANGED and trial.restarts == 0 and not await one.confirm(one.id)
 
 
 async def test_changed_by_hand_it_is_left_alone(trial: Trial, autojump_clock: object) -> None:
@@ -91,10 +91,12 @@ async def test_through_the_admin_api(tmp_path: Path) -> None:
         assert "3143" in file.read_text() and "# mine" in file.read_text() and endings == [Ending.RESTART]
         note = trial.note()
         assert note is not None and note.before == BEFORE
-        await api.ask(ConfirmListeners())
+        with pytest.raises(SetupError, match="on trial"):
+            await api.ask(ConfirmListeners("an earlier one"))
+        await api.ask(ConfirmListeners(note.id))
         assert trial.note() is None
         with pytest.raises(SetupError, match="on trial"):
-            await api.ask(ConfirmListeners())
+            await api.ask(ConfirmListeners(note.id))
 
 
 async def test_a_change_while_another_is_on_trial_has_its_own_minute(trial: Trial, autojump_clock: object) -> None:
@@ -108,3 +110,16 @@ async def test_a_change_while_another_is_on_trial_has_its_own_minute(trial: Tria
     assert trial.file.read_text() == third and trial.restarts == 0 and not trial.said
     await trial.started().run()
     assert trial.file.read_text() == BEFORE and trial.restarts == 1
+
+
+async def test_a_page_of_an_earlier_trial_ends_no_other(trial: Trial, autojump_clock: object) -> None:
+    one, third = trial.started(), CHANGED.replace("3143", "4143")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one.run)
+        await trio.sleep(1)
+        shown = one.id
+        one.begin(CHANGED, third)
+        trial.file.write_text(third)
+        assert shown and one.id != shown and not await one.confirm(shown)
+        assert (note := one.note()) is not None and note.before == BEFORE
+        nursery.cancel_scope.cancel()

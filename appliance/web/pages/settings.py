@@ -63,6 +63,7 @@ class SettingsPages(PageGroup):
             restart_needed=facts["restart_needed"],
             listeners=[one | {"value": typed.get("listeners", {}).get(one["name"], ", ".join(one["value"]))} for one in facts["listeners"]],
             trial_s=facts["trial_s"],
+            trial=facts["trial"],
             fault=typed.get("fault", ""),
             place=typed.get("section", ""),
             confirmed=self.is_confirmed(request),
@@ -110,7 +111,7 @@ class SettingsPages(PageGroup):
         return self.pages.page(request, "power_done.html", sentence=sentence, again=True)
 
     async def confirm_listeners(self, request: HttpRequest) -> HttpResponse:
-        await self.ask(controls.ConfirmListeners())
+        await self.ask(controls.ConfirmListeners((await request.form()).get("trial")))
         return self.done(request, request.language("The new listeners stay."), PLACE)
 
     async def _do(self, request: HttpRequest, change: Request, **typed: Any) -> HttpResponse:
