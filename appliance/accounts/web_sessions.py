@@ -14,7 +14,8 @@ While the clock is not trusted nothing expires. How it fails: StoreError.
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from appliance.database.database import AnyDatabase
@@ -58,6 +59,9 @@ class WebSession:
     """Sentences about what was done, for the next page; in memory only."""
     offered_secret: bytes = field(default=b"", repr=False)
     """Of a second factor that is being set up; in memory only."""
+    ended: bool = False
+    """Signed out, or gone for a newer one."""
+    _endings: list[Callable[[], object]] = field(default_factory=list, repr=False)
 
     @property
     def key(self) -> str:
@@ -66,6 +70,22 @@ class WebSession:
 
     def note(self, text: str) -> None:
         self.notes = [*self.notes[1 - NOTES :], text]
+
+    @contextmanager
+    def calls_at_its_end(self, ending: Callable[[], object]) -> Iterator[None]:
+        """`ending` is called when the session ends within, at once when it has ended already."""
+        self._endings.append(ending)
+        try:
+            if self.ended:
+                ending()
+            yield
+        finally:
+            self._endings.remove(ending)
+
+    def end(self) -> None:
+        self.ended = True
+        for ending in tuple(self._endings):
+            ending()
 
 
 class WebSessions:
@@ -101,7 +121,7 @@ class WebSessions:
 
         await self._database.write(keep)
         for digest in stale:
-            self._sessions.pop(digest, None)
+            self._forget(digest)
         self._sessions[session.digest] = session
         return secret
 
@@ -128,7 +148,7 @@ class WebSessions:
     async def end(self, *ended: WebSession) -> None:
         """Sign out; from now on the cookie is worth nothing."""
         for session in ended:
-            self._sessions.pop(session.digest, None)
+            self._forget(session.digest)
         digests = [session.digest for session in ended]
 
         def forget(transaction: Transaction) -> None:
@@ -136,6 +156,10 @@ class WebSessions:
                 transaction.execute("DELETE FROM web_session WHERE digest = ?", (digest,))
 
         await self._database.write(forget)
+
+    def _forget(self, digest: bytes) -> None:
+        if (session := self._sessions.pop(digest, None)) is not None:
+            session.end()
 
     async def move(self, session: WebSession, password: int) -> None:
         """The account's password was changed in this session: it goes on with the new one (its row's number)."""

@@ -15,9 +15,10 @@ Failures: a refused head gets a short 4xx or 501 and the connection closes; afte
 read and dropped for LINGER_S, so that a reset does not destroy the response on its way (RFC 9112 §9.6).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import h11
 import trio
@@ -29,6 +30,9 @@ from appliance.protocol.http.problem import phrase
 from appliance.protocol.http.target import parse_host, parse_target
 
 from .message import TEXT, HttpFields, HttpRefusal, HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from appliance.accounts.web_sessions import WebSession
 
 Respond = Callable[[HttpRequest], Awaitable[HttpResponse]]
 """The site: never raises but for a peer's end and cancellation."""
@@ -236,7 +240,8 @@ class HttpExchange:
         stream, body = self._stream, response.body
         fields = [("content-type", response.media_type), *response.fields]
         if response.upgrade is not None:
-            await self._send_upgrade(response)
+            with self._bound_to(request.session):
+                await self._send_upgrade(response)
             return
         if isinstance(body, bytes):
             fields.append(("content-length", str(len(body))))
@@ -257,7 +262,8 @@ class HttpExchange:
         async with aclosing(body):  # type: ignore[type-var]
             await stream.send(head, self._patience.send_s)
             if not bodiless:
-                await (self._send_lasting(body) if response.lasting else self._send_chunks(body))
+                with self._bound_to(request.session if response.lasting else None):
+                    await (self._send_lasting(body) if response.lasting else self._send_chunks(body))
         await self._send_parts([self._h11.send(h11.EndOfMessage()) or b""])
 
     def _data(self, octets: bytes) -> list[bytes]:
@@ -273,7 +279,10 @@ class HttpExchange:
             await self._send_parts(self._data(chunk))
 
     async def _send_lasting(self, body: AsyncIterator[bytes]) -> None:
-        """Send an event stream; whatever the client sends or does not send meanwhile ends it. Raises PeerGone, Draining."""
+        """Send an event stream; whatever the client sends or does not send meanwhile ends it, and the end of its session.
+
+        Raises PeerGone, Draining.
+        """
         self._stream.uninterrupted = False
         faults: list[PeerError] = []
 
@@ -294,6 +303,17 @@ class HttpExchange:
             nursery.cancel_scope.cancel()
         if faults:
             raise faults[0]
+
+    @contextmanager
+    def _bound_to(self, session: "WebSession | None") -> Iterator[None]:
+        """Within, the stream ends with the session that asked for what is sent, and with its password."""
+        stream = self._stream
+        if session is None:
+            yield
+            return
+        stream.login = stream.login or (session.account, session.password)
+        with session.calls_at_its_end(stream.revoke):
+            yield
 
     async def _send_upgrade(self, response: HttpResponse) -> None:
         """101, then the connection is the other protocol's until it returns (RFC 9110 §7.8)."""

@@ -6,9 +6,12 @@ from contextlib import asynccontextmanager
 import h11
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
+from appliance.accounts.web_sessions import WebSession
 from appliance.mail.errors import PeerError
+from appliance.mail.ids import AccountId
 from appliance.network.stream import Stream
 from appliance.web.connection import UNREAD_OCTETS, HttpConnection, Patience
 from appliance.web.message import HttpRefusal, HttpRequest, HttpResponse
@@ -267,6 +270,39 @@ async def test_an_event_stream_ends_when_its_client_leaves_and_when_the_server_d
         server.drain()
         assert await client.receive_some(1000) == b""
     assert ended == ["/left", "/drained"]
+
+
+@pytest.mark.parametrize("upgraded", [False, True])
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_lasts_ends_with_its_session(upgraded: bool, late: bool) -> None:
+    """An event stream, and a connection that is another protocol's; `late`: the session ends before the first octet of the response."""
+    session = WebSession(b"digest", AccountId(1), 1, 0, 0, "192.168.1.20", "")
+
+    async def respond(request: HttpRequest) -> HttpResponse:
+        async def events() -> AsyncIterator[bytes]:
+            yield b"data: 1\n\n"
+            await trio.sleep_forever()
+
+        async def other(stream: Stream, early: bytes) -> None:
+            await stream.receive(60)
+
+        request.session = session
+        if late:
+            session.end()
+        return HttpResponse(101, upgrade=other) if upgraded else HttpResponse(200, events(), "text/event-stream", lasting=True)
+
+    async with connected(respond) as (client, server):
+        await client.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with trio.fail_after(10):
+            if not late:
+                await client.receive_some(1000)
+                await trio.testing.wait_all_tasks_blocked()
+                assert server.login == (1, 1)
+                session.end()
+            while await client.receive_some(1000):
+                pass
+        assert server.revoked
+    assert not session._endings
 
 
 async def test_a_connection_becomes_another_protocols() -> None:
