@@ -2,7 +2,8 @@
 
 Two token buckets an account that refill evenly: messages of an hour and recipients of a day, counting only what leaves the
 server. An account over either limit waits until there is room again; no limit has to be lifted by hand, and messages within
-the server are never held up. A message counts once, when it is accepted, with all its recipients outside.
+the server are never held up. A message counts once, just before its commit, with all its recipients outside; one whose commit fails
+gives back what it took.
 
 | state   | how it gets there                          | how it ends                                            |
 |---------|--------------------------------------------|--------------------------------------------------------|
@@ -48,6 +49,10 @@ class Bucket:
     def take(self, wanted: int, now: float) -> None:
         self._used, self._at = self.used(now) + wanted, now
 
+    def give_back(self, taken: int, now: float) -> None:
+        """What was taken for nothing."""
+        self._used, self._at = max(0.0, self.used(now) - taken), now
+
     def used(self, now: float) -> float:
         return max(0.0, self._used - max(0.0, now - self._at) * self._rate)
 
@@ -82,6 +87,12 @@ class SendQuota:
             messages.take(1, now)
             many.take(recipients, now)
         return wait_s
+
+    def give_back(self, account: AccountId, recipients: int, now: float) -> None:
+        """A message that counted was not accepted after all."""
+        messages, many = self._of(account, now)
+        messages.give_back(1, now)
+        many.give_back(recipients, now)
 
     def limited(self) -> tuple[AccountId, ...]:
         return tuple(self._limited)

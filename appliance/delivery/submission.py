@@ -24,6 +24,7 @@ from appliance.auth.identity import Identity
 from appliance.mail.clock import Clock
 from appliance.mail.description import Description
 from appliance.mail.envelope import Envelope, Recipient, encode_recipient
+from appliance.mail.errors import StoreError
 from appliance.mail.limits import MESSAGE_OCTETS, RECIPIENTS
 from appliance.mail.reply import Reply
 from appliance.protocol.smtp.grammar import Path
@@ -158,7 +159,11 @@ class Submitter:
                 account=identity.account,
                 author=identity.address.rpartition("@")[2],
             )
-            await self._intake.accept(arrival, body, join)
+            try:
+                await self._intake.accept(arrival, body, join)
+            except StoreError:
+                self._give_back(identity, _outside(envelope.recipients))
+                raise
         return message
 
     def _judge(self, identity: Identity, envelope: Envelope, one: Recipient, octets: int) -> Recipient | Reply:
@@ -191,6 +196,10 @@ class Submitter:
             return None
         refusal = judge_sending(self._sending, identity, outside, self._clock.mono_s(), take=take)
         return SubmissionRefusal(Cause.QUOTA, refusal) if refusal is not None else None
+
+    def _give_back(self, identity: Identity, outside: int) -> None:
+        if self._sending is not None and outside:
+            self._sending.give_back(identity.account, outside, self._clock.mono_s())
 
     def _trace(self, message: str, description: Description) -> bytes:
         at, offset_s, host = int(self._clock.wall_s()), self._clock.utc_offset_s(), self.rules.host_name

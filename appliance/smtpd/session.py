@@ -263,6 +263,11 @@ class SmtpServerSession:
             return None
         return judge_sending(self._context.sending, self.identity, recipients, self.clock.mono_s(), take=take)
 
+    def give_back(self, recipients: int) -> None:
+        """A message to so many outside was not accepted after it counted."""
+        if self.identity is not None and self._context.sending is not None and recipients:
+            self._context.sending.give_back(self.identity.account, recipients, self.clock.mono_s())
+
     def announce_refusal(self, reply: Reply, *, sender: str | None = None, recipient: str = "") -> None:
         """Publish that a message or one of its recipients was refused."""
         if sender is None:

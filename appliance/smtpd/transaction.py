@@ -147,10 +147,14 @@ class MailTransaction:
         if self._bcc is not None and self._bcc.oversized:
             return Verdict(BIG_HEADER)
         verdict = await self._inspections.verdict(body)
-        outside = sum(len(recipient.outside) for recipient in self.envelope.recipients)
+        outside = self._outside()
         if verdict.refusal is None and outside and (refusal := session.sending_refusal(outside, take=True)) is not None:
             return Verdict(refusal)
         return verdict
+
+    def _outside(self) -> int:
+        """Recipients outside the server, which count against the send quota."""
+        return sum(len(recipient.outside) for recipient in self.envelope.recipients)
 
     async def _keep(self, body: StagedBody, fields: bytes) -> Reply:
         session = self._session
@@ -164,7 +168,11 @@ class MailTransaction:
             account=session.identity.account if session.identity else None,
             author=session.identity.address.rpartition("@")[2] if session.identity else "",
         )
-        await session.intake.accept(arrival, body)
+        try:
+            await session.intake.accept(arrival, body)
+        except StoreError:
+            session.give_back(self._outside())
+            raise
         return Reply(250, "2.0.0", (f"Accepted, queue ID {self.message}.",))
 
     def _trace(self, description: Description, fields: bytes) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from appliance.delivery.submission import SubmissionRules
+from appliance.mail.errors import StoreError, Trouble
 from appliance.queue.queue import Queue
 from tests.queue.test_queue import LATER, NEVER, SENT
 
@@ -263,3 +264,20 @@ async def test_nothing_is_kept_of_a_submission_whose_commit_fails(tmp_path: Path
         with pytest.raises(AssertionError, match="on fire"):
             await server.send(email, envelope=FAR)
         assert not await server.queued() and not await server.read(BEN)
+
+
+async def test_a_commit_that_fails_counts_nothing_against_the_send_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> int:
+        raise StoreError(Trouble.FULL)
+
+    async with a_sending_server(tmp_path, quota=1) as server:
+        email, identity = await server.draft(), await server.identity()
+        create = {"s": {"identityId": identity, "emailId": email, "envelope": FAR}}
+        with monkeypatch.context() as patch:
+            patch.setattr("appliance.jmap.submission_set.add_submission", full)
+            for _ in range(3):
+                ((name, response, _id),) = await server.request(["EmailSubmission/set", {"accountId": "A1", "create": create}, "c"])
+                assert name == "error" or response["notCreated"]["s"]["type"] != "forbiddenToSend", response
+        assert not await server.queued()
+        assert "created" in await server.send(email, envelope=FAR)
+        assert (await refused(server, email, envelope=FAR))["type"] == "forbiddenToSend"
