@@ -2,7 +2,8 @@
 
 The directory at the end is walked entry by entry, so a million entries cost time and no memory. Names are text for whoever asks; no file
 is ever made from one. An entry yields as many octets as it says it has, or fails: a bomb that says less is cut off there, and what it says
-can be added up before anything is unpacked. Encrypted entries and methods other than stored and deflated are refused one by one.
+can be added up before anything is unpacked. Entries that share octets, as in a bomb, are a fault of the directory. Encrypted entries and
+methods other than stored and deflated are refused one by one.
 
 Fails with ZipFault (an OSError): no archive, damage, an entry that cannot be read.
 """
@@ -96,7 +97,7 @@ class ZipArchive:
     def walk(self, at: int = 0) -> Iterator[ZipEntry]:
         """The entries from `at` on, 0 or where another one ended. The file may be read elsewhere in between."""
         at = at or self.start
-        buffer, buffer_at, count = b"", at, 0
+        buffer, buffer_at, count, taken = b"", at, 0, 0
         while at < self._end:
             count += 1
             if count > ENTRIES:
@@ -104,6 +105,9 @@ class ZipArchive:
             if at + ENTRY_OCTETS + 3 * 0xFFFF > buffer_at + len(buffer) and buffer_at + len(buffer) < self._end:
                 buffer, buffer_at = self._read(at, min(self._end - at, 4 * CHUNK_OCTETS)), at
             entry = _entry(buffer, at - buffer_at, at)
+            taken += entry.packed
+            if taken > self.start:
+                raise ZipFault("its files overlap")
             yield entry
             at = entry.after
 

@@ -1,5 +1,6 @@
 """ZIP archives that lie: nothing more comes out of an entry than it says, and nothing that its checksum does not vouch for."""
 
+import io
 import struct
 import zipfile
 from io import BytesIO
@@ -99,3 +100,14 @@ def test_many_entries_take_no_memory(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 1_500_000
+
+
+def test_entries_that_share_octets_are_a_fault() -> None:
+    """A bomb whose directory names the same octets many times unpacks to more than any ratio of a single one."""
+    octets = packed(("a", b"x" * 100_000))
+    start = octets.index(b"PK\x01\x02")
+    record, end = octets[start : octets.index(b"PK\x05\x06")], bytearray(octets[octets.index(b"PK\x05\x06") :])
+    struct.pack_into("<HHI", end, 8, 50, 50, 50 * len(record))
+    archive = ZipArchive(io.BytesIO(octets[:start] + 50 * record + end))
+    with pytest.raises(ZipFault, match="overlap"):
+        list(archive.walk())
