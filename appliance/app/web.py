@@ -5,7 +5,8 @@ import ssl
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from appliance.accounts.web_sessions import WebSessions
 from appliance.certificates.certificates import export
 from appliance.certificates.contents import AUTHORITY, details_of
 from appliance.config.settings import host_and_port
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import PillarboxError, SetupError
 from appliance.mail.protocols import PROTOCOLS
 from appliance.runtime.host import host_addresses
 from appliance.web.access import Names
@@ -100,18 +101,26 @@ def _mail_sections(
 
     return (
         *jmap_section(context, make, lambda: base_url(components)),
-        webmail_section(context, pages, make, components.store, lambda: _remote_images(outbound)),
+        webmail_section(context, pages, make, components.store, lambda: _remote_images(components, outbound)),
     )
 
 
-def _remote_images(outbound: "Outbound") -> "RemoteImages":
+def _remote_images(components: "Components", outbound: "Outbound") -> "RemoteImages":
     from appliance.network.resolver import addresses_of
     from appliance.web.webmail.remote_images import RemoteImages
 
     async def resolve(name: str) -> tuple[str, ...]:
         return (await addresses_of(outbound.resolver(), name)).values
 
-    return RemoteImages(resolve, lambda: tuple(host_addresses()), ssl.create_default_context)
+    return RemoteImages(resolve, lambda: own_addresses(resolve, components.host_name()), ssl.create_default_context)
+
+
+async def own_addresses(resolve: Callable[[str], Awaitable[tuple[str, ...]]], host_name: str) -> tuple[str, ...]:
+    """Those of the interfaces, and what the DNS has for the server: behind a router that is the router's, whose ports may lead back in."""
+    found = tuple(host_addresses())
+    with suppress(PillarboxError):
+        found += await resolve(host_name)
+    return found
 
 
 def names_of(components: "Components") -> Names:

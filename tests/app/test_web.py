@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from appliance.app.web import DAY_S, public_days_of, search_domains
+from appliance.app.web import DAY_S, own_addresses, public_days_of, search_domains
+from appliance.mail.errors import LookupTrouble
+from appliance.runtime.host import host_addresses
 
 
 def test_search_domains(tmp_path: Path) -> None:
@@ -30,3 +32,13 @@ def test_only_a_publicly_trusted_certificate_has_days(monkeypatch: pytest.Monkey
     assert days() == 10.0
     facts.fingerprint = "CD"
     assert days() == 0.0, "what took its place is judged at the next start"
+
+
+async def test_the_address_of_the_router_is_the_servers_too() -> None:
+    async def resolve(name: str) -> tuple[str, ...]:
+        if name != "mail.home.example":
+            raise LookupTrouble(name)
+        return ("93.184.216.34",)
+
+    assert "93.184.216.34" in await own_addresses(resolve, "mail.home.example")
+    assert set(host_addresses()) == set(await own_addresses(resolve, "unknown.example"))

@@ -5,7 +5,8 @@ which device, its cookies or where it is.
 |----------------------|-----------------------------------------------------------------------------------------------------------|
 | address              | http or https, port 80 or 443, no user name, a name with a dot or a public IP literal                      |
 | name                 | resolved once; every address must be public (`network.addresses.is_public`); one of them is dialled        |
-| own                  | addresses this server has, and those of its IPv6 network (a /56), are refused though public                |
+| own                  | addresses this server has or its name leads to (the router's, which leads back in), and those of its IPv6  |
+|                      | network (a /56), are refused though public                                                                |
 | redirects            | at most REDIRECTS, each as a new address                                                                   |
 | response             | 200, at most IMAGE_OCTETS, a raster image by its first octets                                              |
 
@@ -71,12 +72,12 @@ class _Place(NamedTuple):
 
 
 class RemoteImages:
-    """`own_addresses`: those of this server's interfaces. `ports` is another table only in tests."""
+    """`own_addresses`: those of this server's interfaces and of its name. `ports` is another table only in tests."""
 
     def __init__(
         self,
         resolve: Resolve,
-        own_addresses: Callable[[], tuple[str, ...]],
+        own_addresses: Callable[[], Awaitable[tuple[str, ...]]],
         tls: "Callable[[], ssl.SSLContext]",
         *,
         may_dial: Callable[[str], bool] = is_public,
@@ -148,7 +149,7 @@ class RemoteImages:
             if "." not in place.host:
                 raise ImageRefused("not a public name") from None
             addresses = await self._resolve(place.host)
-        own = self._own()
+        own = await self._own()
         if not addresses or any(not self._may_dial(one) or _is_beside(one, own) for one in addresses):
             raise ImageRefused("not a public address")
         trouble: PeerError | None = None

@@ -60,13 +60,17 @@ async def a_server() -> AsyncIterator[Server]:
         nursery.cancel_scope.cancel()
 
 
+async def nothing() -> tuple[str, ...]:
+    return ()
+
+
 def images(
     server: Server, *addresses: str, may_dial: Callable[[str], bool] = lambda one: one == "127.0.0.1" or is_public(one)
 ) -> RemoteImages:
     async def resolve(name: str) -> tuple[str, ...]:
         return addresses or ("127.0.0.1",)
 
-    return RemoteImages(resolve, lambda: (), create_default_context, may_dial=may_dial, ports={"http": server.port, "https": 443})
+    return RemoteImages(resolve, nothing, create_default_context, may_dial=may_dial, ports={"http": server.port, "https": 443})
 
 
 async def test_an_image_is_fetched_once_and_nothing_of_the_reader_is_sent() -> None:
@@ -116,13 +120,15 @@ async def test_devices_beside_the_server_are_not_dialled_by_their_public_address
         raise PeerError("nobody there")
 
     monkeypatch.setattr("appliance.web.webmail.remote_images.dial", no_dial)
-    own = ("192.168.1.2", "2a02:1210:5678:9a01::2", "fe80::1")
+
+    async def own() -> tuple[str, ...]:
+        return "192.168.1.2", "2a02:1210:5678:9a01::2", "fe80::1", "93.184.216.34"
 
     async def resolve(name: str) -> tuple[str, ...]:
-        return (f"2a02:1210:5678:{name.partition('.')[0]}::1",)
+        return ("93.184.216.34",) if name == "router.x.example" else (f"2a02:1210:5678:{name.partition('.')[0]}::1",)
 
-    fetcher = RemoteImages(resolve, lambda: own, create_default_context)
-    for name in ("9a01.x.example", "9aff.x.example", "9b00.x.example"):
+    fetcher = RemoteImages(resolve, own, create_default_context)
+    for name in ("9a01.x.example", "9aff.x.example", "9b00.x.example", "router.x.example", "93.184.216.34"):
         with pytest.raises(ImageRefused):
             await fetcher.get(f"http://{name}/a.png")
     assert dialled == ["2a02:1210:5678:9b00::1"]
