@@ -83,7 +83,7 @@ def passkey_added(name: str, host: str) -> tuple[str, str]:
 
 def passkey_removed(name: str) -> tuple[str, str]:
     return Sentence("A passkey of your account was removed"), Sentence(
-        "An administrator of this mail server has removed “%(name)s”: it does not sign in to your account any more. Your password does, and "
-        "on your own page you can make a new passkey.",
+        "An administrator of this mail server has removed “%(name)s”: it does not sign in to your account any more. Your password does, "
+        "and on your own page you can make a new passkey.",
         name=name,
     )
