@@ -15,7 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from .steps import LARGEST_OCTETS, STEPS, Bench, remove
+from .bench import Bench
+from .steps import LARGEST_OCTETS, STEPS, remove
 
 CLONE_NEWUTS = 0x04000000
 

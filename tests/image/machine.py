@@ -6,16 +6,18 @@ that only the test has: the image itself has no such thing.
 
 import base64
 import contextlib
+import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-from .card import Card, Start
+from .card import Start
 
-PORTS = {"smtp": 25, "submissions": 465, "imaps": 993, "pop3s": 995}
+PORTS = {"smtp": 25, "submissions": 465, "https": 443, "imaps": 993, "pop3s": 995}
 SHELL_UNIT = """[Unit]
 DefaultDependencies=no
 [Service]
@@ -36,11 +38,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Startable(Protocol):
+    """What a machine starts from: a disk, and what the firmware loads from it."""
+
+    path: Path
+
+    def start(self, folder: Path, machine: str) -> Start: ...
+
+
 class Machine:
     """One power-on. `network`, `gpio` and `clock` say what the board has; `options` go to QEMU as they are."""
 
     def __init__(
-        self, card: Card, folder: Path, *, board: str = "virt", network: bool = True, extra: str = "", options: Sequence[str] = ()
+        self, card: Startable, folder: Path, *, board: str = "virt", network: bool = True, extra: str = "", options: Sequence[str] = ()
     ) -> None:
         self.card, self.board, self.folder = card, board, folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +124,11 @@ class Machine:
     def age_s(self) -> float:
         return time.monotonic() - self.started
 
+    def cpu_s(self) -> float:
+        """Processor time that QEMU has taken: what a start costs, however busy this machine is."""
+        fields = Path(f"/proc/{self._qemu.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def console(self) -> str:
         """All that the serial console has shown."""
         return self._console.read_text(errors="replace") if self._console.exists() else ""
@@ -124,6 +139,11 @@ class Machine:
             line.connect(str(self._console_socket))
             line.sendall(keys.encode())
             time.sleep(LOOK_S)
+
+    def shows(self, key: str, words: str) -> bool:
+        """Whether the console has shown the words after a key."""
+        self.type(key)
+        return words in self.console()
 
     def wait_banner(self, timeout_s: float = 1200, service: str = "smtp") -> float:
         """Seconds from power-on to the server's greeting."""
@@ -136,12 +156,12 @@ class Machine:
             time.sleep(LOOK_S)
         raise self._fault(f"no greeting in {timeout_s:.0f} s")
 
-    def wait_console(self, words: str, timeout_s: float = 120) -> float:
-        """Seconds from power-on until the console has shown the words."""
+    def wait_console(self, words: str, timeout_s: float = 120, after: int = 0) -> int:
+        """Where in the console's text the words end, once it has shown them at or behind `after`."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            if words in self.console():
-                return self.age_s()
+            if (place := self.console().find(words, after)) >= 0:
+                return place + len(words)
             time.sleep(LOOK_S)
         raise self._fault(f"the console did not show {words!r} in {timeout_s:.0f} s")
 

@@ -30,19 +30,19 @@ def trusting() -> ssl.SSLContext:
     return context
 
 
-def send(machine: Machine, subject: str) -> None:
+def send(machine: Machine, subject: str, account: str = ACCOUNT) -> None:
     """A message from another server, over port 25; returns after the 250."""
     with smtplib.SMTP("127.0.0.1", machine.ports["smtp"], local_hostname="peer.example", timeout=PATIENCE_S) as client:
         client.sendmail(
-            "friend@peer.example", [ACCOUNT], f"From: friend@peer.example\r\nTo: {ACCOUNT}\r\nSubject: {subject}\r\n\r\nHello\r\n"
+            "friend@peer.example", [account], f"From: friend@peer.example\r\nTo: {account}\r\nSubject: {subject}\r\n\r\nHello\r\n"
         )
 
 
-def subjects_by_imap(machine: Machine) -> list[str]:
-    """Subjects of everything in INBOX, over IMAPS."""
+def subjects_by_imap(machine: Machine, account: str = ACCOUNT) -> list[str]:
+    """Subjects of everything in the account's INBOX, over IMAPS."""
     client = imaplib.IMAP4_SSL("127.0.0.1", machine.ports["imaps"], ssl_context=trusting(), timeout=PATIENCE_S)
     try:
-        client.login(ACCOUNT, PASSWORD)
+        client.login(account, PASSWORD)
         client.select("INBOX", readonly=True)
         _, found = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         return [part[1].decode().partition(":")[2].strip() for part in found if isinstance(part, tuple)]

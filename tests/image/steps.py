@@ -10,13 +10,13 @@ import shutil
 import smtplib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.system.box_settings import USED
 from image.build import layout
 
-from .card import Card
+from . import first_start, speed
+from .bench import Bench
 from .machine import Machine
 from .mail import ACCOUNT, PASSWORD, SETTINGS, certificate, eventually, send, subjects_by_imap, subjects_by_pop, wait_account
 
@@ -33,33 +33,6 @@ SIMULATOR = """modprobe gpio-sim; cd /sys/kernel/config/gpio-sim; mkdir -p test/
 echo 54 > num_lines; echo pinctrl-bcm2711 > label; cd ..; echo 1 > live; cat dev_name bank/chip_name"""
 
 
-@dataclass(slots=True)
-class Bench:
-    """Where the steps work: the image, a folder, and how long this machine may take."""
-
-    image: Path
-    work: Path
-    slowness: float = 1.0
-    """Timeouts are multiplied by this."""
-    cards: int = field(default=0)
-
-    def card(self, settings: str = SETTINGS) -> Card:
-        """A freshly flashed card, with the given settings file."""
-        self.cards += 1
-        card = Card(self.work / f"card-{self.cards}.img")
-        card.flash(self.image)
-        if settings:
-            card.write_settings("pillarbox.toml", settings)
-        return card
-
-    def start(self, card: Card, **options: object) -> Machine:
-        self.cards += 1
-        return Machine(card, self.work / f"m{self.cards}", **options)  # type: ignore[arg-type]
-
-    def greeting(self, machine: Machine) -> float:
-        return machine.wait_banner(400 * self.slowness)
-
-
 def mail(bench: Bench, board: str) -> str:
     """Boot, mail in by SMTP, out by IMAPS and POP3S, the same on the serial console, an orderly end."""
     card = bench.card()
@@ -68,26 +41,19 @@ def mail(bench: Bench, board: str) -> str:
         if board == "virt":
             wait_account(machine)
         else:
-            eventually(lambda: shows(machine, "4", ACCOUNT), "the account of the settings file was not added", int(200 * bench.slowness))
+            eventually(lambda: machine.shows("4", ACCOUNT), "the account of the settings file was not added", int(200 * bench.slowness))
         send(machine, "hello")
         eventually(lambda: subjects_by_imap(machine) == ["hello"], "the message is not in INBOX")
         assert subjects_by_pop(machine) == ["hello"]
-        eventually(lambda: shows(machine, "1", "by smtp"), "the console does not show the message")
+        eventually(lambda: machine.shows("1", "by smtp"), "the console does not show the message")
         if board == "raspi3b":  # the firmware of QEMU's model says that every fault there is has happened
-            eventually(lambda: shows(machine, "h", "power supply is too weak"), "low voltage is not told")
+            eventually(lambda: machine.shows("h", "power supply is too weak"), "low voltage is not told")
         told = card.read_settings("pillarbox.toml")
         assert f'password = "{USED}"' in told and PASSWORD not in told, f"the password is still in pillarbox.toml: {told!r}"
         if board == "virt":
-            machine.shell("systemctl --no-block poweroff")
-            machine.wait_end(180 * bench.slowness)
+            bench.switch_off(machine)
             assert card.check_data() == ""
     return f"greeting after {banner:.0f} s"
-
-
-def shows(machine: Machine, key: str, words: str) -> bool:
-    """Whether the console shows the words after a key."""
-    machine.type(key)
-    return words in machine.console()
 
 
 def panel(bench: Bench) -> str:
@@ -167,40 +133,6 @@ class Load(threading.Thread):
                     self.enough.set()
 
 
-def settings_with_mistakes(bench: Bench) -> str:
-    """A mistake is told beside the file and on the console; the box starts all the same."""
-    card = bench.card('[server]\ndomian = "home.example"\n')
-    with bench.start(card) as machine:
-        bench.greeting(machine)
-        machine.shell("sync")
-    told = card.read_settings("pillarbox-errors.txt")
-    assert "domian" in told, f"pillarbox-errors.txt says {told!r}"
-    return "told in pillarbox-errors.txt"
-
-
-def settings_absent(bench: Bench) -> str:
-    """Without any settings the box starts with the name pillarbox and shows a setup code."""
-    card = bench.card("")
-    with bench.start(card) as machine:
-        bench.greeting(machine)
-        eventually(lambda: "Setup code:" in card.read_settings("pillarbox-setup.txt"), "pillarbox-setup.txt has no code", 200)
-        code = card.read_settings("pillarbox-setup.txt").split("Setup code:")[1].split()[0]
-        eventually(lambda: shows(machine, "1", f"setup code: {code}"), "the console does not show the setup code")
-        assert machine.shell("cat /proc/sys/kernel/hostname") == "pillarbox"
-    return "setup code on the console and in pillarbox-setup.txt"
-
-
-def settings_of_imager(bench: Bench) -> str:
-    """rpi-preseed.toml of Raspberry Pi Imager: its name and time zone are used."""
-    card = bench.card("")
-    card.write_settings("rpi-preseed.toml", 'config_version = 1\n[system]\nhostname = "postbox"\n[locale]\ntimezone = "Europe/Berlin"\n')
-    card.write_settings("firstrun.sh", "#!/bin/sh\nexit 1\n")
-    with bench.start(card) as machine:
-        bench.greeting(machine)
-        assert machine.shell("cat /proc/sys/kernel/hostname") == "postbox"
-    return "name taken from rpi-preseed.toml, firstrun.sh not run"
-
-
 def flash_again(bench: Bench) -> str:
     """A card with mail is flashed again: the mail stays; with the explicit line it goes, once."""
     card = bench.card()
@@ -276,7 +208,7 @@ def no_network(bench: Bench) -> str:
         machine.wait_shell(400 * bench.slowness)
         started = int(400 * bench.slowness)
         eventually(lambda: machine.shell("systemctl is-active pillarbox") == "active", "the server did not start", started)
-        eventually(lambda: shows(machine, "1", "Overview"), "the console does not show the server")
+        eventually(lambda: machine.shows("1", "Overview"), "the console does not show the server")
         return f"active after {machine.age_s():.0f} s"
 
 
@@ -335,15 +267,16 @@ STEPS: tuple[tuple[str, Callable[[Bench], str]], ...] = (
     ("raspi3b: mail in and out", lambda bench: mail(bench, "raspi3b")),
     ("no GPIO, then LED and button", panel),
     ("ten pulled plugs", cuts),
-    ("settings with mistakes", settings_with_mistakes),
-    ("no settings", settings_absent),
-    ("settings of Raspberry Pi Imager", settings_of_imager),
+    ("settings with mistakes, corrected", first_start.settings_with_mistakes),
+    ("no settings, setup code on the console", first_start.settings_absent),
+    ("settings of Raspberry Pi Imager, setup code in the browser", first_start.settings_of_imager),
     ("flashed again", flash_again),
     ("damaged root", damaged_root),
     ("full data partition", full_data),
     ("no network", no_network),
     ("no clock", no_clock),
     ("no shared keys", no_shared_keys),
+    ("first and later start, beside the plain distribution", speed.starts),
     ("ten idle minutes", idle),
 )
 

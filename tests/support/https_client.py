@@ -12,8 +12,9 @@ FORM = "application/x-www-form-urlencoded"
 class HttpsClient:
     """`ask` gives status, fields and body. One connection, opened anew when the server closed it."""
 
-    def __init__(self, port: int, authority: str) -> None:
-        context = ssl.create_default_context(cadata=authority)
+    def __init__(self, port: int, authority: str | ssl.SSLContext) -> None:
+        """`authority`: the certificate to trust, or what says which are."""
+        context = authority if isinstance(authority, ssl.SSLContext) else ssl.create_default_context(cadata=authority)
         self.connection = HTTPSConnection("localhost", port, timeout=60, context=context)
         self.cookies: dict[str, str] = {}
         self.token = ""
