@@ -1,4 +1,4 @@
-"""The server as a fresh process: `python -OO -P -m appliance.app.process DESCRIPTOR`.
+"""The server as a fresh process: `python -P -m appliance.app.process DESCRIPTOR`, with PYTHONOPTIMIZE=2.
 
 `pillarbox serve` reads command line and settings, then becomes this by exec: same process id, same sockets from systemd, but
 without the command's own modules, without docstrings, and with an allocator set to return memory early. Measured
@@ -31,7 +31,8 @@ INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 
 LEAN = "lean-code"
-"""A directory of the private environment; `make setup` fills it."""
+"""A directory of the private environment; `make setup` fills it. It has code for PYTHONOPTIMIZE=2 only, and a child process inherits
+both variables: with one of them it would compile all that it imports, at each start."""
 
 
 def become_the_server(data: Path, settings: "Settings", *, welcome: bool, settings_file: str = "") -> int:
@@ -44,12 +45,11 @@ def become_the_server(data: Path, settings: "Settings", *, welcome: bool, settin
     os.write(into, packed)  # a few hundred octets: a pipe holds 64 KiB
     os.close(into)
     lean = _lean_code()
-    environment = {**dict(ALLOCATOR), **os.environ, **SAFE_PATH, **({"PYTHONPYCACHEPREFIX": lean} if lean else {})}
-    options = ["-OO"] if lean else []
+    environment = {**dict(ALLOCATOR), **os.environ, **SAFE_PATH, **({"PYTHONPYCACHEPREFIX": lean, "PYTHONOPTIMIZE": "2"} if lean else {})}
     sys.stdout.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the fresh process can answer it without a traceback
     try:
-        os.execve(sys.executable, [sys.executable, *options, "-P", "-m", "appliance.app.process", str(out)], environment)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-P", "-m", "appliance.app.process", str(out)], environment)  # noqa: S606
     except OSError:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         os.close(out)
@@ -109,7 +109,8 @@ def _restart(command: list[str]) -> None:
 
     keep_handed(os.environ, os.getpid())
     environment = {**os.environ, **SAFE_PATH}
-    environment.pop("PYTHONPYCACHEPREFIX", None)  # the compiled code is the server's only
+    for name in ("PYTHONPYCACHEPREFIX", "PYTHONOPTIMIZE"):  # the compiled code is the server's and its children's only
+        environment.pop(name, None)
     with suppress(OSError):
         os.execve(sys.executable, [sys.executable, *command], environment)  # noqa: S606
 
