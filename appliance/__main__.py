@@ -1,4 +1,4 @@
-"""Entry point of `pillarbox` and `python -m appliance`: parses `serve` and `run` itself, passes every other command to `cli`.
+"""Entry point of `pillarbox` and `python -m appliance`: parses what a machine runs when it starts, passes every other command to `cli`.
 
 `python -m` puts the current folder first in the module path (without -P). It is taken out before anything else is
 imported: a folder that others can write to must not supply a `trio.py` to a command, least of all to one of root's.
@@ -43,7 +43,11 @@ def _run(arguments: "Sequence[str] | None") -> int:
     if args[:1] in (["serve"], ["run"]):
         from appliance.cli.serve import parse_serving
 
-        return _serve(lambda: parse_serving(args))
+        return _worded(lambda: _serve(parse_serving(args)))
+    if args[:1] == ["first-boot"]:
+        from appliance.cli.serve import parse_first_boot
+
+        return _worded(lambda: _first_boot(parse_first_boot(args)))
     from importlib.metadata import version
 
     from appliance.cli.main import main as command
@@ -61,24 +65,35 @@ def _offline(data: "Path", reading: bool) -> "Any":
     return offline(data)
 
 
-def _serve(parse: "Callable[[], Any]") -> int:
-    """The command line of `serve` or `run`, its settings, then the server."""
-    from appliance.app.process import become_the_server
+def _worded(command: "Callable[[], int]") -> int:
+    """The command's exit status; 2 and a sentence for what it cannot use."""
     from appliance.mail.errors import SetupError
 
     try:
-        args = parse()
-        settings = settings_of(args)
-        if os.geteuid() == 0:
-            from appliance.app.low_ports import give_up_root
-
-            give_up_root(args.data, settings)
-        return become_the_server(args.data, settings, welcome=args.special == "run", settings_file=args.settings or "")
+        return command()
     except SetupError as error:
         from appliance.cli.wording import in_words
 
         print(f"pillarbox: {in_words(error)}", file=sys.stderr)
         return 2
+
+
+def _serve(args: "Any") -> int:
+    """`serve` or `run`: the settings, then the server."""
+    from appliance.app.process import become_the_server
+
+    settings = settings_of(args)
+    if os.geteuid() == 0:
+        from appliance.app.low_ports import give_up_root
+
+        give_up_root(args.data, settings)
+    return become_the_server(args.data, settings, welcome=args.special == "run", settings_file=args.settings or "")
+
+
+def _first_boot(args: "Any") -> int:
+    from appliance.cli.system import run
+
+    return run(args)
 
 
 def settings_of(args: "Any") -> "Settings":

@@ -10,7 +10,7 @@ from typing import Any
 from appliance.control import requests as controls
 from appliance.mail.errors import SetupError
 
-from .serve import DATA_HELP, Parser, add_serving
+from .serve import DATA_HELP, Parser, add_first_boot, add_serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +285,4 @@ def _add_system(verbs: Any) -> None:
     remove.add_argument("--purge", action="store_true", help="erase all mail, the settings and the user too")
     remove.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     remove.set_defaults(special="uninstall")
-    boot = verbs.add_parser("first-boot", description="Reads the settings on the boot partition; the box does so at every start.")
-    boot.add_argument("--boot", metavar="DIR", required=True, help="where the boot partition is mounted")
-    boot.add_argument("--state", metavar="DIR", required=True, help="where what follows from the settings is kept")
-    boot.set_defaults(special="first-boot")
+    add_first_boot(verbs)

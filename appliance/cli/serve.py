@@ -1,4 +1,4 @@
-"""Command lines of `serve` and `run`, apart from the other commands: a server's start loads nothing it does not need."""
+"""Command lines of what a machine runs when it starts, `serve`, `run` and `first-boot`: it loads nothing of the other commands."""
 
 import argparse
 import os
@@ -69,6 +69,21 @@ def parse_serving(arguments: list[str]) -> Any:
     args = top.parse_args(arguments)
     args.data = data_of(args.data)
     return args
+
+
+def add_first_boot(verbs: Any) -> None:
+    """`first-boot` among the other commands."""
+    boot = verbs.add_parser("first-boot", description="Reads the settings on the boot partition; the box does so at every start.")
+    boot.add_argument("--boot", metavar="DIR", required=True, help="where the boot partition is mounted")
+    boot.add_argument("--state", metavar="DIR", required=True, help="where what follows from the settings is kept")
+    boot.set_defaults(special="first-boot")
+
+
+def parse_first_boot(arguments: list[str]) -> Any:
+    """A command line that begins with `first-boot`, parsed without the other commands. Raises SetupError."""
+    top = Parser(prog="pillarbox")
+    add_first_boot(top.add_subparsers(dest="verb", metavar="COMMAND", parser_class=Parser))
+    return top.parse_args(arguments)
 
 
 def data_of(given: str | None) -> Path:

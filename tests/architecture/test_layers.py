@@ -39,7 +39,7 @@ PUBLIC: dict[str, set[str]] = {
     "app": {"low_ports", "process", "read_only", "server"},
     "auth": {"connection_info", "exchange", "identity", "login", "mechanisms"},
     "certificates": {"certificates", "contents"},
-    "cli": {"main", "serve", "wording"},
+    "cli": {"main", "serve", "system", "wording"},
     "config": {"settings", "settings_edit", "settings_file", "settings_lines", "time_zone"},
     "control": {"client", "exchange", "import_result", "local_socket", "requests", "stream"},
     "database": {"check", "database", "group", "migrations", "read_only", "scrub", "writer"},

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,11 @@ def test_the_kernel_s_consoles_serial_first(tmp_path: Path) -> None:
     place.mkdir(parents=True)
     (place / "active").write_text("tty1 ttyAMA0\n")
     assert consoles_of(tmp_path) == ("/dev/ttyAMA0", "/dev/tty1") and consoles_of(tmp_path / "none") == ()
+
+
+def test_the_command_loads_nothing_of_the_server_and_the_other_commands(box: Box) -> None:
+    """It stands in the way of everything else at the first start, on a slow processor."""
+    code = "import sys; from appliance.__main__ import main; status = main(sys.argv[1:]); sys.exit(status or 'trio' in sys.modules)"
+    words = ["first-boot", "--boot", str(box.boot), "--state", str(box.state)]
+    done = subprocess.run([sys.executable, "-P", "-c", code, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "") and (box.state / "etc/hostname").exists()
