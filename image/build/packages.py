@@ -106,8 +106,8 @@ class Archive:
         lines = [f"deb [signed-by={KEYRING} arch={ARCHITECTURE}] {uri} {SUITE}{part} main non-free-firmware\n" for uri, part in suites]
         (place / "sources.list").write_text("".join(lines))
 
-    def fetch(self, wanted: Iterable[Wanted]) -> list[Package]:
-        """Choose the newest versions, fetch them, and record the choice. Raises BuildError with apt's words."""
+    def fetch(self, wanted: Iterable[Wanted], record: str = CHOSEN) -> list[Package]:
+        """Choose the newest versions, fetch them, and record the choice in the file `record`. Raises BuildError with apt's words."""
         wanted = [*wanted, *(Wanted(name, alone=True) for name in BUILD_ONLY)]
         unwanted = {one.name for one in wanted if one.unwanted}
         self._apt("update", "-q")
@@ -118,7 +118,7 @@ class Archive:
         self._apt("install", "-y", "-q", "--download-only", *whole)
         self._tools.run("sh", "-ec", 'cd /cache/apt/archives; exec apt-get "$@"', "sh", *_options(), "-q", "download", *alone)
         chosen = [one for one in map(self._describe, names) if one.name not in unwanted]
-        (self._cache / CHOSEN).write_text(json.dumps([asdict(one) for one in chosen], indent=1))
+        (self._cache / record).write_text(json.dumps([asdict(one) for one in chosen], indent=1))
         return chosen
 
     def recorded(self) -> list[Package]:
