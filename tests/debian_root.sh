@@ -11,7 +11,7 @@ require_root() {   # require_root TARGET: exit status 2 with the remedy
 }
 
 remove_root() {
-    umount -l "$root/proc" "$root/dev/shm" "$root/dev/pts" 2>/dev/null || true
+    umount -l "$root/proc" "$root/sys" "$root/dev/shm" "$root/dev/pts" 2>/dev/null || true
     rm -rf --one-file-system "$root"
 }
 
@@ -23,6 +23,7 @@ make_root() {   # make_root SUITE PACKAGE,PACKAGE...
     cp /etc/resolv.conf "$root/etc/resolv.conf"
     mkdir -p "$root/etc/ssl/certs" && cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
     mount -t proc proc "$root/proc"
+    mount -t sysfs -o ro sysfs "$root/sys"
     mkdir -p "$root/dev/shm" "$root/dev/pts" && mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts" && ln -sf pts/ptmx "$root/dev/ptmx"
 }

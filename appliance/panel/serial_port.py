@@ -25,6 +25,9 @@ class Device(Protocol):
     @property
     def cd(self) -> bool: ...
 
+    @property
+    def out_waiting(self) -> int: ...
+
     def fileno(self) -> int: ...
 
     def reset_output_buffer(self) -> None: ...
@@ -107,7 +110,7 @@ class SerialPort(trio.abc.Stream):
         return self._descriptor
 
     async def aclose(self) -> None:
-        """Output not sent yet is discarded: closing a stopped line would wait for it."""
+        """Output that the driver could not send yet is discarded: closing a stopped line would wait for it."""
         if not self._closed:
             self._closed = True
             trio.lowlevel.notify_closing(self._descriptor)
@@ -117,7 +120,8 @@ class SerialPort(trio.abc.Stream):
 
     def _close(self) -> None:
         with suppress(OSError, termios.error):
-            self._serial.reset_output_buffer()
+            if self._serial.out_waiting:  # where nothing waits, discarding could only take what a terminal behind a pty has not read yet
+                self._serial.reset_output_buffer()
         with suppress(OSError, termios.error):
             self._serial.close()
 

@@ -263,6 +263,16 @@ async def test_closing_a_stopped_line_does_not_wait() -> None:
     os.close(side)
 
 
+async def test_what_was_sent_before_closing_can_still_be_read() -> None:
+    main, side = pty.openpty()
+    tty.setraw(main)
+    async with await open_serial(os.ttyname(side)) as port:
+        await port.send_all(b"The last line.")
+    assert select.select([main], [], [], 0)[0] and os.read(main, 100) == b"The last line."
+    os.close(main)
+    os.close(side)
+
+
 async def test_the_device_is_opened_exclusively_and_at_its_speed() -> None:
     main, side = pty.openpty()
     async with await open_serial(os.ttyname(side), 9600) as port:
