@@ -66,7 +66,8 @@ def _padded(archive: bytes) -> bytes:
 
 def make(output: Path) -> None:
     """The root file system, as the file `output`; in a process of its own, for its mounts."""
-    subprocess.run([sys.executable, "-m", "tests.image.plain", str(output)], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-m", "tests.image.plain", str(output)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"the distribution's root could not be made: {done.stderr[-500:]}"
 
 
 def build(output: Path) -> None:
