@@ -1,6 +1,7 @@
 """The cost of the web in the running server: memory before and after the first pages, storage writes by looking, CPU of a page, event
 streams, and whether slow clients and a flood are felt by SMTP and IMAP."""
 
+import gzip
 import http.client
 import os
 import re
@@ -49,7 +50,7 @@ class Browser:
                 self.cookies[key] = rest.partition(";")[0]
         octets = answer.read()
         self.octets += len(octets) + sum(len(name) + len(value) + 4 for name, value in answer.getheaders())
-        return answer.status, octets
+        return answer.status, gzip.decompress(octets) if answer.getheader("content-encoding") == "gzip" else octets
 
     def sign_in(self) -> None:
         page = self.ask("GET", "/sign-in")[1].decode()
