@@ -1,7 +1,7 @@
 """What webmail reads of messages: JMAP's methods, called in this process as a client would call them."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from appliance.mail.errors import MisuseError
@@ -27,16 +27,21 @@ class MailReader:
 
     async def call(self, account: AccountId, name: str, **arguments: Any) -> dict[str, Any]:
         """The arguments of the response."""
-        octets = json.dumps({"using": CAPABILITIES, "methodCalls": [[name, arguments, "0"]]}).encode()
+        (found,) = await self.calls(account, [(name, arguments)])
+        return found
+
+    async def calls(self, account: AccountId, calls: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+        """The arguments of the responses to several calls of one request."""
+        numbered = [[name, arguments, str(number)] for number, (name, arguments) in enumerate(calls)]
+        octets = json.dumps({"using": CAPABILITIES, "methodCalls": numbered}).encode()
         try:
             answer = await self._jmap.api(octets, account)
         except RequestError as error:
             raise HttpRefusal(error.status) from None
-        ((answered, found, _),) = answer["methodResponses"]
-        if answered == "error":
-            raise HttpRefusal(404 if found["type"] in ("accountNotFound", "invalidArguments") else 503)
-        result: dict[str, Any] = found
-        return result
+        for answered, found, _ in answer["methodResponses"]:
+            if answered == "error":
+                raise HttpRefusal(404 if found["type"] in ("accountNotFound", "invalidArguments") else 503)
+        return [found for _, found, _ in answer["methodResponses"]]
 
     async def email(self, account: AccountId, jmap_account: str, email: str, properties: Sequence[str], **more: Any) -> dict[str, Any]:
         found = await self.call(account, "Email/get", accountId=jmap_account, ids=[email], properties=properties, **more)

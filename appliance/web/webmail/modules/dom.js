@@ -17,7 +17,7 @@ export const _ = (text, values = {}) => (texts[text] ?? text).replace(/%\((\w+)\
 /** `one` or `many`, with %(number)s filled in. */
 export function counted(one, many, number) {
   const form = plurals ? Number(plurals[number < 200 ? number : 100 + (number % 100)]) : number === 1 ? 0 : 1
-  return (texts[one] ?? [one, many])[form].replace("%(number)s", number.toLocaleString(lang))
+  return (texts[one] ?? [one, many])[form].replace("%(number)s", number < 1000 ? number : number.toLocaleString(lang))
 }
 
 export const $ = (id) => document.getElementById(id)
@@ -52,7 +52,11 @@ export const iconButton = (name, label, onclick, more = {}) =>
 
 // --- instants and sizes ------------------------------------------------------------------------------
 
-const format = (options) => new Intl.DateTimeFormat(lang, options)
+/** Made when it is first needed: each takes some milliseconds. */
+const format = (options) => {
+  let made = null
+  return { format: (at) => (made ??= new Intl.DateTimeFormat(lang, options)).format(at) }
+}
 const TIME = format({ hour: "2-digit", minute: "2-digit" })
 const DAY = format({ day: "numeric", month: "short" })
 const DATE = format({ day: "numeric", month: "short", year: "numeric" })

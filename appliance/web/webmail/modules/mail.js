@@ -6,8 +6,7 @@ when rows did, `remote` when something came from elsewhere and lists have to loo
 import { _, boot } from "./dom.js"
 import { MethodError, call, request } from "./jmap.js"
 
-export const ROW = ["id", "blobId", "threadId", "mailboxIds", "keywords", "from", "to", "subject", "receivedAt", "preview", "hasAttachment"]
-const MEMBER = ["id", "threadId", "mailboxIds", "keywords", "from", "receivedAt"]
+export const ROW = boot.list.reading[0][1].properties
 const ROWS = 4000
 const NAMES = () => ({
   inbox: _("Inbox"), drafts: _("Drafts"), scheduled: _("Scheduled"), sent: _("Sent"), archive: _("Archive"), junk: _("Junk"), trash: _("Trash"),
@@ -79,12 +78,7 @@ export function keepThreads(list) {
 }
 
 /** Calls that read a window of a query with rows, threads and their members (RFC 8621 §4.10). */
-export const readingCalls = (query) => [
-  ["Email/query", query],
-  ["Email/get", { "#ids": { resultOf: "0", name: "Email/query", path: "/ids" }, properties: ROW }],
-  ["Thread/get", { "#ids": { resultOf: "1", name: "Email/get", path: "/list/*/threadId" } }],
-  ["Email/get", { "#ids": { resultOf: "2", name: "Thread/get", path: "/list/*/emailIds" }, properties: MEMBER }],
-]
+export const readingCalls = (query) => [["Email/query", query], ...boot.list.reading]
 
 export function keepReading([, rows, found, members]) {
   if (members && !(members instanceof MethodError)) keepEmails(members.list)
@@ -106,8 +100,13 @@ export const isUnread = (email) => !email.keywords.$seen && !email.keywords.$dra
 /** The state up to which everything shown is current; equal states mean that nothing changed. */
 let seen = boot.mailboxes.state
 
-/** Something may have changed on the server: read what this tab shows, if so. */
-export async function look() {
+/** The change of this tab that is under way. */
+let changing = Promise.resolve()
+
+/** Something may have changed on the server, where the state is `told` if that is known: read what this tab shows, if so. */
+export async function look(told = "") {
+  await changing
+  if (told && told === seen) return
   const calls = [["Mailbox/get", { ids: null }]]
   if (states.Email) calls.push(["Email/changes", { sinceState: states.Email, maxChanges: 200 }])
   const [boxes, changed] = await request(calls)
@@ -131,7 +130,13 @@ export async function look() {
 }
 
 /** Change messages: `patches` by id. Rows change at once and go back when the server refuses; ids refused are returned. */
-export async function update(patches) {
+export function update(patches) {
+  const done = change(patches)
+  changing = Promise.allSettled([changing, done])
+  return done
+}
+
+async function change(patches) {
   const before = new Map()
   for (const [id, patch] of Object.entries(patches)) {
     const email = emails.get(id)

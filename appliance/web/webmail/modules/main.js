@@ -236,7 +236,6 @@ addEventListener("unhandledrejection", (event) => {
 })
 connection.addEventListener("online", () => list.refresh().catch(() => {}))
 route()
-follow(look)
-install()
+addEventListener("load", () => { follow(look); install() })  // the first list comes first
 if (localStorage.getItem(`draft ${boot.address}`)) say(_("A message was not finished."), { undoing: async () => (await writing()).resume(), label: _("Go on writing"), lasting: true })
 document.documentElement.dataset.ready = "1"

@@ -5,9 +5,10 @@
 | leader  | it holds the lock `push`       | has the EventSource, tells the others on the channel `push`                 |
 | others  | they wait for the lock         | listen on the channel; the next in line leads when the leader's tab closes  |
 
-Each state that is told makes `changed` run, once at a time. A tab that becomes leader, or whose stream was interrupted, looks too: it
-may have missed something. Without Web Locks each tab has a stream of its own. */
+Each state that is told makes `changed` run with it, once at a time. A tab that becomes leader, or whose stream was interrupted, looks
+too: it may have missed something. Without Web Locks each tab has a stream of its own. */
 
+import { boot } from "./dom.js"
 import { checkVersion, connection, lost } from "./jmap.js"
 
 const ADDRESS = "/jmap/events?types=*&closeafter=no&ping=60"
@@ -17,12 +18,12 @@ const RETRY_MS = 3000
 export function follow(changed) {
   const look = once(changed)
   const channel = new BroadcastChannel(NAME)
-  channel.onmessage = look
-  const told = () => {
-    channel.postMessage("changed")
-    look()
+  channel.onmessage = ({ data }) => look(data)
+  const told = (state) => {
+    channel.postMessage(state)
+    look(state)
   }
-  connection.addEventListener("online", look)
+  connection.addEventListener("online", () => look(""))
   if (navigator.locks) navigator.locks.request(NAME, () => new Promise(() => lead(told)))
   else lead(told)
 }
@@ -32,9 +33,9 @@ function lead(told, retry = RETRY_MS) {
   const stream = new EventSource(ADDRESS)
   let opened = false
   document.documentElement.dataset.push = "leader"
-  stream.addEventListener("state", told)
+  stream.addEventListener("state", (event) => told(stateOfMail(event.data)))
   stream.onopen = () => {
-    told()
+    told("")
     if (opened) fetch("/mail/version", { cache: "no-store" }).then((response) => response.text()).then(checkVersion, lost)
     opened = true
   }
@@ -43,14 +44,21 @@ function lead(told, retry = RETRY_MS) {
   }
 }
 
-/** `work` never runs twice at once; what is asked for meanwhile runs afterwards, once. */
+/** The state that the own mail has now; "" when more than that changed. */
+function stateOfMail(text) {
+  const { changed } = JSON.parse(text)
+  return Object.keys(changed).length === 1 ? changed[boot.account]?.Email ?? "" : ""
+}
+
+/** `work` never runs twice at once; what is asked for meanwhile runs afterwards, once, with what was told last. */
 function once(work) {
-  let running = false, again = false
-  return async () => {
-    if (running) { again = true; return }
+  let running = false, next = null
+  return async (told) => {
+    next = told
+    if (running) return
     running = true
     try {
-      do { again = false; await work() } while (again)
+      while (next !== null) { const now = next; next = null; await work(now) }
     } catch { /* without a connection: `online` looks again */ } finally { running = false }
   }
 }

@@ -2,16 +2,24 @@
 
 After a change all pages but those shown are forgotten. The first row shown is the anchor: wherever it went, the list stays with it. */
 
+import { boot } from "./dom.js"
 import { MethodError, request } from "./jmap.js"
 import { keepReading, readingCalls } from "./mail.js"
 
-export const PAGE = 50
+export const PAGE = boot.list.rows
+
+/** The responses that came with the page, if the first list is that of the inbox. */
+function first({ filter, position }) {
+  const came = boot.first
+  boot.first = null
+  return came && came.inMailbox === filter.inMailbox && position === 0 ? came.responses : null
+}
 
 export class QueryWindow extends EventTarget {
   /** `search`: the filter's words, for snippets. Fires `read` after each page. */
-  constructor({ filter, sort, collapse = true, search = false }) {
+  constructor({ filter, search = false }) {
     super()
-    this.query = { filter, sort: sort ?? [{ property: "receivedAt", isAscending: false }], collapseThreads: collapse, calculateTotal: true }
+    this.query = { ...boot.list.query, filter }
     this.search = search
     this.total = null
     this.ids = new Map()
@@ -44,9 +52,10 @@ export class QueryWindow extends EventTarget {
 
   /** `anew`: what was known of other places is forgotten once the answer is there. */
   async read(part, anew = false) {
-    const calls = readingCalls({ ...this.query, ...part })
+    const asked = { ...this.query, ...part }
+    const calls = readingCalls(asked)
     if (this.search) calls.push(["SearchSnippet/get", { filter: this.query.filter, "#emailIds": { resultOf: "0", name: "Email/query", path: "/ids" } }])
-    const found = await request(calls, { signal: this.stopping.signal })
+    const found = first(asked) ?? await request(calls, { signal: this.stopping.signal })
     const [answer] = found
     if (answer instanceof MethodError) throw answer
     keepReading(found)
