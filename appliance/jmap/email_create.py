@@ -34,10 +34,13 @@ _PART = frozenset((
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,99}")
 _WORD = re.compile(r"[!-;=?-~]{1,900}")
+_PARAMETER = re.compile(r"\s*;\s*([A-Za-z0-9_.-]{1,60}=(?:[A-Za-z0-9!#$&^_.+-]{1,200}|\"[ !#-\[\]-~]{0,200}\"))")
 _MEANS = {"cid": "content-id", "language": "content-language", "location": "content-location"}
 """Properties of a part, and the field that each stands for."""
-_OWN = frozenset(("content-type", "content-transfer-encoding", "content-disposition"))
+_OWN = frozenset(("content-transfer-encoding", "content-disposition"))
 """Fields of a part that are made of its properties alone."""
+_OF_OTHERS = ("charset", "boundary", "name")
+"""Parameters of a Content-Type that the server or other properties set."""
 
 
 @dataclass(slots=True)
@@ -51,6 +54,8 @@ class NewPart:
     children: "list[NewPart]" = field(default_factory=list)
     name: str | None = None
     charset: str = ""
+    parameters: tuple[str, ...] = ()
+    """More parameters of the type, as written: "format=flowed"."""
     disposition: str = ""
     cid: str = ""
     languages: tuple[str, ...] = ()
@@ -150,7 +155,7 @@ def _flat(given: Mapping[str, Any], reader: "_PartReader") -> NewPart:
             continue
         if len(parts) > 1:
             raise invalid_properties("It has one part.", name)
-        texts.append(reader.read({"type": kind, **parts[0]} if isinstance(parts[0], dict) else parts[0], name))
+        texts.append(reader.read(_of_type(kind, parts[0]), name))
         if texts[-1].type != kind:
             raise invalid_properties(f"Its part is {kind}.", name)
     attachments = [reader.read(part, "attachments") for part in _parts_of(given, "attachments")]
@@ -165,6 +170,12 @@ def _flat(given: Mapping[str, Any], reader: "_PartReader") -> NewPart:
     if rest:
         return NewPart("multipart/mixed", children=[*([body] if body is not None else []), *rest])
     return body if body is not None else NewPart("text/plain", text="")
+
+
+def _of_type(kind: str, part: Any) -> Any:
+    """A part of this type, unless it says itself of which."""
+    says = not isinstance(part, dict) or any(name.lower().startswith("header:content-type") for name in part)
+    return part if says else {"type": kind, **part}
 
 
 def _parts_of(given: Mapping[str, Any], name: str) -> list[Any]:
@@ -203,8 +214,11 @@ class _PartReader:
             if name.startswith("header:"):
                 made = _new_fields(name, value, [*part.fields, *means], of_message=False)
                 if any(field_name in _OWN for field_name, _ in made):
-                    raise invalid_properties("It is set by type, name, charset and disposition.", place, name)
-                part.fields += made
+                    raise invalid_properties("It is set by name and disposition.", place, name)
+                if any(field_name == "content-type" for field_name, _ in made):
+                    _read_type(part, given, made[0][1].decode("ascii"), (place, name))
+                else:
+                    part.fields += made
             elif name not in _PART:
                 raise invalid_properties(f'"{name[:100]}" cannot be set at a body part.', place)
         if part.name is not None and _has_control(part.name):
@@ -235,6 +249,18 @@ class _PartReader:
             part.charset = _string(given, "charset", place, _TOKEN)
         else:
             raise invalid_properties("A part has a partId or a blobId.", place)
+
+
+def _read_type(part: NewPart, given: Mapping[str, Any], field: str, place: tuple[str, str]) -> None:
+    """A Content-Type with parameters that no property stands for; the charset is the server's. Raises SetError."""
+    kind, semicolon, rest = field.partition(":")[2].strip().replace("\r\n", "").partition(";")
+    parameters = tuple(_PARAMETER.findall(semicolon + rest))
+    if given.get("type") or given.get("charset") or given.get("subParts") or not _TYPE.fullmatch(kind.strip()):
+        raise invalid_properties("A part has a type with its charset, or a whole Content-Type.", *place)
+    known = any(one.partition("=")[0].lower() in _OF_OTHERS for one in parameters)
+    if known or _PARAMETER.sub("", semicolon + rest).strip():
+        raise invalid_properties("The parameters of this Content-Type are not such as a client sets.", *place)
+    part.type, part.parameters = kind.strip().lower(), parameters
 
 
 def _string(given: Mapping[str, Any], name: str, place: str, shape: re.Pattern[str] | None) -> str:

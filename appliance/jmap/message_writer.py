@@ -121,7 +121,8 @@ def _header(part: NewPart, parameters: Sequence[bytes], encoding: str) -> bytes:
     """The MIME fields of a part and the empty line. A name belongs to the disposition, or else to the type."""
     name = part.name or ""
     of_type = parameter_tokens("name", name) if name and not part.disposition else []
-    fields = [encode_field("Content-Type", mime_tokens(part.type, [*parameters, *of_type]))]
+    given = [parameter.encode("ascii") for parameter in part.parameters]
+    fields = [encode_field("Content-Type", mime_tokens(part.type, [*parameters, *given, *of_type]))]
     if part.disposition:
         of_disposition = parameter_tokens("filename", name) if name else []
         fields.append(encode_field("Content-Disposition", mime_tokens(part.disposition, of_disposition)))

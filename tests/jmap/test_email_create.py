@@ -227,6 +227,23 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
 )  # fmt: skip
 
 
+async def test_a_part_may_say_more_of_its_type(tmp_path: Path) -> None:
+    async with a_client(tmp_path) as client:
+        text = {"partId": "t", "header:Content-Type:asRaw": " text/plain;\r\n format=flowed; delsp=yes"}
+        file = {"blobId": await client.upload(b"BEGIN:VCALENDAR"), "name": "invite.ics", "disposition": "attachment"}
+        given = {"bodyValues": {"t": {"value": "a \nb"}}, "textBody": [text]}
+        made = await create(client, **given, attachments=[{**file, "header:Content-Type": ' Text/Calendar; method="REQUEST"'}])
+        octets = await client.octets(made["blobId"])
+        assert b"Content-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\r\n" in octets
+        assert b'Content-Type: text/calendar; method="REQUEST"\r\n' in octets and b"a \r\nb" in octets
+        for field in (" text/plain; charset=x", " text/plain; format", " text", "", " text/html"):
+            refused = await client.call(
+                "Email/set", create={"a": {"mailboxIds": {await client.mailbox_id("Drafts"): True}, **given, "textBody": [
+                    {"partId": "t", "header:Content-Type": field}]}},
+            )  # fmt: skip
+            assert refused["notCreated"]["a"]["type"] == "invalidProperties", field
+
+
 async def test_refusals_name_the_property_and_store_nothing(tmp_path: Path) -> None:
     async with a_client(tmp_path) as client:
         assert await client.upload(b"x") == "U1"

@@ -23,7 +23,7 @@ from .image_senders import ImageSenders
 from .image_urls import ImageUrls
 from .invitation import CALENDAR_OCTETS, read_invitation
 from .mail_reader import PART, MailReader
-from .text_document import text_html
+from .text_document import read_flow, text_html, unflowed
 
 PROPERTIES = ("subject", "from", "headers", "htmlBody", "textBody", "attachments", "bodyValues")
 CONTENT_TYPE = "header:Content-Type:asRaw"
@@ -122,13 +122,13 @@ class MessageDocuments:
             request.values["account"],
             request.values["email"],
             ("textBody", "bodyValues"),
-            bodyProperties=["partId", "type"],
+            bodyProperties=["partId", "type", CONTENT_TYPE],
             fetchTextBodyValues=True,
             maxBodyValueBytes=QUOTED_OCTETS,
         )
-        values = [(part["type"], email["bodyValues"].get(part["partId"], {}).get("value", "")) for part in email["textBody"]]
+        values = [(part, email["bodyValues"].get(part["partId"], {}).get("value", "")) for part in email["textBody"]]
         async with self._cleaning:
-            parts = await trio.to_thread.run_sync(lambda: [html_text(value) if kind == "text/html" else value for kind, value in values])
+            parts = await trio.to_thread.run_sync(lambda: [_text_of(part, value) for part, value in values])
         return HttpResponse(200, "\n".join(parts).encode("utf-8", "replace"), TEXT)
 
     async def _invitation(self, account: AccountId, jmap_account: str, email: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -137,6 +137,10 @@ class MessageDocuments:
                 octets = await self._mail.octets(account, jmap_account, part["blobId"], CALENDAR_OCTETS)
                 return read_invitation(octets.decode("utf-8", "replace"))
         return None
+
+
+def _text_of(part: Mapping[str, Any], value: str) -> str:
+    return html_text(value) if part["type"] == "text/html" else unflowed(value, read_flow(part[CONTENT_TYPE]))
 
 
 class _Document:
@@ -179,8 +183,7 @@ class _Document:
         return self._text(part, value["value"])
 
     def _text(self, part: Mapping[str, Any], text: str) -> str:
-        flowed = "format=flowed" in (part[CONTENT_TYPE] or "").lower().replace('"', "")
-        return text_html(text, self._language("Show the quoted text"), flowed=flowed)
+        return text_html(text, self._language("Show the quoted text"), read_flow(part[CONTENT_TYPE]))
 
     def _instead(self) -> str:
         """The plain text beside HTML that cannot be shown."""

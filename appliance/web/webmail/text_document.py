@@ -1,4 +1,4 @@
-"""Plain text as HTML: links that show where they lead, quotes folded, flowed lines joined (RFC 3676).
+"""Plain text as HTML, or as a reply quotes it: links that show where they lead, quotes folded, flowed lines joined (RFC 3676).
 
 Everything is escaped; the only elements are p, a, details, summary, blockquote and br of our own.
 """
@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterator
 from html import escape
 from itertools import groupby
+from typing import NamedTuple
+
+from appliance.mail.content import parse_content_type
 
 SHORT_QUOTE_LINES = 4
 """A quote of so many lines or fewer stays open."""
@@ -17,25 +20,52 @@ _LINK = re.compile(
     r"|(?P<mail>[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9][A-Za-z0-9.-]{1,250}[A-Za-z0-9])"
 )
 _TAIL = ".,;:!?"
+_MARKS, _FLOWED_MARKS = re.compile(r"(?:> ?)*>"), re.compile(r">+")
 
 
-def text_html(text: str, shown: str, *, flowed: bool = False) -> str:
+class Flow(NamedTuple):
+    """What text/plain says of its lines (RFC 3676 §4): whether they flow, and whether the space of a soft line break is the text's."""
+
+    flowed: bool = False
+    deletes_space: bool = False
+
+
+FIXED = Flow()
+
+
+def read_flow(content_type: str | None) -> Flow:
+    """Of a Content-Type field."""
+    parameters = {name.lower(): value.lower() for name, value in parse_content_type((content_type or "").encode("ascii", "replace"))[1]}
+    return Flow(parameters.get(b"format") == b"flowed", parameters.get(b"delsp") == b"yes")
+
+
+def text_html(text: str, shown: str, flow: Flow = FIXED) -> str:
     """`shown`: the words of a folded quote's handle."""
-    lines = [_unquoted(line) for line in text.split("\n")]
-    if flowed:
-        lines = list(_joined(lines))
-    return _blocks(lines, shown, 0)
+    return _blocks(list(_lines(text, flow)), shown, 0)
 
 
-def _unquoted(line: str) -> tuple[int, str]:
-    """How deep a line is quoted, and the rest of it; a space after the marks is no part of it."""
-    found = re.match(r"(?:> ?)*>", line)
+def unflowed(text: str, flow: Flow) -> str:
+    """With a line for each paragraph, quoted as before: what is written on, or quoted in a reply."""
+    if not flow.flowed:
+        return text
+    return "\n".join(f"{'>' * depth} {line}" if depth else line for depth, line in _lines(text, flow))
+
+
+def _lines(text: str, flow: Flow) -> Iterator[tuple[int, str]]:
+    """Each line with the depth of its quote."""
+    lines = [_unquoted(line, flow) for line in text.split("\n")]
+    return _joined(lines, flow) if flow.flowed else iter(lines)
+
+
+def _unquoted(line: str, flow: Flow) -> tuple[int, str]:
+    """How deep a line is quoted, and the rest of it; a space after the marks is no part of it (RFC 3676 §4.4, §4.5)."""
+    found = (_FLOWED_MARKS if flow.flowed else _MARKS).match(line)
     depth = found[0].count(">") if found else 0
     rest = line[found.end() :] if found else line
-    return min(depth, QUOTE_DEPTH), rest[1:] if rest[:1] == " " else rest
+    return min(depth, QUOTE_DEPTH), rest[1:] if rest[:1] == " " and (depth or flow.flowed) else rest
 
 
-def _joined(lines: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+def _joined(lines: list[tuple[int, str]], flow: Flow) -> Iterator[tuple[int, str]]:
     """A line that ends with a space goes on in the next, unless it is the signature's separator (RFC 3676 §4.1, §4.3)."""
     held: list[str] = []
     held_depth = 0
@@ -43,9 +73,10 @@ def _joined(lines: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         if held and (held_depth != depth or text == "-- "):
             yield held_depth, "".join(held)
             held = []
-        held.append(text)
+        soft = text.endswith(" ") and text != "-- "
+        held.append(text[:-1] if soft and flow.deletes_space else text)
         held_depth = depth
-        if not text.endswith(" ") or text == "-- ":
+        if not soft:
             yield depth, "".join(held)
             held = []
     if held:

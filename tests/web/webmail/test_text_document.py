@@ -1,6 +1,10 @@
 """Plain text as HTML: escaping, links, folded quotes, flowed lines."""
 
-from appliance.web.webmail.text_document import _joined, linked, text_html
+import pytest
+
+from appliance.web.webmail.text_document import Flow, _joined, linked, read_flow, text_html, unflowed
+
+FLOWED = Flow(True)
 
 
 def test_markup_is_text_and_links_show_where_they_lead() -> None:
@@ -19,8 +23,32 @@ def test_long_quotes_are_folded_and_short_ones_stay() -> None:
 
 
 def test_flowed_lines_are_joined() -> None:
-    assert text_html("one \ntwo\nthree\n-- \nMary", "", flowed=True) == '<p class="text">one two\nthree\n-- \nMary</p>'
-    assert text_html("> a \n> b\nc", "", flowed=True) == '<blockquote><p class="text">a b</p></blockquote><p class="text">c</p>'
+    assert text_html("one \ntwo\nthree\n-- \nMary", "", FLOWED) == '<p class="text">one two\nthree\n-- \nMary</p>'
+    assert text_html("> a \n> b\nc", "", FLOWED) == '<blockquote><p class="text">a b</p></blockquote><p class="text">c</p>'
+    assert text_html("Spam \n wieder\n", "", Flow(True, True)) == '<p class="text">Spamwieder</p>'
+
+
+def test_a_reply_quotes_and_a_draft_goes_on_with_unflowed_lines() -> None:
+    assert unflowed("one \ntwo\n >no quote\n>> deep \n>> er\n-- \nMary \n", FLOWED) == "one two\n>no quote\n>> deep er\n-- \nMary "
+    assert unflowed("one \n two", Flow()) == "one \n two"
+
+
+def test_the_space_before_a_fixed_line_is_its_own() -> None:
+    assert text_html("if x:\n  y", "") == '<p class="text">if x:\n  y</p>'
+    assert text_html(" a\n> b", "") == '<p class="text"> a</p><blockquote><p class="text">b</p></blockquote>'
+
+
+@pytest.mark.parametrize(
+    ("field", "flow"),
+    [
+        (' text/plain; charset="utf-8"; FORMAT="Flowed"; delsp=YES', Flow(True, True)),
+        (" text/plain; format=fixed", Flow()),
+        (' text/plain; name="format=flowed"', Flow()),
+        (None, Flow()),
+    ],
+)
+def test_the_parameters_are_read(field: str | None, flow: Flow) -> None:
+    assert read_flow(field) == flow
 
 
 def test_ten_thousand_quote_marks_take_no_depth() -> None:
@@ -45,4 +73,4 @@ def test_a_flowed_paragraph_is_put_together_once() -> None:
         (2, "-- "),
         (0, _Line("f ")),
     ]
-    assert list(_joined(lines)) == [(0, "a a a b"), (1, "c "), (2, "d"), (2, "e "), (2, "-- "), (0, "f ")]
+    assert list(_joined(lines, FLOWED)) == [(0, "a a a b"), (1, "c "), (2, "d"), (2, "e "), (2, "-- "), (0, "f ")]

@@ -5,7 +5,8 @@ import { _, addressText, boot, fullDate } from "./dom.js"
 import { call, send } from "./jmap.js"
 
 const PROPERTIES = ["from", "to", "cc", "bcc", "replyTo", "subject", "receivedAt", "messageId", "references", "inReplyTo", "attachments", "htmlBody", "textBody", "bodyValues"]
-const PARTS = ["partId", "blobId", "type", "name", "cid", "disposition", "size"]
+const TYPE = "header:Content-Type:asRaw"
+const PARTS = ["partId", "blobId", "type", "name", "cid", "disposition", "size", TYPE]
 const MOST_REFERENCES = 30
 
 const get = async (id, more = {}) => (await call("Email/get", { ids: [id], properties: PROPERTIES, bodyProperties: PARTS, ...more })).list[0]
@@ -45,7 +46,7 @@ export async function draftOf(id) {
   const [html, plain] = [email.htmlBody[0], email.textBody[0]]
   const markup = html?.type === "text/html" ? email.bodyValues[html.partId].value : ""
   const rich = Boolean(markup) && !/<(?!\/?(b|i|u|ul|ol|li|blockquote|p|br|a|img)\b)/i.test(markup)
-  const text = plain?.type === "text/plain" ? email.bodyValues[plain.partId].value : await textOf(id)
+  const text = plain?.type === "text/plain" && !/format\s*=\s*"?flowed/i.test(plain[TYPE]) ? email.bodyValues[plain.partId].value : await textOf(id)
   const pictures = email.attachments.filter((part) => part.cid && part.disposition === "inline")
   return { title: _("Draft"), draft: id, messageId: email.messageId ?? undefined, to: email.to ?? [], cc: email.cc ?? [], bcc: email.bcc ?? [], subject: email.subject ?? "", text, rich, html: rich ? markup : "", pictures,
     inReplyTo: email.inReplyTo ?? [], references: email.references ?? [], attachments: attached(email) }

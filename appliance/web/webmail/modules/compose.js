@@ -16,6 +16,7 @@ import { Editor } from "./editor.js"
 import { Recipients, addressesIn } from "./recipients.js"
 import { Uploads } from "./uploads.js"
 import { answerTo, draftOf } from "./answer.js"
+import { encodeFlowed, flows } from "./flowed.js"
 
 const UNDO_S = 10
 let open = null
@@ -121,8 +122,9 @@ class Composer {
     const hold = until ? { HOLDUNTIL: until.toISOString().replace(/\.\d+/, "") } : { HOLDFOR: String(UNDO_S) }
     const envelope = { mailFrom: { email: content.from.email, parameters: hold }, rcptTo: [...new Set(recipients.map((one) => one.email))].map((email) => ({ email })) }
     const patch = { [`mailboxIds/${drafts.id}`]: null, [`mailboxIds/${sent.id}`]: true, "keywords/$draft": null }
+    const plain = flows(content.text) ? { value: encodeFlowed(content.text), flowed: true } : undefined
     const [made, done] = await request([
-      ["Email/set", { create: { message: this.draft.email(content, drafts.id) }, destroy: await this.draft.older(drafts) }],
+      ["Email/set", { create: { message: this.draft.email(content, drafts.id, plain) }, destroy: await this.draft.older(drafts) }],
       ["EmailSubmission/set", { create: { sent: { identityId: content.identity, emailId: "#message", envelope } }, onSuccessUpdateEmail: { "#sent": patch } }],
     ])
     if (made instanceof MethodError) throw made

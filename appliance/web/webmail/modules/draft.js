@@ -102,9 +102,9 @@ export class Draft {
     forget()
   }
 
-  /** The message as Email/set creates it (RFC 8621 §4.6). */
-  email(content, mailbox) {
-    const { text, html, rich } = content
+  /** The message as Email/set creates it (RFC 8621 §4.6); a draft's text is as it was typed. */
+  email(content, mailbox, plain = { value: content.text }) {
+    const { html, rich } = content
     const from = content.from ?? { name: "", email: boot.address }
     const list = (given) => addressesIn(given).map(({ name, email }) => ({ name: name || null, email }))
     const parts = content.attachments.map(({ blobId, type, name }) => ({ blobId, type, name, disposition: "attachment" }))
@@ -116,8 +116,8 @@ export class Draft {
       subject: content.subject, messageId: content.messageId,
       ...(content.inReplyTo?.length ? { inReplyTo: content.inReplyTo } : {}),
       ...(content.references?.length ? { references: content.references } : {}),
-      bodyValues: { text: { value: text }, ...(rich ? { html: { value: html } } : {}) },
-      textBody: [{ partId: "text", type: "text/plain" }],
+      bodyValues: { text: { value: plain.value }, ...(rich ? { html: { value: html } } : {}) },
+      textBody: [{ partId: "text", ...(plain.flowed ? { "header:Content-Type": " text/plain; format=flowed" } : { type: "text/plain" }) }],
       ...(rich ? { htmlBody: [{ partId: "html", type: "text/html" }] } : {}),
       attachments: [...parts, ...pictures.map(({ blobId, type, name, cid }) => ({ blobId, type, name, cid, disposition: "inline" }))],
     }
