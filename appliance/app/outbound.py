@@ -21,6 +21,7 @@ from appliance.delivery.route import Relay
 from appliance.delivery.sender_rewriting import SenderRewriting
 from appliance.mail.address import Address, ascii_domain
 from appliance.mail.errors import SetupError
+from appliance.mail.limits import MB
 from appliance.mail.outcome import Outcome
 from appliance.mail.protocols import GREETINGS, PROTOCOLS
 from appliance.mail.sentence import Sentence
@@ -28,6 +29,7 @@ from appliance.outbound.port25 import Port25Monitor, describe
 from appliance.outbound.queue_state import QueueStatePublisher
 from appliance.outbound.recorder import OutcomeRecorder
 from appliance.outbound.relay_check import RelayCheck
+from appliance.outbound.relay_sizes import RelaySizes
 from appliance.outbound.routing import Routes
 from appliance.outbound.runner import Limits, Runner
 from appliance.queue.admin import QueueAdmin
@@ -96,6 +98,7 @@ class Outbound:
         self.dkim = DkimFiles(components.directory.path / "dkim", log=components.journal.log, loaded=self._key_memory.look)
         self._resolver: Resolver | None = None
         self._hosts: MailHosts | None = None
+        self._relay_sizes = RelaySizes(components.database)
         self.port25 = Port25Monitor(self.hosts, components.clock, self._note_port25, port=settings.port)
         self._dsn: DsnGenerator | None = None
         recorder = OutcomeRecorder(
@@ -268,6 +271,12 @@ class Outbound:
             )
         return self._dsn
 
+    async def largest_octets(self, sender: Address) -> int:
+        """Of a message that this sender can send to others, as far as this server and its relay say. Raises StoreError."""
+        own = self._components.settings.messages.largest_mb * MB
+        destination = self.routes.destination(sender, "") or ""
+        return min(own, await self._relay_sizes.of(destination[1:]) or own) if destination.startswith("@") else own
+
     def resolver(self) -> "Resolver":
         """The one DNS resolver of the server, with its cache."""
         if self._resolver is None:
@@ -323,7 +332,7 @@ class Outbound:
             return directory.is_local(address.domain) and any(account in accounts for account in directory.resolve(address).accounts)
 
         signer = DkimSigning(self.dkim, Signer(lambda: self.dkim.keys, components.clock), components.board) if settings.sign else None
-        return SmtpTransport(
+        transport = SmtpTransport(
             hosts=self.hosts(),
             our_name=lambda: ascii_domain(components.host_name()),
             clock=components.clock,
@@ -332,6 +341,8 @@ class Outbound:
             policies=TlsPolicies(names=names, database=components.database, clock=components.clock, policies=policies, port=settings.port),
             preparation=Preparation(signer, same_account),
         )
+        transport.relay_size = self._relay_sizes.note
+        return transport
 
 
 def _comes_to(directory: "Directory", address: Address, account: str) -> bool:

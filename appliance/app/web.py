@@ -24,7 +24,7 @@ from appliance.web.context import WebContext, WebOptions
 from appliance.web.jmap import JmapPort, jmap_section
 from appliance.web.routes import SiteSection
 from appliance.web.service import WebService
-from appliance.web.webmail.section import webmail_section
+from appliance.web.webmail.section import WebmailPorts, webmail_section
 
 from .acme_challenge import answer_to
 from .web_address import base_url, https_port
@@ -101,7 +101,9 @@ def _mail_sections(
 
     return (
         *jmap_section(context, make, lambda: base_url(components)),
-        webmail_section(context, pages, make, components.store, lambda: _remote_images(components, outbound)),
+        webmail_section(
+            context, pages, make, WebmailPorts(components.store, lambda: _remote_images(components, outbound), outbound.largest_octets)
+        ),
     )
 
 

@@ -129,6 +129,8 @@ class SmtpTransport:
         self.preparation = preparation or Preparation()
         self.reached = reached
         self.times = SMTP_TIMES
+        self.relay_size: Callable[[str, int], object] = lambda relay, octets: None
+        """Called with a relay's name and the size of messages it announces, 0 for none."""
         self._relays: dict[str, RelayTls] = {}
 
     @asynccontextmanager
@@ -364,6 +366,8 @@ class SmtpTransportSession:
             raise ClientEnded(_tls_failure(host, f"{host.name} offers no TLS, which this message requires", "4.7.4"))
         if relay is not None and relay.user:
             await self._sign_in(client, relay)
+        if relay is not None:
+            self._transport.relay_size(relay.name, client.offer.size_octets)
         return verified
 
     async def _sign_in(self, client: SmtpClient, relay: Relay) -> None:

@@ -53,7 +53,7 @@ PUBLIC: dict[str, set[str]] = {
     "mailauth": {"crypto", "dkim_keys", "dkim_sign", "spf"},
     "network": {"addresses", "certificate_fault", "dial", "https", "listener", "ratelimit", "resolver", "sockets", "stream", "tls",
         "tls_end", "x509"},
-    "outbound": {"mta_sts", "mx", "port25", "preparation", "queue_state", "recorder", "relay_check", "routing", "runner",
+    "outbound": {"mta_sts", "mx", "port25", "preparation", "queue_state", "recorder", "relay_check", "relay_sizes", "routing", "runner",
         "smtp_transport", "tls_policy"},
     "panel": {"button", "led_display", "ports", "service"},
     "pop3d": {"service"},

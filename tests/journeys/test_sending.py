@@ -1,7 +1,9 @@
 """Outbound mail over real sockets and scripted servers: direct, by a relay, deferred, bounced, cancelled."""
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,8 @@ def test_everything_by_a_relay_when_direct_delivery_is_off(tmp_path: Path) -> No
         with world.server:
             world.send("bob@far.example", "eve@other.example")
             assert sorted(world.arrived(relay)[0].recipients) == ["bob@far.example", "eve@other.example"]
+        with closing(sqlite3.connect(world.data / "pillarbox.db")) as database:
+            assert database.execute("SELECT value FROM meta WHERE key = 'relay_size provider'").fetchone() == ("1000000",)
 
 
 def test_without_any_route_out_the_message_is_refused_at_once(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """The routes of webmail and its page; see the package for what is where and why.
 
-The page is small and the same for everybody but for its data: who is signed in, the mailboxes (one reading less before the first
-list), the token for requests that change something, the version of the modules.
+The page is small and the same for everybody but for its data: who is signed in, the mailboxes and the first list (two round trips
+less before there is something to see), the token for requests that change something, the version of the modules.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from appliance.languages.catalogues import script_catalogue
+from appliance.mail.address import Address, parse_address
 from appliance.mail.ids import AccountId
 
 from ..context import WebContext
@@ -17,6 +19,7 @@ from ..message import HttpRequest, HttpResponse
 from ..rendering import Pages
 from ..routes import Access, SiteSection, WebRoute
 from ..security import POLICY
+from .first_list import QUERY, READING, ROWS, first_list
 
 if TYPE_CHECKING:
     from .image_senders import Metadata
@@ -27,12 +30,20 @@ FIRST = ("main.js", "dom.js", "jmap.js", "mail.js", "push.js", "folders.js", "li
 """Modules of the first view, loaded beside the page; the others when they are needed."""
 
 
-class Webmail:
-    """The page and the documents around it. `remote` makes the fetcher of remote images when the first is asked for."""
+@dataclass(frozen=True, slots=True)
+class WebmailPorts:
+    """What webmail needs beside JMAP. `remote` makes the fetcher of remote images when the first is asked for; `largest_octets` of a
+    message from that sender."""
 
-    def __init__(
-        self, context: WebContext, pages: Pages, jmap: JmapPort, metadata: "Metadata", remote: "Callable[[], RemoteImages]"
-    ) -> None:
+    metadata: "Metadata"
+    remote: "Callable[[], RemoteImages]"
+    largest_octets: Callable[[Address], Awaitable[int]]
+
+
+class Webmail:
+    """The page and the documents around it."""
+
+    def __init__(self, context: WebContext, pages: Pages, jmap: JmapPort, ports: WebmailPorts) -> None:
         from .attachments import Attachments
         from .image_senders import ImageSenders
         from .image_urls import ImageUrls
@@ -46,9 +57,10 @@ class Webmail:
         self._mail = MailReader(jmap)
         self._modules = Modules()
         urls = ImageUrls(context.clock.mono_s)
-        self._images = Images(self._mail, urls, remote)
+        self._largest_octets = ports.largest_octets
+        self._images = Images(self._mail, urls, ports.remote)
         self._attachments = Attachments(self._mail)
-        self._senders = ImageSenders(metadata)
+        self._senders = ImageSenders(ports.metadata)
         self._documents = MessageDocuments(self._mail, urls, context.names.host_name, self._senders)
 
     def routes(self) -> tuple[WebRoute, ...]:
@@ -79,11 +91,16 @@ class Webmail:
     async def _boot(self, account: AccountId) -> dict[str, Any]:
         session = self._mail.accounts(account)
         own = next(iter(session["accounts"]))
+        mailboxes = await self._mail.call(account, "Mailbox/get", accountId=own, ids=None)
+        inbox = next((one["id"] for one in mailboxes["list"] if one["role"] == "inbox"), None)
         return {
             "account": own,
             "address": session["username"],
             "version": self._modules.version,
-            "mailboxes": await self._mail.call(account, "Mailbox/get", accountId=own, ids=None),
+            "mailboxes": mailboxes,
+            "largestMessage": await self._largest_octets(parse_address(session["username"])),
+            "list": {"rows": ROWS, "query": QUERY, "reading": READING},
+            "first": await first_list(self._mail, account, own, inbox) if inbox else None,
             "capabilities": session["capabilities"] | session["accounts"][own]["accountCapabilities"],
         }
 
@@ -114,8 +131,6 @@ class Webmail:
         return HttpResponse(200, self._modules.version.encode(), "text/plain")
 
 
-def webmail_section(
-    context: WebContext, pages: Pages, jmap: Callable[[], JmapPort], metadata: "Metadata", remote: "Callable[[], RemoteImages]"
-) -> SiteSection:
+def webmail_section(context: WebContext, pages: Pages, jmap: Callable[[], JmapPort], ports: WebmailPorts) -> SiteSection:
     """The section of webmail; everything is made at its first request."""
-    return SiteSection(PREFIX, lambda: Webmail(context, pages, jmap(), metadata, remote).routes())
+    return SiteSection(PREFIX, lambda: Webmail(context, pages, jmap(), ports).routes())

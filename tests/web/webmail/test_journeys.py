@@ -1,11 +1,15 @@
 """What a user does with webmail in a real browser: reading, finding, putting away; hostile mail is watched by a server that counts."""
 
+import random
 import re
 from collections.abc import Iterator
+from email import message_from_bytes
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from appliance.web.webmail.text_document import Flow, unflowed
 from tests.support.server import PASSWORD, Pillarbox, new_data
 from tests.support.wire import faults
 from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in, violations
@@ -13,7 +17,7 @@ from tests.web.webmail.mailing import counting_server, deliver, message, picture
 from tests.web.webmail.test_html_cleaning import EVIL, HOSTILE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,15 @@ def test_a_conversation_is_read_put_away_and_brought_back(ada: "Page") -> None:
     expect(ada.get_by_role("option").filter(has_text="Dinner")).to_have_count(0)
     ada.keyboard.press("z")
     expect(ada.get_by_role("option").filter(has_text="Dinner")).to_have_count(1)
+
+
+def test_the_first_list_comes_with_the_page(ada: "Page") -> None:
+    held: list[Route] = []
+    ada.route("**/jmap/api", lambda route: held.append(route))
+    ada.reload()
+    ada.get_by_role("option").filter(has_text="Number").first.wait_for()
+    ada.goto("/own/")
+    ada.unroute("**/jmap/api")
 
 
 def test_html_images_attachments_and_an_invitation(ada: "Page") -> None:
@@ -166,7 +179,7 @@ def test_a_reply_is_taken_back_and_sent_with_a_file(ada: "Page", server: Pillarb
     text = ada.get_by_role("textbox", name="Text", exact=True)
     expect(text).to_be_focused()
     assert "> Yes, gladly." in text.input_value()
-    ada.keyboard.type("See you there.")
+    ada.keyboard.type(f"See you there.\n{'word ' * 30}end")
     assert not violations(ada)
     ada.get_by_role("combobox", name="To").fill("not an address")
     ada.get_by_role("button", name="Send", exact=True).click()
@@ -182,7 +195,7 @@ def test_a_reply_is_taken_back_and_sent_with_a_file(ada: "Page", server: Pillarb
     ada.get_by_role("option").filter(has_text="To: Mary").click()
     expect(ada.locator(".fact").filter(has_text="It will be sent")).to_be_visible()
     ada.get_by_role("button", name="Take back").click()
-    expect(text).to_have_value(re.compile("^See you there."))
+    expect(text).to_have_value(re.compile(f"^See you there.\n{'word ' * 30}end\n"))
     ada.get_by_role("button", name="Send", exact=True).click()
     expect(ada.locator("#said")).to_contain_text("Sent.")
     (octets,), drafts = fetched(server, "ada", "Re: Dinner", "Sent", "Drafts")
@@ -191,6 +204,57 @@ def test_a_reply_is_taken_back_and_sent_with_a_file(ada: "Page", server: Pillarb
     references = head.partition(b"References:")[2]
     assert b"In-Reply-To: <d2@x>" in head and references.split()[:2] == [b"<d1@x>", b"<d2@x>"]
     assert b"See you there." in octets and b"menu.txt" in octets
+    assert b"text/plain; charset=utf-8; format=flowed" in octets and b"word \r\nword" in octets
+    ada.get_by_role("option").filter(has_text="To: Mary").click()
+    expect(ada.frame_locator("article.open iframe").last.locator("p").first).to_contain_text(f"{'word ' * 30}end")
+
+
+def test_flowed_text_is_read_as_it_was_written(ada: "Page") -> None:
+    module = ada.evaluate("document.querySelector('script[type=module]').src").replace("main.js", "flowed.js")
+    words = "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. "
+    texts = [
+        *(words[:-1] * 3, f"> {words}", f">>> {words}x\n>> {words}y", f"{'x' * 90} yy", "-- \nAda", f"-- {'z' * 80} end", " indented"),
+        *(f"{words[:60]}{' ' * count}>From {words}end" for count in range(1, 15)), ">", "", "\n\n", "From here", "Grüße " * 30 + "x",
+    ]  # fmt: skip
+    encoded = ada.evaluate("async ([module, texts]) => texts.map((await import(module)).encodeFlowed)", [module, texts])
+    for text, flowed in zip(texts, encoded, strict=True):
+        written = "\n".join(line if line == "-- " else line.rstrip() for line in text.split("\n"))
+        assert unflowed(flowed, Flow(True)).replace("> \n", ">\n") == written or text == ">"
+        assert all(len(line) <= 75 or " " not in line.strip(" >") or "z" * 80 in line for line in flowed.split("\n"))
+
+
+def test_a_file_goes_on_where_its_upload_was_interrupted(ada: "Page", server: Pillarbox, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    octets = random.Random(7).randbytes(9_000_000)
+    sent: list[int] = []
+
+    def upload(route: "Route") -> None:
+        sent.append(int(route.request.headers.get("content-length") or 0) or len(route.request.post_data_buffer or b""))
+        if len(sent) == 2:
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    ada.route("**/jmap/upload/**", upload)
+    ada.keyboard.press("c")
+    ada.get_by_label("Subject").fill("Large file")
+    file = tmp_path / "film.bin"
+    file.write_bytes(octets)
+    ada.locator("#composer input[type=file]").set_input_files(file)
+    expect(ada.locator("#composer .attachments li")).to_contain_text("9.0 MB")
+    assert len(sent) == 4, "the part that was lost is sent again, and no other"
+    ada.unroute("**/jmap/upload/**")
+    with file.open("r+b") as stream:
+        stream.truncate(45_000_000)
+    ada.locator("#composer input[type=file]").set_input_files(file)
+    expect(ada.locator("#composer .uploads [role=status]")).to_contain_text("too large: a message may have 50 MB of files")
+    ada.get_by_role("button", name="Close and keep as a draft").click()
+    expect(ada.locator("#said")).to_contain_text("Kept in Drafts")
+    ((draft,),) = fetched(server, "ada", "Large file", "Drafts")
+    (attached,) = [part for part in message_from_bytes(draft).walk() if part.get_filename() == "film.bin"]
+    assert attached.get_payload(decode=True) == octets
+    ada.faults[:] = [fault for fault in ada.faults if "ERR_CONNECTION_RESET" not in fault]  # type: ignore[attr-defined]
 
 
 def test_what_was_typed_outlives_the_tab(browser: Chromium, ada: "Page", server: Pillarbox) -> None:

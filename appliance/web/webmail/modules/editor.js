@@ -61,7 +61,8 @@ export class Editor {
     const file = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"))
     if (!file) return document.execCommand("insertText", false, event.clipboardData.getData("text/plain"))
     const range = getSelection().rangeCount ? getSelection().getRangeAt(0) : null
-    const made = await this.picture(file)
+    const made = await this.picture(file).catch(() => null)
+    if (!made) return
     const image = h("img", { src: made.url, alt: file.name, "data-cid": made.cid })
     if (range && this.area.contains(range.commonAncestorContainer)) range.insertNode(image)
     else this.area.append(image)

@@ -11,7 +11,7 @@
 import { _, banner, boot } from "./dom.js"
 
 const CORE = "urn:ietf:params:jmap:core"
-const WANTED = ["urn:ietf:params:jmap:mail", "urn:ietf:params:jmap:submission"]
+const WANTED = ["urn:ietf:params:jmap:mail", "urn:ietf:params:jmap:submission", "urn:ietf:params:jmap:blob"]
 const USING = [CORE, ...WANTED.filter((name) => name in boot.capabilities)]
 const TOKEN = document.querySelector("meta[name=token]").content
 export const limits = boot.capabilities[CORE]

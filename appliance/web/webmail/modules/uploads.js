@@ -1,18 +1,31 @@
-/* Files of a message: chosen, dropped or pasted, uploaded at once with their progress, tried again when a connection was lost.
+/* Files of a message: chosen, dropped or pasted, and uploaded one after another with their progress.
+
+A file goes in parts of PART octets, which the server then makes one (Blob/upload, RFC 9404 §4.1). When the connection is lost the file
+goes on by itself with the part that was under way: what is there already is not sent again.
+
+| state    | what happens next                                                           |
+|----------|-----------------------------------------------------------------------------|
+| going    | its parts are sent, or it waits for the files before it                     |
+| waiting  | there is no connection: it goes on when there is one                        |
+| failed   | the server refused it, and the user may try again                           |
+| done     | it has a blob                                                               |
 
 Encoded for mail a file takes 1.37 times its octets; what would be too large in all is said before it is uploaded. */
 
 import { _, boot, h, icon, iconButton, size } from "./dom.js"
-import { connection, fields, limits } from "./jmap.js"
+import { MethodError, Offline, call, connection, fields, limits, lost } from "./jmap.js"
 
 const ENCODED = 1.37
-const LARGEST = boot.largestMessage ?? boot.capabilities["urn:ietf:params:jmap:mail"].maxSizeAttachmentsPerEmail
+const LARGEST = Math.min(boot.largestMessage, ENCODED * boot.capabilities["urn:ietf:params:jmap:mail"].maxSizeAttachmentsPerEmail)
+const PART = 4_000_000
+const BUSY_MS = 500
 
 export class Uploads {
   constructor(attachments, changed) {
     this.changed = changed
     this.items = attachments.map((one) => ({ ...one, state: "done" }))
     this.inline = []
+    this.last = Promise.resolve()
     this.input = h("input", { type: "file", multiple: true, hidden: true, onchange: () => { this.add(this.input.files); this.input.value = "" } })
     this.list = h("ul", { "aria-label": _("Attachments") })
     this.said = h("p", { className: "dim", role: "status" })
@@ -27,7 +40,7 @@ export class Uploads {
   busy() { return this.items.some((one) => one.state === "going" || one.state === "waiting") }
 
   tooLarge(more = 0) {
-    const octets = this.items.reduce((sum, one) => sum + (one.state === "failed" ? 0 : one.size ?? 0), more)
+    const octets = [...this.items, ...this.inline].reduce((sum, one) => sum + (one.state === "failed" ? 0 : one.size ?? 0), more)
     return octets * ENCODED > LARGEST ? _("That is too large: a message may have %(most)s of files.", { most: size(LARGEST / ENCODED) }) : ""
   }
 
@@ -46,7 +59,7 @@ export class Uploads {
     for (const file of files) {
       const fault = file.size > limits.maxSizeUpload ? _("%(name)s is too large: %(most)s at most.", { name: file.name, most: size(limits.maxSizeUpload) }) : this.tooLarge(file.size)
       if (fault) { this.said.textContent = fault; continue }
-      const item = { file, name: file.name, type: file.type || "application/octet-stream", size: file.size, state: "going", sent: 0 }
+      const item = upload(file, file.name)
       this.items.push(item)
       this.upload(item)
     }
@@ -55,34 +68,21 @@ export class Uploads {
 
   /** A picture in the text: {cid, url}. */
   async picture(file) {
-    const item = { file, name: file.name || "picture.png", type: file.type, size: file.size, state: "going", sent: 0, cid: `${crypto.randomUUID()}@${location.hostname}` }
-    await this.send(item)
+    const fault = this.tooLarge(file.size)
+    this.said.textContent = fault
+    if (fault) throw new Error(fault)
+    const item = { ...upload(file, file.name || "picture.png"), cid: `${crypto.randomUUID()}@${location.hostname}` }
+    await send(item, () => {})
     this.inline.push(item)
     return { cid: item.cid, url: URL.createObjectURL(file) }
   }
 
+  /** Behind the files that are under way. */
   upload(item) {
     item.state = "going"
-    this.send(item).then(() => { item.state = "done"; this.changed() }, (fault) => { item.state = fault.offline ? "waiting" : "failed" }).finally(() => this.draw())
-  }
-
-  send(item) {
-    return new Promise((resolve, reject) => {
-      const sending = new XMLHttpRequest()
-      item.stop = () => sending.abort()
-      sending.open("POST", `/jmap/upload/${boot.account}/`)
-      sending.setRequestHeader("content-type", item.type)
-      for (const [name, value] of Object.entries(fields)) sending.setRequestHeader(name, value)
-      sending.upload.onprogress = (event) => { item.sent = event.loaded; this.draw() }
-      sending.onload = () => {
-        if (sending.status !== 201) return reject(new Error(String(sending.status)))
-        item.blobId = JSON.parse(sending.responseText).blobId
-        resolve()
-      }
-      sending.onerror = () => reject(Object.assign(new Error(), { offline: true }))
-      sending.onabort = () => reject(new Error())
-      sending.send(item.file)
-    })
+    this.last = this.last.then(() => this.items.includes(item) && send(item, () => this.draw())).then(
+      () => { item.state = "done"; this.changed() },
+      (fault) => { item.state = fault instanceof Offline ? "waiting" : "failed" }).finally(() => this.draw())
   }
 
   remove(item) {
@@ -100,4 +100,48 @@ export class Uploads {
       iconButton("close", _("Remove %(name)s", { name: item.name }), () => this.remove(item)))))
     this.list.hidden = !this.items.length
   }
+}
+
+const upload = (file, name) => ({ file, name, type: file.type || "application/octet-stream", size: file.size, state: "going", sent: 0, parts: [] })
+
+/** All parts that are not there yet, then one blob of them. Throws Offline, MethodError. */
+async function send(item, progressed) {
+  for (let at = item.parts.length; at * PART < item.size || at === 0; at++) {
+    const before = at * PART
+    item.parts.push(await sendPart(item, item.file.slice(before, before + PART), (octets) => { item.sent = before + octets; progressed() }))
+  }
+  item.blobId = item.parts.length > 1 ? await joined(item) : item.parts[0]
+}
+
+/** The blob of one part. */
+async function sendPart(item, part, told) {
+  for (;;) {
+    const { status, responseText } = await post(item, part, told)
+    if (status === 201) return JSON.parse(responseText).blobId
+    if (status === 0 || status >= 502) { lost(); throw new Offline() }
+    if (status !== 429) throw new MethodError({ type: `status ${status}` })
+    await new Promise((resolve) => setTimeout(resolve, BUSY_MS))  // other tabs upload too
+  }
+}
+
+/** A request that tells its progress, which fetch does not. */
+function post(item, part, told) {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest()
+    item.stop = () => sending.abort()
+    sending.open("POST", `/jmap/upload/${boot.account}/`)
+    sending.setRequestHeader("content-type", item.type)
+    for (const [name, value] of Object.entries(fields)) sending.setRequestHeader(name, value)
+    sending.upload.onprogress = (event) => told(event.loaded)
+    sending.onload = sending.onerror = () => resolve(sending)
+    sending.onabort = () => reject(new MethodError({ type: "stopped" }))
+    sending.send(part)
+  })
+}
+
+async function joined(item) {
+  const done = await call("Blob/upload", { create: { file: { data: item.parts.map((blobId) => ({ blobId })), type: item.type } } })
+  if (done.created?.file) return done.created.file.id
+  item.parts = []  // the server forgot some: from the beginning, when it is tried again
+  throw new MethodError(done.notCreated.file)
 }
