@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.support.server import Pillarbox, new_data, pillarbox
 
-from . import jmap, panel, sending, web
+from . import jmap, panel, sending, web, webmail
 from .clients import Imap, Pop3, Smtp, connect, deliver, tls
 from .messages import mixed, small
 from .meters import LoopDevice, Process
@@ -266,6 +266,12 @@ class Bench:
         web.writes(self.table, self.work)
         web.hostile(self.table, self.work / "web")
 
+    def webmail(self) -> None:
+        if shutil.which("chromium") is None:
+            print("  (chromium is not here)")
+            return
+        webmail.run(self.table, self.work, 2000 if self.quick else 20_000, 3 if self.quick else 5)
+
     def jmap(self) -> None:
         jmap.run(self.table, self.work / "jmap", 20_000 if self.quick else 100_000)
 
@@ -299,7 +305,10 @@ class Bench:
         subprocess.run([sys.executable, str(HARNESS / "report.py"), *outs], check=False)
 
 
-PARTS = ("start", "memory", "delivery", "imap", "pop3", "large", "queue", "panel", "web", "jmap", "growth", "beside", "idle", "harness")
+PARTS = (
+    "start", "memory", "delivery", "imap", "pop3", "large", "queue", "panel", "web", "webmail", "jmap", "growth",
+    "beside", "idle", "harness",
+)  # fmt: skip
 
 
 def main() -> int:
