@@ -21,6 +21,7 @@ make_root() {   # make_root SUITE PACKAGE,PACKAGE...
     mmdebstrap --quiet --variant=minbase --include="$2" --aptopt='Acquire::Languages "none"' "$1" "$root" "${mirror:-http://deb.debian.org/debian}"
     chmod 755 "$root"
     cp /etc/resolv.conf "$root/etc/resolv.conf"
+    [ -e "$root/etc/hosts" ] || echo "127.0.0.1 localhost" > "$root/etc/hosts"   # the installer writes it
     mkdir -p "$root/etc/ssl/certs" && cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
     mount -t proc proc "$root/proc"
     mount -t sysfs -o ro sysfs "$root/sys"
