@@ -80,6 +80,10 @@ _RULES: tuple[tuple[str, str], ...] = (
         "{n} rights are on mailboxes that do not exist",
         "SELECT count(*) FROM mailbox_right r WHERE NOT EXISTS (SELECT 1 FROM mailbox b WHERE b.id = r.mailbox)",
     ),
+    (
+        "{n} mailboxes have changes kept for others who have no rights on them",
+        "SELECT count(DISTINCT mailbox) FROM shared_change WHERE mailbox NOT IN (SELECT mailbox FROM mailbox_right)",
+    ),
 )
 """What must never be, each with the count of its cases."""
 

@@ -22,7 +22,23 @@ from appliance.mail.errors import SetupError
 from appliance.mail.sentence import Sentence
 
 from .connection import APPLICATION, PAGE_OCTETS, header_of, is_damage, log_is_blank, log_of, sync_directory
-from .schema import STEP_1, STEP_2, STEP_3, STEP_4, STEP_5, STEP_6, STEP_7, STEP_8, STEP_9, STEP_10, STEP_11, STEP_12, STEP_13, STEP_14
+from .schema import (
+    STEP_1,
+    STEP_2,
+    STEP_3,
+    STEP_4,
+    STEP_5,
+    STEP_6,
+    STEP_7,
+    STEP_8,
+    STEP_9,
+    STEP_10,
+    STEP_11,
+    STEP_12,
+    STEP_13,
+    STEP_14,
+    STEP_15,
+)
 
 
 def _statements(*statements: str) -> Callable[[Any], None]:
@@ -48,6 +64,7 @@ STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
     ("12 forwarding", _statements(*STEP_12)),
     ("13 languages of accounts", _statements(*STEP_13)),
     ("14 passkeys", _statements(*STEP_14)),
+    ("15 changes of shared mailboxes", _statements(*STEP_15)),
 )
 """Name and step. Never change a step that has been released; add the next number below it.
 

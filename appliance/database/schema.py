@@ -214,3 +214,15 @@ STEP_14: tuple[str, ...] = (
         credential BLOB NOT NULL UNIQUE, algorithm INTEGER NOT NULL, public_key BLOB NOT NULL, sign_count INTEGER NOT NULL,
         made_at INTEGER NOT NULL, used_at INTEGER)""",
 )
+
+STEP_15: tuple[str, ...] = (
+    # how `viewer` sees a mailbox of `account` (store/shared_sight): is it in sight, and the owner's MODSEQs of when that changed, and of
+    # when the right to read did
+    """CREATE TABLE shared_sight(viewer INTEGER, account INTEGER, mailbox INTEGER, listed INTEGER NOT NULL, listed_modseq INTEGER NOT NULL,
+        read_modseq INTEGER NOT NULL, PRIMARY KEY(viewer, account, mailbox)) WITHOUT ROWID""",
+    """WITH state(account, modseq) AS (SELECT account, max(max(modseq, changed_modseq)) FROM mailbox GROUP BY account)
+        INSERT INTO shared_sight SELECT r.account, b.account, b.id, 1, state.modseq, state.modseq FROM mailbox_right AS r
+        JOIN mailbox AS b ON b.id = r.mailbox JOIN state ON state.account = b.account WHERE r.rights LIKE '%l%'""",
+    # which messages came into a mailbox that others see, and which left it, as JSON (store/shared_members)
+    "CREATE TABLE shared_change(mailbox INTEGER, modseq INTEGER, came TEXT, gone TEXT, PRIMARY KEY(mailbox, modseq)) WITHOUT ROWID",
+)

@@ -106,7 +106,9 @@ class BlobMethods:
                     yield chunk
 
         try:
-            kept = await self._store.uploads.keep(account.account, chunks(), self._limits.upload_octets, kind or "application/octet-stream")
+            kept = await self._store.uploads.keep(
+                account.scope.viewer, chunks(), self._limits.upload_octets, kind or "application/octet-stream"
+            )
         except DamagedOctets:
             raise invalid_properties("A blob cannot be decoded.", "data") from None
         outcome.created[name] = {
@@ -119,7 +121,7 @@ class BlobMethods:
 
     async def _sources(self, call: Call, account: JmapAccount, data: Sequence[Any]) -> list[_Source]:
         ids = [str(created_id(one["blobId"], call.created)) for one in data if isinstance(one, dict) and isinstance(one.get("blobId"), str)]
-        found = await self._blobs.find_all(account.account, list(dict.fromkeys(ids)))
+        found = await self._blobs.find_all(account.scope, list(dict.fromkeys(ids)))
         if missing := sorted({blob for blob, one in found.items() if one is None}):
             raise blob_not_found(*missing)
         return [_source(one, {asked: found[str(created_id(asked, call.created))] for asked in _asked(one)}) for one in data]
@@ -135,7 +137,7 @@ class BlobMethods:
         if wanted is None:
             raise MethodError("requestTooLarge", "Name the blobs.")
         resolved = {one: created_id(one, call.created) or one for one in wanted}
-        found = await self._blobs.find_all(account.account, list(dict.fromkeys(resolved.values())))
+        found = await self._blobs.find_all(account.scope, list(dict.fromkeys(resolved.values())))
         shown, left = [], DATA_OCTETS
         for blob in found.values():
             if blob is not None:
@@ -157,7 +159,7 @@ class BlobMethods:
             if name not in TYPES:
                 raise MethodError("unknownDataType", f"No blobs of {name[:100]} are known.")
         resolved = {one: created_id(one, call.created) or one for one in wanted}
-        found = await self._blobs.find_all(account.account, list(dict.fromkeys(resolved.values())))
+        found = await self._blobs.find_all(account.scope, list(dict.fromkeys(resolved.values())))
         listed = [
             {"id": blob.id, "matchedIds": {name: _holders(blob, name) for name in types}} for blob in found.values() if blob is not None
         ]
@@ -179,11 +181,11 @@ class BlobMethods:
         }  # fmt: skip
 
     async def _copy(self, call: Call, between: tuple[JmapAccount, JmapAccount], outcome: SetOutcome, one: str) -> None:
-        blob = await self._blobs.find(between[0].account, created_id(one, call.created) or one)
+        blob = await self._blobs.find(between[0].scope, created_id(one, call.created) or one)
         if blob is None:
             raise SetError("notFound", "There is no such blob.")
         try:
-            kept = await self._store.uploads.keep(between[1].account, blob.chunks, self._limits.upload_octets, blob.media_type)
+            kept = await self._store.uploads.keep(between[1].scope.viewer, blob.chunks, self._limits.upload_octets, blob.media_type)
         except DamagedOctets:
             raise SetError("notFound", "The blob cannot be decoded.") from None
         outcome.created[one] = {"id": encode_id("U", kept.id)}

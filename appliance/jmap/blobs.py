@@ -8,8 +8,8 @@
 | `U7`       | upload 7                                                             | a day (store/uploads) |
 | `U7-1_2`   | part 1.2 of the message that was uploaded                            | a day                 |
 
-A blob is found by whoever may read its account. Nothing of it is held in memory beyond a chunk, a message inside an encoded part
-excepted: up to ENCODED_OCTETS.
+A blob is found by whoever may read the message (`store/scope`); an upload by who sent it, in every account open to them. Nothing of it is
+held in memory beyond a chunk, a message inside an encoded part excepted: up to ENCODED_OCTETS.
 """
 
 import re
@@ -20,12 +20,13 @@ from typing import Any
 from appliance.mail.description import Description
 from appliance.mail.encoding import DamagedOctets
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.ids import AccountId, BodyId
+from appliance.mail.ids import BodyId
 from appliance.mail.partmap import BASE64, IDENTITY, QUOTED_PRINTABLE, Part
 from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
 from appliance.protocol.imap.shown_parts import media_type, name_of
 from appliance.store.account_messages import AccountMessage, account_messages
 from appliance.store.body_readers import Body, StoredMessage, WholeBody
+from appliance.store.scope import Scope
 from appliance.store.store import Store
 from appliance.store.uploads import Upload, uploads_of
 
@@ -95,11 +96,11 @@ class Blobs:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def find(self, account: AccountId, blob: str) -> Blob | None:
+    async def find(self, scope: Scope, blob: str) -> Blob | None:
         """None when the account has no such blob. Raises StoreError."""
-        return (await self.find_all(account, [blob]))[blob]
+        return (await self.find_all(scope, [blob]))[blob]
 
-    async def find_all(self, account: AccountId, blobs: Sequence[str]) -> dict[str, Blob | None]:
+    async def find_all(self, scope: Scope, blobs: Sequence[str]) -> dict[str, Blob | None]:
         """In the order of the ids; one reading for the rows of all."""
         bases = {blob: blob.split("-")[0] for blob in blobs}
         messages = [number for base in bases.values() if (number := parse_id("B", base)) is not None]
@@ -107,8 +108,8 @@ class Blobs:
 
         def work(connection: Any) -> tuple[Any, Any]:
             return (
-                account_messages(connection, account, messages) if messages else {},
-                uploads_of(connection, account, uploads) if uploads else {},
+                account_messages(connection, scope, messages) if messages else {},
+                uploads_of(connection, scope.viewer, uploads) if uploads else {},
             )
 
         found_messages, found_uploads = await self._store.database.read(work)

@@ -24,7 +24,7 @@ from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.account_changes import CREATED, DESTROYED, UPDATED, WHOLE, Position, message_changes
 from appliance.store.account_messages import AccountMessage, account_messages
 from appliance.store.body_readers import StoredMessage
-from appliance.store.modseq import account_modseq
+from appliance.store.scope import scope_modseq
 from appliance.store.store import Store
 
 from . import body_parts
@@ -95,7 +95,7 @@ class EmailMethods:
         chosen = split(wanted, call.created)
         numbers = [number for one in chosen if (number := parse_id("M", one)) is not None]
         state, messages = await self._store.database.read(
-            lambda connection: (account_modseq(connection, account.account), account_messages(connection, account.account, numbers))
+            lambda connection: (scope_modseq(connection, account.scope), account_messages(connection, account.scope, numbers))
         )
         found = {}
         for message in messages.values():
@@ -120,7 +120,7 @@ class EmailMethods:
         since = parse_state(call.arguments.text("sinceState"))
         most = read_most_changes(call.arguments)
         call.arguments.end()
-        found = await self._store.database.read(lambda connection: message_changes(connection, account.account, since))
+        found = await self._store.database.read(lambda connection: message_changes(connection, account.scope, since))
         if found is None or since.modseq > found[0]:
             raise MethodError("cannotCalculateChanges", "That state is too old or was never one.")
         return changes_response(account, since, found, most)

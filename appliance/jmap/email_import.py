@@ -9,6 +9,7 @@ A message may be in an account several times: each import makes one of its own.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,11 +25,12 @@ from appliance.protocol.jmap.references import created_id
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.account_messages import AccountMessage, account_messages
 from appliance.store.message_create import CreatedMessage, create_message
-from appliance.store.modseq import account_modseq
+from appliance.store.scope import scope_modseq
 from appliance.store.store import Store
 
 from .blobs import Blob, Blobs, begins_message
 from .email import keywords_of
+from .email_properties import flags_of
 from .email_set import EmailSetMethods
 from .ids import encode_id, encode_state, parse_id
 from .mailbox import MAIL
@@ -70,7 +72,7 @@ class EmailImportMethods:
         placing = read_placing(given, call.created)
         blob_id = given.get("blobId")
         found = created_id(blob_id, call.created) if isinstance(blob_id, str) else None
-        blob = await self._blobs.find(account.account, found) if found is not None else None
+        blob = await self._blobs.find(account.scope, found) if found is not None else None
         if blob is None:
             raise invalid_properties("There is no such blob.", "blobId")
         try:
@@ -91,11 +93,11 @@ class EmailImportMethods:
         """Raises StoreError, DamagedOctets."""
         if blob.kept is not None:
             body = blob.kept[0]
-            return await create_message(self._store, account.account, (body, await self._store.scan(body)), new)
+            return await create_message(self._store, account.scope, (body, await self._store.scan(body)), new)
         async with self._store.receive(MOST_OCTETS) as incoming:
             async for chunk in blob.chunks:
                 await incoming.write(chunk)
-            return await create_message(self._store, account.account, await incoming.finish(), new)
+            return await create_message(self._store, account.scope, await incoming.finish(), new)
 
     # --- Email/copy --------------------------------------------------------------------------------
 
@@ -133,13 +135,15 @@ class EmailImportMethods:
         _only(given, COPIED)
         number = parse_id("M", created_id(given["id"], call.created) or "") if isinstance(given.get("id"), str) else None
         numbers = [number] if number is not None else []
-        found = await self._store.database.read(lambda connection: account_messages(connection, source.account, numbers))
+        found = await self._store.database.read(lambda connection: account_messages(connection, source.scope, numbers))
         if not found:
             raise SetError("notFound", "There is no such message.")
         message: AccountMessage = found[MessageId(numbers[0])]
-        placing = read_placing({"keywords": keywords_of(message), **given}, call.created)
+        placing = read_placing(given, call.created)
+        if given.get("keywords") is None:  # those of the original, as far as they may be set there
+            placing = replace(placing, flags=sorted(flags_of(keywords_of(message))))
         new = self._new.placed(placing, message.prefix, message.internal_at)
-        made = await create_message(self._store, account.account, (message.body, await self._store.scan(message.body)), new)
+        made = await create_message(self._store, account.scope, (message.body, await self._store.scan(message.body)), new)
         self._made(call, outcome, name, made)
 
     # --- both --------------------------------------------------------------------------------------
@@ -165,7 +169,7 @@ class EmailImportMethods:
         return {name: whole[name] for name in ("accountId", "oldState", "newState", "created", "notCreated")}
 
     async def _state(self, account: JmapAccount) -> str:
-        return encode_state(await self._store.database.read(lambda connection: account_modseq(connection, account.account)))
+        return encode_state(await self._store.database.read(lambda connection: scope_modseq(connection, account.scope)))
 
 
 def _only(given: Mapping[str, Any], known: frozenset[str]) -> None:

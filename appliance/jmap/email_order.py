@@ -12,13 +12,13 @@ from typing import Any
 from appliance.mail.collation import casemap
 from appliance.mail.date import parse_date
 from appliance.mail.encoding import decode_words
-from appliance.mail.ids import AccountId, ModSeq
+from appliance.mail.ids import ModSeq
 from appliance.mail.threads import base_subject
 from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS, MessageEnvelope, parse_envelope
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.window import Comparator, read_sort
 from appliance.store.account_rows import AccountRow, account_rows, stored_envelopes, threads_of
-from appliance.store.modseq import account_modseq
+from appliance.store.scope import Scope, scope_modseq
 
 from .email import SYSTEM_KEYWORDS
 from .email_filter import EmailFilter, compile_filter
@@ -52,10 +52,10 @@ def read_query(arguments: Arguments) -> EmailQuery:
     return EmailQuery(compile_filter(condition), sort, collapse, text)
 
 
-def read_candidates(connection: Any, account: AccountId, query: EmailQuery) -> tuple[ModSeq, list[AccountRow], dict[int, int]]:
+def read_candidates(connection: Any, scope: Scope, query: EmailQuery) -> tuple[ModSeq, list[AccountRow], dict[int, int]]:
     """The account's MODSEQ, the messages the query is about, and the thread of each where it is needed."""
-    modseq = account_modseq(connection, account)
-    found = account_rows(connection, account, spelled, only=None if query.needs_threads else query.filter.mailbox)
+    modseq = scope_modseq(connection, scope)
+    found = account_rows(connection, scope, spelled, only=None if query.needs_threads else query.filter.mailbox)
     threads: dict[int, int] = {}
     if query.collapse or query.needs_threads:
         threads = threads_of(connection, found)
@@ -76,12 +76,12 @@ def _add_thread_keywords(found: dict[int, AccountRow], threads: dict[int, int]) 
         one.thread_keywords = tuple(members[threads[message]])
 
 
-def ordered(connection: Any, account: AccountId, query: EmailQuery, matched: list[AccountRow], threads: dict[int, int]) -> "array[int]":
+def ordered(connection: Any, scope: Scope, query: EmailQuery, matched: list[AccountRow], threads: dict[int, int]) -> "array[int]":
     """In the order asked for, messages of one place by their ids; the first of each thread alone when they are collapsed."""
     matched.sort(key=lambda one: one.message, reverse=not query.sort[0].is_ascending)
     texts: dict[int, MessageEnvelope] = {}
     if any(one.name in ("from", "to", "subject", "sentAt") for one in query.sort):
-        stored = stored_envelopes(connection, account, [one.message for one in matched])
+        stored = stored_envelopes(connection, scope.account, [one.message for one in matched])
         texts = {number: parse_envelope(envelope) for number, envelope in stored.items()}
     for comparator in reversed(query.sort):
         matched.sort(key=_sort_key(comparator, texts), reverse=not comparator.is_ascending)

@@ -39,7 +39,7 @@ class EmailParseMethods:
         parsed: dict[str, Any] = {}
         not_parsable, not_found = [], []
         for one in wanted:
-            blob = await self._blobs.find(account.account, call.created.get(one[1:], "") if one[:1] == "#" else one)
+            blob = await self._blobs.find(account.scope, call.created.get(one[1:], "") if one[:1] == "#" else one)
             message = await self._blobs.message_of(blob) if blob is not None else None
             if blob is None:
                 not_found.append(one)

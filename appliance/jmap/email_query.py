@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from appliance.mail.ids import AccountId, ModSeq, Uid
+from appliance.mail.ids import ModSeq, Uid
 from appliance.mail.message_search import TextQuery
 from appliance.mail.query import Query
 from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
@@ -27,7 +27,7 @@ from appliance.store.account_changes import WHOLE, Position, message_changes
 from appliance.store.account_messages import AccountMessage, account_messages
 from appliance.store.account_rows import AccountRow
 from appliance.store.body_readers import StoredMessage, header_octets
-from appliance.store.modseq import account_modseq
+from appliance.store.scope import Scope, scope_modseq
 from appliance.store.search_found import TextHits
 from appliance.store.store import Store
 from appliance.store.values import Row
@@ -65,7 +65,7 @@ class EmailQueryMethods:
         account = call.account()
         query, window = read_query(call.arguments), read_window(call.arguments)
         call.arguments.end()
-        modseq, found = await self._run(account.account, query)
+        modseq, found = await self._run(account.scope, query)
         if window.anchor is None:
             first, end = window.range_of(range(len(found)), MOST_IDS)  # type: ignore[arg-type]
         else:
@@ -87,12 +87,12 @@ class EmailQueryMethods:
         most, up_to = call.arguments.number("maxChanges"), call.arguments.optional_id("upToId")
         total = call.arguments.flag("calculateTotal")
         call.arguments.end()
-        before = self._results.get((account.account, query.text, since.modseq)) if since.message == WHOLE else None
+        before = self._results.get((account.scope, query.text, since.modseq)) if since.message == WHOLE else None
         if before is None:
             raise MethodError("cannotCalculateChanges", "That result is not kept any more; query again.")
-        modseq, found = await self._run(account.account, query)
+        modseq, found = await self._run(account.scope, query)
         changes = await self._store.database.read(
-            lambda connection: message_changes(connection, account.account, Position(since.modseq, WHOLE))
+            lambda connection: message_changes(connection, account.scope, Position(since.modseq, WHOLE))
         )
         if changes is None or (query.needs_threads and modseq != since.modseq):
             raise MethodError("cannotCalculateChanges", "What changed since is not known; query again.")
@@ -116,43 +116,43 @@ class EmailQueryMethods:
 
     # --- running ---------------------------------------------------------------------------------
 
-    async def _run(self, account: AccountId, query: EmailQuery) -> tuple[ModSeq, "array[int]"]:
+    async def _run(self, scope: Scope, query: EmailQuery) -> tuple[ModSeq, "array[int]"]:
         """The MODSEQ and the messages in order, from what is kept where nothing changed."""
-        modseq = await self._store.database.read(lambda connection: account_modseq(connection, account))
-        found = self._results.get((account, query.text, modseq))
+        modseq = await self._store.database.read(lambda connection: scope_modseq(connection, scope))
+        found = self._results.get((scope, query.text, modseq))
         if found is not None:
             return modseq, found
-        brought = await self._brought_up_to_date(account, query)
+        brought = await self._brought_up_to_date(scope, query)
         if brought is not None:
             return brought
-        modseq, candidates, threads = await self._store.database.read(lambda connection: read_candidates(connection, account, query))
-        matched = await self._matched(account, query, candidates)
-        found = await self._store.database.read(lambda connection: ordered(connection, account, query, matched, threads))
-        self._results.keep((account, query.text, modseq), found)
+        modseq, candidates, threads = await self._store.database.read(lambda connection: read_candidates(connection, scope, query))
+        matched = await self._matched(scope, query, candidates)
+        found = await self._store.database.read(lambda connection: ordered(connection, scope, query, matched, threads))
+        self._results.keep((scope, query.text, modseq), found)
         return modseq, found
 
-    async def _brought_up_to_date(self, account: AccountId, query: EmailQuery) -> "tuple[ModSeq, array[int]] | None":
+    async def _brought_up_to_date(self, scope: Scope, query: EmailQuery) -> "tuple[ModSeq, array[int]] | None":
         """The result of now from the last one kept; None where that cannot be, or is no less work."""
-        last = self._results.latest(account, query.text) if can_be_updated(query) else None
+        last = self._results.latest(scope, query.text) if can_be_updated(query) else None
         if last is None:
             return None
         since, before = last
-        changes = await self._store.database.read(lambda connection: changed_rows(connection, account, since))
+        changes = await self._store.database.read(lambda connection: changed_rows(connection, scope, since))
         if changes is None:
             return None
         modseq, changed, rows = changes
-        matched = await self._matched(account, query, rows)
+        matched = await self._matched(scope, query, rows)
         found = await self._store.database.read(lambda connection: updated(connection, query, before, changed, matched))
         if found is None:
             return None
-        self._results.keep((account, query.text, modseq), found)
+        self._results.keep((scope, query.text, modseq), found)
         return modseq, found
 
-    async def _matched(self, account: AccountId, query: EmailQuery, candidates: list[AccountRow]) -> list[AccountRow]:
+    async def _matched(self, scope: Scope, query: EmailQuery, candidates: list[AccountRow]) -> list[AccountRow]:
         compiled, test = query.filter, query.filter.test
         if not compiled.leaves and not compiled.needs_structure:
             return [one for one in candidates if test(one, {})]
-        hits = await self._look_up(account, compiled.leaves, candidates)
+        hits = await self._look_up(scope, compiled.leaves, candidates)
         matched: list[AccountRow] = []
         open_ones: list[tuple[AccountRow, dict[Query, bool]]] = []
         for one in candidates:
@@ -163,22 +163,20 @@ class EmailQueryMethods:
             elif answer is None:
                 open_ones.append((one, facts))
         for start in range(0, len(open_ones), BATCH):
-            matched += await self._examined(account, compiled, open_ones[start : start + BATCH])
+            matched += await self._examined(scope, compiled, open_ones[start : start + BATCH])
         return matched
 
-    async def _look_up(self, account: AccountId, leaves: Sequence[Query], candidates: Sequence[AccountRow]) -> TextHits | None:
+    async def _look_up(self, scope: Scope, leaves: Sequence[Query], candidates: Sequence[AccountRow]) -> TextHits | None:
         index = self._store.search_index
         if index is None or not leaves or not candidates:
             return None
-        return await index.look_up(account, leaves, min(one.message for one in candidates), max(one.message for one in candidates))
+        return await index.look_up(scope.account, leaves, min(one.message for one in candidates), max(one.message for one in candidates))
 
-    async def _examined(
-        self, account: AccountId, compiled: EmailFilter, some: list[tuple[AccountRow, dict[Query, bool]]]
-    ) -> list[AccountRow]:
+    async def _examined(self, scope: Scope, compiled: EmailFilter, some: list[tuple[AccountRow, dict[Query, bool]]]) -> list[AccountRow]:
         """Those of a batch that match, their structure and text read."""
         text, test = TextQuery(compiled.leaves), compiled.test
         known = {one.message: (one, facts) for one, facts in some}
-        messages = await self._store.database.read(lambda connection: account_messages(connection, account, list(known)))
+        messages = await self._store.database.read(lambda connection: account_messages(connection, scope, list(known)))
         matched, todo = [], []
         for number, message in messages.items():
             one, facts = known[number]

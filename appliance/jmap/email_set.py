@@ -21,7 +21,7 @@ from appliance.protocol.jmap.patch import patched
 from appliance.protocol.jmap.references import created_id
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.message_update import MessageState
-from appliance.store.modseq import account_modseq
+from appliance.store.scope import scope_modseq
 from appliance.store.store import Store
 
 from .blobs import Blobs
@@ -56,7 +56,7 @@ class EmailSetMethods:
         return outcome.encode(account.id, before, await self._state(account))
 
     async def _state(self, account: JmapAccount) -> str:
-        return encode_state(await self._store.database.read(lambda connection: account_modseq(connection, account.account)))
+        return encode_state(await self._store.database.read(lambda connection: scope_modseq(connection, account.scope)))
 
 
 @dataclass(slots=True)
@@ -104,11 +104,11 @@ class _EmailSet:
         def decide(state: MessageState) -> MessageState:
             return updated(state, patch, self.call.created)
 
-        await self.store.update_message(self.account.account, self._number(one), decide)
+        await self.store.update_message(self.account.scope, self._number(one), decide)
         self.outcome.updated[one] = None
 
     async def _destroy(self, one: str) -> None:
-        await self.store.update_message(self.account.account, self._number(one), lambda state: MessageState(state.flags, frozenset()))
+        await self.store.update_message(self.account.scope, self._number(one), lambda state: MessageState(state.flags, frozenset()))
         self.outcome.destroyed.append(created_id(one, self.call.created) or one)
 
     def _number(self, one: str) -> MessageId:

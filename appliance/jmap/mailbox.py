@@ -4,25 +4,26 @@
 |---------------------------------------------|-----------------------------------------------------------------------------|
 | mailbox created, deleted                    | created, destroyed                                                          |
 | renamed, moved, (un)subscribed              | updated                                                                     |
-| messages came, left or changed flags        | updated; when only that happened `updatedProperties` names the four counts  |
+| messages of it, or of its threads, came,    | updated; when only that happened `updatedProperties` names the four counts  |
+| left or changed flags                       |                                                                             |
 
-Counts of threads are those of messages in the mailbox itself; a thread is unread when a message of it, in any mailbox, is neither seen
-nor a draft.
+Another's mailboxes (`store/scope`) are created when they come into sight, and destroyed when they go out of it.
 """
 
 from collections import OrderedDict
 from typing import Any
 
-from appliance.mail.ids import AccountId, MailboxId, ModSeq
+from appliance.mail.ids import MailboxId, ModSeq
 from appliance.protocol.jmap.errors import MethodError
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.protocol.jmap.window import query_changes, read_window
+from appliance.store.mailbox_counts import MailboxCounts, mailbox_counts, recounted_since
+from appliance.store.scope import Scope, scope_modseq
 from appliance.store.store import Store
-from appliance.store.thread_counts import leave_out_deleted, thread_counts
 from appliance.store.values import MailboxInfo
 
 from .ids import encode_id, encode_state, parse_state
-from .mailbox_object import COUNTS, PROPERTIES, mailbox_object
+from .mailbox_object import COUNTS, NO_COUNTS, PROPERTIES, MailboxTree, mailbox_object
 from .mailbox_query import matching
 from .mailbox_set import MailboxChange, parents_first
 from .method import Call, Method
@@ -30,10 +31,9 @@ from .standard import SetOutcome, attempt, get_response, query_response, read_mo
 
 MAIL = "urn:ietf:params:jmap:mail"
 MOST_RESULTS = 2000
-ACCOUNTS_COUNTED = 16
+SCOPES_COUNTED = 16
 
-ThreadCounts = dict[MailboxId, tuple[int, int]]
-"""Threads and unread threads of each mailbox."""
+Counts = dict[MailboxId, MailboxCounts]
 
 
 class MailboxMethods:
@@ -42,8 +42,8 @@ class MailboxMethods:
     def __init__(self, store: Store, limits: JmapLimits) -> None:
         self._store = store
         self._limits = limits
-        self._threads: OrderedDict[AccountId, tuple[ModSeq, ThreadCounts]] = OrderedDict()
-        """What was counted at which MODSEQ, for the accounts used last."""
+        self._counts: OrderedDict[Scope, tuple[ModSeq, Counts]] = OrderedDict()
+        """What was counted at which MODSEQ, for what was looked at last."""
 
     def methods(self) -> tuple[Method, ...]:
         return (
@@ -61,28 +61,26 @@ class MailboxMethods:
         wanted = call.arguments.ids("ids", most=self._limits.objects_in_get)
         properties = read_properties(call.arguments, PROPERTIES, PROPERTIES)
         call.arguments.end()
-        state, infos = await self._read(account.account)
-        by_name = {info.name: info for info in infos}
+        state, infos = await self._read(account.scope)
+        tree = MailboxTree(infos)
         chosen = None if wanted is None else split(wanted, call.created)
         shown = [info for info in infos if chosen is None or encode_id("F", info.id) in chosen]
-        threads: dict[MailboxId, tuple[int, int]] = {}
-        if {"totalThreads", "unreadThreads"} & set(properties):
-            threads = await self._count_threads(account.account, state, [info.id for info in shown])
+        counts = await self._count(account.scope, state, [info.id for info in shown]) if not set(COUNTS).isdisjoint(properties) else {}
         found = {}
         for info in shown:
-            whole = mailbox_object(account, info, by_name, threads.get(info.id, (0, 0)))
+            whole = mailbox_object(account, info, tree, counts.get(info.id, NO_COUNTS))
             found[whole["id"]] = {name: whole[name] for name in properties}
         return get_response(account.id, encode_state(state), chosen, found)
 
-    async def _count_threads(self, account: AccountId, state: ModSeq, mailboxes: list[MailboxId]) -> ThreadCounts:
+    async def _count(self, scope: Scope, state: ModSeq, mailboxes: list[MailboxId]) -> Counts:
         """Counted again only after a change of the account."""
-        modseq, known = self._threads.pop(account, (state, {}))
+        modseq, known = self._counts.pop(scope, (state, {}))
         missing = mailboxes if modseq != state else [one for one in mailboxes if one not in known]
-        counted = await self._store.database.read(lambda connection: thread_counts(connection, account, missing)) if missing else {}
+        counted = await self._store.database.read(lambda connection: mailbox_counts(connection, scope, missing)) if missing else {}
         counts = counted if modseq != state else known | counted
-        self._threads[account] = (state, counts)
-        if len(self._threads) > ACCOUNTS_COUNTED:
-            self._threads.popitem(last=False)
+        self._counts[scope] = (state, counts)
+        if len(self._counts) > SCOPES_COUNTED:
+            self._counts.popitem(last=False)
         return counts
 
     async def changes(self, call: Call) -> dict[str, Any]:
@@ -90,12 +88,12 @@ class MailboxMethods:
         since = parse_state(call.arguments.text("sinceState"))
         most = read_most_changes(call.arguments)
         call.arguments.end()
-        found = await self._store.mailbox_changes(account.account, since.modseq)
+        found = await self._store.mailbox_changes(account.scope, since.modseq)
         if found is None or since.modseq > found.modseq:
             raise MethodError("cannotCalculateChanges", "That state is too old or was never one.")
-        infos = await self._store.list(account.account)
+        touched = await self._store.database.read(lambda connection: recounted_since(connection, account.scope, since))
         own = {*found.created, *found.changed}
-        counted = [info.id for info in infos if info.highest_modseq > since.modseq and info.id not in own]
+        counted = [one for one in touched if one not in own]
         updated = [*found.changed, *counted]
         if len(found.created) + len(updated) + len(found.deleted) > most:
             raise MethodError("cannotCalculateChanges", "Too much has changed; read all mailboxes again.")
@@ -112,7 +110,7 @@ class MailboxMethods:
 
     async def query(self, call: Call) -> dict[str, Any]:
         account = call.account()
-        state, infos = await self._read(account.account)
+        state, infos = await self._read(account.scope)
         ids = matching(call.arguments, infos)
         window = read_window(call.arguments)
         call.arguments.end()
@@ -122,7 +120,7 @@ class MailboxMethods:
         """A server keeps no earlier results of a query, so only the answer to "nothing happened" is known."""
         account = call.account()
         since = call.arguments.text("sinceQueryState")
-        state, infos = await self._read(account.account)
+        state, infos = await self._read(account.scope)
         ids = matching(call.arguments, infos)
         if since != encode_state(state):
             raise MethodError("cannotCalculateChanges", "Something changed since; query again.")
@@ -136,18 +134,20 @@ class MailboxMethods:
             "added": [{"index": index, "id": one} for index, one in added],
         }
 
-    async def _read(self, account: AccountId) -> tuple[ModSeq, list[MailboxInfo]]:
-        changes = await self._store.mailbox_changes(account, ModSeq(2**62))
-        assert changes is not None  # noqa: S101 nothing is later than that
-        infos = await self._store.list(account)
-        await self._store.database.read(lambda connection: leave_out_deleted(connection, infos))
-        return changes.modseq, infos
+    async def _read(self, scope: Scope) -> tuple[ModSeq, list[MailboxInfo]]:
+        state = await self._state(scope)
+        return state, await self._store.mailboxes_in(scope)
+
+    async def _state(self, scope: Scope) -> ModSeq:
+        return await self._store.database.read(lambda connection: scope_modseq(connection, scope))
 
     # --- changing --------------------------------------------------------------------------------
 
     async def set(self, call: Call) -> dict[str, Any]:
-        account = call.account(write=True)
-        before = encode_state((await self._read(account.account))[0])
+        account = call.account()
+        if account.viewer is None:  # else what is subscribed is the viewer's, and rights decide on all else
+            account.expect_writable()
+        before = encode_state(await self._state(account.scope))
         request = read_set(call.arguments, before, self._limits.objects_in_set)
         remove_messages = call.arguments.flag("onDestroyRemoveEmails")
         call.arguments.end()
@@ -159,4 +159,4 @@ class MailboxMethods:
             await attempt(outcome, "notUpdated", one, lambda one=one, patch=patch: change.update(outcome, one, patch))  # type: ignore[misc]
         for one in await change.children_first(request.destroy):
             await attempt(outcome, "notDestroyed", one, lambda one=one: change.destroy(outcome, one, remove_messages))  # type: ignore[misc]
-        return outcome.encode(account.id, before, encode_state((await self._read(account.account))[0]))
+        return outcome.encode(account.id, before, encode_state(await self._state(account.scope)))

@@ -9,7 +9,7 @@ from appliance.protocol.jmap.window import read_sort
 from appliance.store.values import MailboxInfo
 
 from .ids import encode_id
-from .mailbox_object import ORDER, SEPARATOR, above, role_of
+from .mailbox_object import ORDER, MailboxTree, role_of
 
 SORTS = ("sortOrder", "name", "parentId")
 FILTERS = ("parentId", "name", "role", "hasAnyRole", "isSubscribed")
@@ -20,26 +20,19 @@ def matching(arguments: Arguments, infos: Sequence[MailboxInfo]) -> list[str]:
     condition = arguments.object("filter") or {}
     sort = read_sort(arguments, SORTS, ())
     as_tree, filter_tree = arguments.flag("sortAsTree"), arguments.flag("filterAsTree")
-    by_name = {info.name: info for info in infos}
-    matched = {info.name for info in infos if _matches(condition, info, by_name)}
+    tree = MailboxTree(infos)
+    matched = {info.id for info in infos if _matches(condition, info, tree)}
+    ordered = [info for info in infos if info.id in matched]
     if filter_tree:
-        matched = {name for name in matched if all(one in matched for one in _superiors(name, by_name))}
-    ordered = [info for info in infos if info.name in matched]
+        ordered = [info for info in ordered if all(above.id in matched for above in tree.superiors(info))]
     for row in reversed(sort or ()):
-        ordered.sort(key=lambda info, row=row: _sort_key(info, row.name, by_name), reverse=not row.is_ascending)  # type: ignore[misc]
+        ordered.sort(key=lambda info, row=row: _sort_key(info, row.name, tree), reverse=not row.is_ascending)  # type: ignore[misc]
     if as_tree:
-        ordered = _as_tree(ordered)
+        ordered = _as_tree(ordered, tree)
     return [encode_id("F", info.id) for info in ordered]
 
 
-def _superiors(name: str, by_name: dict[str, MailboxInfo]) -> list[str]:
-    found = []
-    while (name := above(name)) in by_name:
-        found.append(name)
-    return found
-
-
-def _matches(condition: Any, info: MailboxInfo, by_name: dict[str, MailboxInfo], depth: int = 0) -> bool:
+def _matches(condition: Any, info: MailboxInfo, tree: MailboxTree, depth: int = 0) -> bool:
     """A FilterOperator or a FilterCondition (RFC 8620 §5.5, RFC 8621 §2.3)."""
     if not isinstance(condition, dict) or depth > 20:
         raise MethodError("unsupportedFilter", "A filter is an object, and not nested deeper than 20.")
@@ -47,18 +40,17 @@ def _matches(condition: Any, info: MailboxInfo, by_name: dict[str, MailboxInfo],
         rows, operator = condition.get("conditions"), condition["operator"]
         if not isinstance(rows, list) or operator not in ("AND", "OR", "NOT"):
             raise invalid("A filter's operator is AND, OR or NOT, with a list of conditions.")
-        results = [_matches(row, info, by_name, depth + 1) for row in rows]
+        results = [_matches(row, info, tree, depth + 1) for row in rows]
         return all(results) if operator == "AND" else any(results) if operator == "OR" else not any(results)
-    return all(_meets(name, value, info, by_name) for name, value in condition.items())
+    return all(_meets(name, value, info, tree) for name, value in condition.items())
 
 
-def _meets(name: str, value: Any, info: MailboxInfo, by_name: dict[str, MailboxInfo]) -> bool:
+def _meets(name: str, value: Any, info: MailboxInfo, tree: MailboxTree) -> bool:
     match name:
         case "parentId":
-            parent = by_name.get(above(info.name))
-            return bool(value == (encode_id("F", parent.id) if parent else None))
+            return bool(value == tree.parent_id(info))
         case "name" if isinstance(value, str):
-            return value.casefold() in info.name.rpartition(SEPARATOR)[2].casefold()
+            return value.casefold() in tree.name(info).casefold()
         case "role":
             return bool(value == role_of(info))
         case "hasAnyRole" if isinstance(value, bool):
@@ -70,26 +62,26 @@ def _meets(name: str, value: Any, info: MailboxInfo, by_name: dict[str, MailboxI
     raise MethodError("unsupportedFilter", f"Mailboxes cannot be filtered by {name[:100]}.")
 
 
-def _sort_key(info: MailboxInfo, name: str, by_name: dict[str, MailboxInfo]) -> Any:
+def _sort_key(info: MailboxInfo, name: str, tree: MailboxTree) -> Any:
     if name == "sortOrder":
         return ORDER.get(role_of(info) or "", 10)
     if name == "name":
-        return info.name.rpartition(SEPARATOR)[2].casefold()
-    parent = by_name.get(above(info.name))
+        return tree.name(info).casefold()
+    parent = tree.parent(info)
     return parent.id if parent else 0
 
 
-def _as_tree(ordered: list[MailboxInfo]) -> list[MailboxInfo]:
+def _as_tree(ordered: list[MailboxInfo], tree: MailboxTree) -> list[MailboxInfo]:
     """Each mailbox directly behind the one above it (RFC 8621 §2.3: sortAsTree)."""
-    names = {info.name for info in ordered}
-    below: dict[str, list[MailboxInfo]] = {}
+    there = {info.id for info in ordered}
+    below: dict[int, list[MailboxInfo]] = {}
     for info in ordered:
-        parent = above(info.name)
-        below.setdefault(parent if parent in names else "", []).append(info)
+        parent = tree.parent(info)
+        below.setdefault(parent.id if parent is not None and parent.id in there else 0, []).append(info)
     found: list[MailboxInfo] = []
-    todo = list(reversed(below.get("", [])))
+    todo = list(reversed(below.get(0, [])))
     while todo:
         info = todo.pop()
         found.append(info)
-        todo += reversed(below.get(info.name, []))
+        todo += reversed(below.get(info.id, []))
     return found

@@ -8,9 +8,10 @@ from appliance.protocol.jmap.patch import patched
 from appliance.protocol.jmap.references import created_id
 from appliance.store.store import Store
 from appliance.store.values import MailboxInfo
+from appliance.store.visible import VisibleMailboxes
 
 from .ids import encode_id, parse_id
-from .mailbox_object import COUNTS, ORDER, ROLES, SEPARATOR, above, mailbox_object, role_of
+from .mailbox_object import COUNTS, ORDER, ROLES, SEPARATOR, MailboxTree, mailbox_object, path_of, role_of
 from .method import JmapAccount
 from .standard import SetOutcome
 
@@ -33,75 +34,79 @@ class MailboxChange:
 
     def __init__(self, store: Store, account: JmapAccount, created: dict[str, str]) -> None:
         self._store = store
-        self._account = account.account
+        self._account = account
+        self._mailboxes = VisibleMailboxes(store, account.scope.viewer)
         self._created = created
 
     async def create(self, outcome: SetOutcome, name: str, wanted: dict[str, Any]) -> None:
         _check(wanted)
         special_use = self._special_use(wanted.get("role"))
-        path = await self._path(wanted.get("name"), wanted.get("parentId"))
-        info = await self._store.create(self._account, path, special_use)
-        if wanted.get("isSubscribed"):
-            await self._store.subscribe(self._account, path, True)
+        path = self._path(await self._tree(), wanted.get("name"), wanted.get("parentId"))
+        info = await self._mailboxes.create(path, special_use)
+        if wanted.get("isSubscribed", info.subscribed) is not info.subscribed:
+            await self._mailboxes.subscribe(path, not info.subscribed)
         one = encode_id("F", info.id)
         self._created[name] = one
         outcome.created[name] = {
             "id": one, "sortOrder": ORDER.get(role_of(info) or "", 10), **dict.fromkeys(COUNTS, 0),
-            "myRights": mailbox_object(JmapAccount("", self._account, ""), info, {}, (0, 0))["myRights"],
+            "myRights": mailbox_object(self._account, info, MailboxTree([info]))["myRights"],
         }  # fmt: skip
 
     async def update(self, outcome: SetOutcome, one: str, patch: dict[str, Any]) -> None:
-        info = await self._find(one)
-        parent = await self._parent_of(info)
-        before = {"name": info.name.rpartition(SEPARATOR)[2], "parentId": parent, "role": role_of(info), "isSubscribed": info.subscribed}
+        tree = await self._tree()
+        info = self._find(tree, one)
+        place = {"name": tree.name(info), "parentId": tree.parent_id(info)}
+        before = {**place, "role": role_of(info), "isSubscribed": info.subscribed}
         after = patched(before, patch)
         _check({name: after.get(name) for name in patch if "/" not in name} | {name: None for name in patch if "/" in name})
         if after.get("role") != before["role"]:
             raise invalid_properties("The role of a mailbox stays as it is.", "role")
-        path = await self._path(after.get("name"), after.get("parentId"))
+        path = info.name
+        if {name: after.get(name) for name in place} != place:
+            path = self._path(tree, after.get("name"), after.get("parentId"))
         if path != info.name:
-            if info.name == INBOX:
+            if path_of(info) == INBOX:
                 raise SetError("forbidden", "INBOX keeps its name and place.")
-            await self._store.rename(self._account, info.name, path)
+            await self._mailboxes.rename(info.name, path)
         if bool(after.get("isSubscribed")) != info.subscribed:
-            await self._store.subscribe(self._account, path, bool(after.get("isSubscribed")))
+            await self._mailboxes.subscribe(path, bool(after.get("isSubscribed")))
         outcome.updated[one] = None
 
     async def destroy(self, outcome: SetOutcome, one: str, remove_messages: bool) -> None:
-        info = await self._find(one)
+        info = self._find(await self._tree(), one)
         if info.has_children:
             raise SetError("mailboxHasChild", "There are mailboxes below this one.")
-        if info.messages and not remove_messages:
+        if (info.messages or "r" not in info.rights) and not remove_messages:
             raise SetError("mailboxHasEmail", "There are messages in this mailbox.")
-        await self._store.delete(self._account, info.name)
+        await self._mailboxes.delete(info.name)
         if info.subscribed:
-            await self._store.subscribe(self._account, info.name, False)
+            await self._mailboxes.subscribe(info.name, False)
         outcome.destroyed.append(one)
 
     async def children_first(self, ids: list[str]) -> list[str]:
-        depth = {encode_id("F", info.id): info.name.count(SEPARATOR) for info in await self._store.list(self._account)}
+        depth = {encode_id("F", info.id): info.name.count(SEPARATOR) for info in (await self._tree()).infos}
         return sorted(ids, key=lambda one: -depth.get(created_id(one, self._created) or one, 0))
 
-    async def _find(self, one: str) -> MailboxInfo:
+    async def _tree(self) -> MailboxTree:
+        return MailboxTree(await self._store.mailboxes_in(self._account.scope))
+
+    def _find(self, tree: MailboxTree, one: str) -> MailboxInfo:
         number = parse_id("F", created_id(one, self._created) or "")
-        for info in await self._store.list(self._account):
+        for info in tree.infos:
             if info.id == number:
                 return info
         raise SetError("notFound", "There is no such mailbox.")
 
-    async def _parent_of(self, info: MailboxInfo) -> str | None:
-        parent = above(info.name)
-        found = next((one for one in await self._store.list(self._account) if one.name == parent), None)
-        return encode_id("F", found.id) if found else None
-
-    async def _path(self, name: Any, parent: Any) -> str:
-        """The full name. Raises SetError."""
+    def _path(self, tree: MailboxTree, name: Any, parent: Any) -> str:
+        """The full name, as the caller has it. Raises SetError."""
         if not isinstance(name, str) or not name or SEPARATOR in name:
             raise invalid_properties(f'A mailbox has a name, without "{SEPARATOR}" in it.', "name")
+        if parent is None and self._account.viewer is not None:
+            raise SetError("forbidden", "At the top are the owner's own mailboxes.")
         if parent is None:
             return name
         number = parse_id("F", created_id(parent, self._created) or "") if isinstance(parent, str) else None
-        for info in await self._store.list(self._account):
+        for info in tree.infos:
             if info.id == number:
                 return info.name + SEPARATOR + name
         raise invalid_properties("There is no such mailbox above.", "parentId")

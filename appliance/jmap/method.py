@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from appliance.mail.ids import AccountId
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError
+from appliance.store.scope import Scope
 
 CORE = "urn:ietf:params:jmap:core"
 
@@ -21,13 +22,24 @@ Response = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class JmapAccount:
-    """An account as a caller may use it; `id` is what JMAP calls it. `read_only`: every /set in it is accountReadOnly."""
+    """An account as a caller may use it; `id` is what JMAP calls it. `read_only`: nothing in it can be changed, save what is subscribed.
+    `viewer`: who calls, where it is the account of another, of which they see what is shared with them (`store/scope`)."""
 
     id: str
     account: AccountId
     name: str
     is_personal: bool = True
     read_only: bool = False
+    viewer: AccountId | None = None
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.account, self.viewer or self.account)
+
+    def expect_writable(self) -> None:
+        """Raises MethodError accountReadOnly."""
+        if self.read_only:
+            raise MethodError("accountReadOnly", "This account can be read only.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +66,8 @@ class Call:
         found = next((one for one in self.caller.accounts if one.id == wanted), None)
         if found is None:
             raise MethodError("fromAccountNotFound" if argument == "fromAccountId" else "accountNotFound", f"There is no account {wanted}.")
-        if write and found.read_only:
-            raise MethodError("accountReadOnly", "This account can be read only.")
+        if write:
+            found.expect_writable()
         return found
 
 

@@ -28,11 +28,12 @@ MOST_OCTETS = 80_000_000
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """Where a new message goes, with its flags; `internal_at` None: not given."""
+    """Where a new message goes, with its flags; `internal_at` None: not given. `needed`: rights on another's mailboxes."""
 
     mailboxes: Sequence[MailboxId]
     flags: Sequence[str]
     internal_at: int | None
+    needed: str
 
 
 def read_placing(given: Mapping[str, Any], created: Mapping[str, str]) -> Placing:
@@ -43,7 +44,8 @@ def read_placing(given: Mapping[str, Any], created: Mapping[str, str]) -> Placin
     found = parse_date(received) if isinstance(received, str) and received.endswith("Z") else None
     if received is not None and found is None:
         raise invalid_properties("A date looks like 2014-10-30T06:12:00Z.", "receivedAt")
-    return Placing(mailboxes, flags, found[0] if found is not None else None)
+    needed = {"i", *("s" if flag == "\\Seen" else "w" for flag in flags)}
+    return Placing(mailboxes, flags, found[0] if found is not None else None, "".join(sorted(needed)))
 
 
 class NewMessages:
@@ -59,17 +61,17 @@ class NewMessages:
         """A message as the client describes it, in place of others. Raises SetError, StoreError."""
         placing = read_placing(given, call.created)
         email = read_email(given, call.created)
-        email.use_blobs(await self._blobs.find_all(account.account, email.blob_ids))
+        email.use_blobs(await self._blobs.find_all(account.scope, email.blob_ids))
         async with self._store.receive(MOST_OCTETS) as incoming:
             async for chunk in write_message(email, self._missing(account)):
                 await incoming.write(chunk)
             body = await incoming.finish()
-            return await create_message(self._store, account.account, body, self.placed(placing), replaced)
+            return await create_message(self._store, account.scope, body, self.placed(placing), replaced)
 
     def placed(self, placing: Placing, prefix: bytes = b"", internal_at: int | None = None) -> NewMessage:
         """`internal_at`: where the client gave none; now without it."""
         at = next((one for one in (placing.internal_at, internal_at) if one is not None), None)
-        return NewMessage(placing.mailboxes, placing.flags, self._now() if at is None else at, prefix)
+        return NewMessage(placing.mailboxes, placing.flags, self._now() if at is None else at, prefix, placing.needed)
 
     def _missing(self, account: JmapAccount) -> Fields:
         """Message-ID and Date, which every message has (RFC 5322 §3.6)."""

@@ -2,7 +2,7 @@
 
 | type                   | its state                                                                               |
 |------------------------|-----------------------------------------------------------------------------------------|
-| Mailbox, Thread, Email | the account's MODSEQ, as their /get has it                                              |
+| Mailbox, Thread, Email | the account's MODSEQ, as their /get has it; of another's account of what is in sight    |
 | EmailDelivery          | counts the messages that came (RFC 8621 §1.5)                                           |
 | Identity               | as Identity/get has it                                                                  |
 | EmailSubmission        | as EmailSubmission/get has it                                                           |
@@ -16,8 +16,8 @@ from typing import Any
 
 from appliance.mail.ids import AccountId, MailboxId, ModSeq
 from appliance.store.account_watch import AccountWatch, key_of
-from appliance.store.modseq import account_modseq
 from appliance.store.object_changes import IDENTITY, SUBMISSION, key_of_objects, object_state
+from appliance.store.scope import arrivals, readable, scope_modseq
 from appliance.store.store import Store
 
 from .ids import encode_state
@@ -47,19 +47,17 @@ class PushStates:
             touched: set[MailboxId] = set()
             for one in accounts:
                 states[one.id] = self._states(connection, one)
-                mailboxes = connection.execute("SELECT id FROM mailbox WHERE account = ?", (one.account,))
-                touched |= {MailboxId(number) for (number,) in mailboxes.fetchall()}
-                touched |= {key_of(one.account), key_of_objects(one.account)}
+                touched.update(readable(connection, one.scope))
+                if one.scope.is_own:
+                    touched |= {key_of(one.account), key_of_objects(one.account)}
             return states, frozenset(touched)
 
         return await self._store.database.read(work)
 
     def _states(self, connection: Any, one: JmapAccount) -> dict[str, str]:
         account = one.account
-        state = encode_state(account_modseq(connection, account))
-        mailboxes, arrived = connection.execute(
-            "SELECT count(*), coalesce(sum(uid_next), 0) FROM mailbox WHERE account = ?", (account,)
-        ).fetchone()
+        state = encode_state(scope_modseq(connection, one.scope))
+        mailboxes, arrived = arrivals(connection, one.scope)
         states = {**dict.fromkeys(OF_MAIL, state), "EmailDelivery": f"{arrived}-{mailboxes}"}
         if self._identity_state is not None and one.is_personal:
             states["Identity"] = self._identity_state(account, object_state(connection, IDENTITY, account))

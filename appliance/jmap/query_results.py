@@ -15,10 +15,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from appliance.mail.ids import AccountId, ModSeq
+from appliance.mail.ids import ModSeq
 from appliance.store.account_changes import WHOLE, Position, message_changes
 from appliance.store.account_messages import AccountMessage, account_messages
 from appliance.store.account_rows import AccountRow
+from appliance.store.scope import Scope
 
 from .email_order import EmailQuery, spelled
 
@@ -29,7 +30,7 @@ RESULT_MESSAGES = 400_000
 CHANGED = 50
 _COLUMNS = {"receivedAt": "internal_at", "size": "octets"}
 
-Key = tuple[AccountId, str, ModSeq]
+Key = tuple[Scope, str, ModSeq]
 
 
 class _GoneError(Exception):
@@ -37,7 +38,7 @@ class _GoneError(Exception):
 
 
 class QueryResults:
-    """The last results, by account, query and MODSEQ. None is changed once it is kept."""
+    """The last results, by scope, query and MODSEQ. None is changed once it is kept."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Key, array[int]] = OrderedDict()
@@ -48,9 +49,9 @@ class QueryResults:
             self._kept.move_to_end(key)
         return found
 
-    def latest(self, account: AccountId, query: str) -> "tuple[ModSeq, array[int]] | None":
+    def latest(self, scope: Scope, query: str) -> "tuple[ModSeq, array[int]] | None":
         """The newest of a query, whatever state it is of."""
-        known = [key for key in self._kept if key[:2] == (account, query)]
+        known = [key for key in self._kept if key[:2] == (scope, query)]
         newest = max(known, key=lambda key: key[2], default=None)
         return (newest[2], self._kept[newest]) if newest is not None else None
 
@@ -65,13 +66,13 @@ def can_be_updated(query: EmailQuery) -> bool:
     return not query.collapse and not query.needs_threads and len(query.sort) == 1 and query.sort[0].name in _COLUMNS
 
 
-def changed_rows(connection: Any, account: AccountId, since: ModSeq) -> "tuple[ModSeq, list[int], list[AccountRow]] | None":
+def changed_rows(connection: Any, scope: Scope, since: ModSeq) -> "tuple[ModSeq, list[int], list[AccountRow]] | None":
     """The account's MODSEQ, which messages changed or went after `since`, and the rows of those there are; None for too many."""
-    found = message_changes(connection, account, Position(since, WHOLE))
+    found = message_changes(connection, scope, Position(since, WHOLE))
     if found is None or len(found[1]) > CHANGED:
         return None
     changed = [int(change.message) for change in found[1]]
-    rows = [_row(message) for message in account_messages(connection, account, changed).values()]
+    rows = [_row(message) for message in account_messages(connection, scope, changed).values()]
     return found[0], changed, rows
 
 

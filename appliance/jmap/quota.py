@@ -5,7 +5,8 @@
 | `octets`   | octets of all messages        | when the account has a limit             |
 | `messages` | messages, as often as shown   | always                                   |
 
-A state holds the numbers themselves, so that whoever knows one hears precisely what changed since. Everything comes from memory.
+A state holds the numbers themselves, so that whoever knows one hears precisely what changed since. Of another's account they are there
+for who may put messages into a mailbox of it (right i): they count what is not in sight as well.
 """
 
 import re
@@ -17,6 +18,7 @@ from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError, invalid
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.protocol.jmap.window import Comparator, read_sort, read_window
+from appliance.store.scope import Scope, in_sight
 from appliance.store.store import Store
 
 from .method import Call, Method
@@ -26,11 +28,12 @@ QUOTA = "urn:ietf:params:jmap:quota"
 PROPERTIES = (
     "id", "resourceType", "used", "hardLimit", "scope", "name", "types", "warnLimit", "softLimit", "description",
 )  # fmt: skip
+NONE = "none"
+"""The state where the quotas are not there."""
 _STATE = re.compile(r"([0-9]+)-([0-9]+|none)-([0-9]+)-([0-9]+)")
 
 
-def quota_state(store: Store, account: AccountId) -> str:
-    """Of Quota in an account, also for pushing changes."""
+def _state(store: Store, account: AccountId) -> str:
     used, limit = store.quota(account)
     return "-".join(str(one) for one in (used, "none" if limit is None else limit, *store.message_quota(account)))
 
@@ -53,7 +56,7 @@ class QuotaMethods:
         wanted = call.arguments.ids("ids", most=self._limits.objects_in_get)
         properties = read_properties(call.arguments, PROPERTIES, PROPERTIES)
         call.arguments.end()
-        state = quota_state(self._store, account.account)
+        state = await self._state(account.scope)
         found = {one["id"]: {name: one[name] for name in properties} for one in _quotas(state)}
         return get_response(account.id, state, wanted, found)
 
@@ -62,9 +65,9 @@ class QuotaMethods:
         since = call.arguments.text("sinceState")
         read_most_changes(call.arguments)
         call.arguments.end()
-        if not _STATE.fullmatch(since):
+        if since != NONE and not _STATE.fullmatch(since):
             raise MethodError("cannotCalculateChanges", "This is no state of this server.")
-        state = quota_state(self._store, account.account)
+        state = await self._state(account.scope)
         before, now = ({one["id"]: one for one in _quotas(text)} for text in (since, state))
         updated = [one for one in now if one in before and before[one] != now[one]]
         only_used = all(before[one] | {"used": 0} == now[one] | {"used": 0} for one in updated)
@@ -75,13 +78,20 @@ class QuotaMethods:
             "destroyed": [one for one in before if one not in now],
         }  # fmt: skip
 
+    async def _state(self, scope: Scope) -> str:
+        if not scope.is_own:
+            rights = await self._store.database.read(lambda connection: in_sight(connection, scope))
+            if not any("i" in some for some in rights.values()):
+                return NONE
+        return _state(self._store, scope.account)
+
     async def query(self, call: Call) -> dict[str, Any]:
         account = call.account()
         given = call.arguments.object("filter")
         sort = read_sort(call.arguments, ("name", "used"), ())
         window = read_window(call.arguments)
         call.arguments.end()
-        state = quota_state(self._store, account.account)
+        state = await self._state(account.scope)
         chosen = _sorted([one for one in _quotas(state) if given is None or _matches(given, one)], sort)
         ids = [one["id"] for one in chosen]
         return query_response(account.id, state, ids, window, len(ids), can_calculate_changes=False)
@@ -92,6 +102,8 @@ class QuotaMethods:
 
 
 def _quotas(state: str) -> list[dict[str, Any]]:
+    if state == NONE:
+        return []
     found = _STATE.fullmatch(state)
     assert found is not None  # noqa: S101 - the caller looked, or it is ours
     used, limit, messages, most = found.groups()

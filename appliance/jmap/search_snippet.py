@@ -41,7 +41,7 @@ class SnippetMethods:
         wanted = call.arguments.ids("emailIds", most=self._limits.objects_in_get) or []
         call.arguments.end()
         chosen = [number for one in wanted if (number := parse_id("M", one)) is not None]
-        messages = await self._store.database.read(lambda connection: account_messages(connection, account.account, chosen))
+        messages = await self._store.database.read(lambda connection: account_messages(connection, account.scope, chosen))
         needles = [leaf.needle for leaf in compiled.leaves if isinstance(leaf, TextHas | BodyHas) and leaf.needle]
         subjects = [leaf.needle for leaf in compiled.leaves if isinstance(leaf, HeaderHas) and leaf.field == "subject" and leaf.needle]
         subjects += [leaf.needle for leaf in compiled.leaves if isinstance(leaf, TextHas) and leaf.needle]

@@ -110,10 +110,17 @@ class JmapService:
         return [method for kind in kinds for method in kind.methods()]
 
     def caller(self, account: AccountId) -> Caller:
-        """Whoever is signed in to this account."""
+        """Whoever is signed in to this account, with the accounts that share mailboxes with it (RFC 8620 §1.6.2)."""
+        own = JmapAccount(encode_id("A", account), account, self._address(account))
+        others = [
+            JmapAccount(encode_id("A", one), one, self._address(one), is_personal=False, read_only=not can_change, viewer=account)
+            for one, can_change in self._store.shared_accounts.of(account)
+        ]
+        return Caller(account, own.name, (own, *others))
+
+    def _address(self, account: AccountId) -> str:
         found = self._directory.account(account)
-        address = found.address if found is not None else ""
-        return Caller(account, address, (JmapAccount(encode_id("A", account), account, address),))
+        return found.address if found is not None else ""
 
     async def api(self, octets: bytes, account: AccountId) -> dict[str, Any]:
         """The response to a request. Raises RequestError."""
@@ -125,7 +132,7 @@ class JmapService:
     async def blob(self, account: AccountId, jmap_account: str, blob: str) -> Blob | None:
         """A blob for downloading; None when the caller has no such blob. Raises StoreError."""
         own = self._account(account, jmap_account)
-        return await self._blobs.find(own.account, blob) if own is not None else None
+        return await self._blobs.find(own.scope, blob) if own is not None else None
 
     async def upload(self, account: AccountId, jmap_account: str, chunks: AsyncIterable[bytes], media_type: str) -> dict[str, Any]:
         """Take octets in for later use (RFC 8620 §6.1): what the client gets. Raises RequestError, StoreError, what `chunks` raises."""
@@ -136,7 +143,7 @@ class JmapService:
             raise RequestError("limit", f"At most {self.limits.uploads} uploads at once.", limit="maxConcurrentUpload", status=429)
         self._uploading[account] += 1
         try:
-            kept = await self._store.uploads.keep(own.account, chunks, self.limits.upload_octets, media_type)
+            kept = await self._store.uploads.keep(account, chunks, self.limits.upload_octets, media_type)
         finally:
             self._uploading[account] -= 1
             if not self._uploading[account]:

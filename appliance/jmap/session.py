@@ -5,7 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .method import CORE, Caller
+from .identity import SUBMISSION
+from .mailbox import MAIL
+from .method import CORE, Caller, JmapAccount
 
 WEBSOCKET = "urn:ietf:params:jmap:websocket"
 
@@ -22,7 +24,7 @@ def session_object(caller: Caller, capabilities: Mapping[str, Mapping[str, Any]]
                 "name": one.name,
                 "isPersonal": one.is_personal,
                 "isReadOnly": one.read_only,
-                "accountCapabilities": {name: capabilities[name] for name in of_accounts},
+                "accountCapabilities": _capabilities_of(one, {name: capabilities[name] for name in of_accounts}),
             }
             for one in caller.accounts
         },
@@ -34,6 +36,14 @@ def session_object(caller: Caller, capabilities: Mapping[str, Mapping[str, Any]]
         "eventSourceUrl": f"{base_url}/jmap/events?types={{types}}&closeafter={{closeafter}}&ping={{ping}}",
         "state": session_state(caller, capabilities),
     }
+
+
+def _capabilities_of(account: JmapAccount, capabilities: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Nobody sends for another, and at the top of another's account are the owner's own mailboxes."""
+    if account.viewer is None:
+        return dict(capabilities)
+    found = {name: facts for name, facts in capabilities.items() if name != SUBMISSION}
+    return found | {MAIL: {**found[MAIL], "mayCreateTopLevelMailbox": False}}
 
 
 def session_state(caller: Caller, capabilities: Mapping[str, Mapping[str, Any]]) -> str:

@@ -40,6 +40,7 @@ from appliance.store.account_messages import AccountMessage, account_messages
 from appliance.store.identities import identities
 from appliance.store.object_changes import SUBMISSION as TABLE
 from appliance.store.object_changes import object_state
+from appliance.store.scope import own
 from appliance.store.store import Store
 
 from .email_content import octets_of, open_message
@@ -182,7 +183,7 @@ class SubmissionSetMethods:
         number = parse_id("M", wanted["emailId"] or "")
 
         def work(connection: Any) -> Any:
-            return identities(connection, account)[1], account_messages(connection, account, [number] if number else [])
+            return identities(connection, account)[1], account_messages(connection, own(account), [number] if number else [])
 
         rows, messages = await self._store.database.read(work)
         identity = known_identities(self._sending.directory, account, rows).get(wanted["identityId"] or "")

@@ -1,13 +1,14 @@
 """Thread: get and changes (RFC 8621 §3). A thread's messages never change threads, so it changes only as they come and go."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from appliance.mail.ids import MessageId
 from appliance.protocol.jmap.errors import MethodError
 from appliance.protocol.jmap.request import JmapLimits
-from appliance.store.account_changes import CREATED, DESTROYED, WHOLE, Position, message_changes
+from appliance.store.account_changes import CREATED, DESTROYED, WHOLE, MessageChange, Position, message_changes
 from appliance.store.account_messages import thread_messages
-from appliance.store.modseq import account_modseq
+from appliance.store.scope import Scope, scope_modseq
 from appliance.store.store import Store
 
 from .ids import encode_id, encode_state, parse_id, parse_state
@@ -37,7 +38,7 @@ class ThreadMethods:
             raise MethodError("requestTooLarge", "There may be too many threads for one response: name them.")
         numbers = [number for one in wanted if (number := parse_id("T", one)) is not None]
         state, threads = await self._store.database.read(
-            lambda connection: (account_modseq(connection, account.account), thread_messages(connection, account.account, numbers))
+            lambda connection: (scope_modseq(connection, account.scope), thread_messages(connection, account.scope, numbers))
         )
         found = {}
         for thread, messages in threads.items():
@@ -52,17 +53,15 @@ class ThreadMethods:
         call.arguments.end()
 
         def work(connection: Any) -> "tuple[Position, dict[str, list[MessageId]], bool] | None":
-            found = message_changes(connection, account.account, since)
+            found = message_changes(connection, account.scope, since)
             if found is None:
                 return None
             modseq, changes = found
             if since.modseq > modseq:
                 return None
             more = len(changes) > most
-            changes = changes[:most]
-            state = changes[-1].place(since) if more else Position(modseq, WHOLE)
-            sorted_out = _sorted_out(connection, account.account, since, changes)
-            return state, sorted_out, more
+            state = changes[most - 1].place(since) if more else Position(modseq, WHOLE)
+            return state, _sorted_out(connection, account.scope, since, changes, most), more
 
         answer = await self._store.database.read(work)
         if answer is None:
@@ -77,11 +76,15 @@ class ThreadMethods:
         }
 
 
-def _sorted_out(connection: Any, account: Any, since: Position, changes: Any) -> dict[str, list[MessageId]]:
-    """Threads that came, changed and went with these messages. Flags are no matter of a thread."""
-    touched = list(dict.fromkeys(change.thread for change in changes if change.kind(since) in (CREATED, DESTROYED)))
-    there = thread_messages(connection, account, touched)
-    began = {change.thread for change in changes if change.kind(since) == CREATED and change.thread == change.message}
+def _sorted_out(connection: Any, scope: Scope, since: Position, changes: Sequence[MessageChange], most: int) -> dict[str, list[MessageId]]:
+    """Threads that came, changed and went with the first of these messages. Flags are no matter of a thread, which is there as long as
+    one of its messages is."""
+    told = [change.thread for change in changes[:most] if change.kind(since) in (CREATED, DESTROYED)]
+    touched = list(dict.fromkeys(told))
+    there = thread_messages(connection, scope, touched)
+    created = {change.message for change in changes if change.kind(since) == CREATED}
+    known = {change.thread for change in changes if change.kind(since) == DESTROYED}
+    began = {thread for thread in touched if thread not in known and created.issuperset(there.get(thread, ()))}
     return {
         "created": [one for one in touched if one in there and one in began],
         "updated": [one for one in touched if one in there and one not in began],

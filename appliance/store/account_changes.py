@@ -6,6 +6,7 @@ A message is one identity (MessageId) with a row in each mailbox that holds it (
     | updated   | it is older, and a row of it changed or was added, or it left one of its mailboxes   |
     | destroyed | it is older, and left its last mailbox; one that came and went since is nothing      |
 
+Whoever sees some of an account's mailboxes alone (`scope`) gets the same of what is there for them (`shared_members`).
 A message whose every copy has \\Deleted is destroyed for JMAP (RFC 8621 §4.1.1), and created anew when that flag is taken off
 (`flag_changes`). Every MODSEQ of an account belongs to one commit's change, so (MODSEQ, MessageId) orders all changes.
 """
@@ -14,11 +15,12 @@ import sqlite3
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from appliance.mail.ids import AccountId, MessageId, ModSeq
+from appliance.mail.ids import MessageId, ModSeq
 
-from . import departures
+from . import departures, shared_members
 from .messages import listed
 from .modseq import account_modseq
+from .scope import Scope, scope_modseq
 
 CREATED, UPDATED, DESTROYED = "created", "updated", "destroyed"
 
@@ -57,8 +59,11 @@ class MessageChange:
         return CREATED if new else UPDATED
 
 
-def message_changes(connection: sqlite3.Connection, account: AccountId, since: Position) -> tuple[ModSeq, list[MessageChange]] | None:
+def message_changes(connection: sqlite3.Connection, scope: Scope, since: Position) -> tuple[ModSeq, list[MessageChange]] | None:
     """The account's MODSEQ and what changed after `since`, ascending by place; None when that is too long ago to know."""
+    if not scope.is_own:
+        return _shared_changes(connection, scope, since)
+    account = scope.account
     after = since.modseq if since.message == WHOLE else ModSeq(since.modseq - 1)
     left = departures.since(connection, account, after)
     if left is None:
@@ -82,3 +87,17 @@ def message_changes(connection: sqlite3.Connection, account: AccountId, since: P
     changes += [MessageChange(one.modseq, one.message, one.thread, one.created_modseq, destroyed=True) for one in left.gone]
     changes.sort(key=lambda change: change.place(since))
     return account_modseq(connection, account), [change for change in changes if change.place(since) > since and change.kind(since)]
+
+
+def _shared_changes(connection: sqlite3.Connection, scope: Scope, since: Position) -> tuple[ModSeq, list[MessageChange]] | None:
+    walks = shared_members.walks(connection, scope, since)
+    if walks is None:
+        return None
+    changes = []
+    for message, walk in walks.items():
+        if walk.now or walk.copies:
+            made = ModSeq(walk.began if not walk.copies else 0)
+            modseq = ModSeq(walk.last if walk.now else walk.ended)
+            changes.append(MessageChange(modseq, MessageId(message), MessageId(walk.thread), made, destroyed=not walk.now))
+    changes.sort(key=lambda change: change.place(since))
+    return scope_modseq(connection, scope), changes

@@ -1,9 +1,11 @@
 """Messages of an account by identity, whatever mailboxes hold them: what JMAP reads (RFC 8621 §4).
 
 A message has a row in `message` for each mailbox that holds it, with flags of its own there, and one in `message_data` for what the
-copies share. An id of another account is as unknown as one that was never used, and a copy with \\Deleted is not there: JMAP has no
-such flag (RFC 8621 §4.1.1).
+copies share. An id of another account, or outside the `scope`, is as unknown as one that was never used, and a copy with \\Deleted is
+not there: JMAP has no such flag (RFC 8621 §4.1.1).
 """
+
+# ruff: noqa: S608 - conditions are words of ours, values are always parameters
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -11,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from appliance.mail.flags import KEYWORD_SHIFT, SYSTEM_NAMES
-from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid
+from appliance.mail.ids import BodyId, MailboxId, MessageId, ModSeq, Uid
 
 from .keywords import keywords_of
 from .messages import listed
+from .scope import Scope, only_readable
 
 
 class MailboxCopy(NamedTuple):
@@ -46,22 +49,23 @@ class AccountMessage:
     copies: list[MailboxCopy] = field(default_factory=list)
 
 
-def account_messages(connection: sqlite3.Connection, account: AccountId, ids: Iterable[int]) -> dict[MessageId, AccountMessage]:
+def account_messages(connection: sqlite3.Connection, scope: Scope, ids: Iterable[int]) -> dict[MessageId, AccountMessage]:
     """The messages of these ids that are there: 50 rows of a list take 0.4 ms."""
     wanted = listed(list(ids))
     found: dict[MessageId, AccountMessage] = {}
     shared = connection.execute(
         """SELECT id, thread, created_modseq, sent_at, preview, prefix, envelope, bodystructure, parts, described_by
             FROM message_data WHERE id IN (SELECT value FROM json_each(?)) AND account = ?""",
-        (wanted, account),
+        (wanted, scope.account),
     )
     for number, thread, created_modseq, *facts in shared.fetchall():
         found[MessageId(number)] = AccountMessage(MessageId(number), MessageId(thread), 0, 0, BodyId(0), ModSeq(created_modseq), *facts)
     names: dict[int, tuple[str, ...]] = {}
+    condition, parameters = only_readable(connection, scope)
     rows = connection.execute(
-        """SELECT message_data, mailbox, uid, modseq, flags, internal_at, octets, body FROM message
-            WHERE message_data IN (SELECT value FROM json_each(?)) AND flags & 8 = 0 ORDER BY mailbox, uid""",
-        (listed(list(found)),),
+        "SELECT message_data, mailbox, uid, modseq, flags, internal_at, octets, body FROM message"
+        f" WHERE message_data IN (SELECT value FROM json_each(?)) AND flags & 8 = 0{condition} ORDER BY mailbox, uid",
+        (listed(list(found)), *parameters),
     ).fetchall()
     for number, mailbox, uid, modseq, flags, internal_at, octets, body in rows:
         if mailbox not in names:
@@ -79,16 +83,17 @@ def flag_names(flags: int, keywords: Sequence[str]) -> frozenset[str]:
     return frozenset(system | {name for place, name in enumerate(keywords) if flags >> (KEYWORD_SHIFT + place) & 1})
 
 
-def thread_messages(connection: sqlite3.Connection, account: AccountId, threads: Iterable[int]) -> dict[MessageId, list[MessageId]]:
+def thread_messages(connection: sqlite3.Connection, scope: Scope, threads: Iterable[int]) -> dict[MessageId, list[MessageId]]:
     """The messages of each thread, oldest first (RFC 8621 §3: by when they were received); a thread without messages is left out."""
     wanted = listed(list(threads))
     found: dict[MessageId, list[tuple[int, int]]] = {}
+    condition, parameters = only_readable(connection, scope)
     rows = connection.execute(
-        """SELECT thread, id, (SELECT min(internal_at) FROM message WHERE message_data = id AND flags & 8 = 0) FROM (
-                SELECT thread, id FROM message_data WHERE thread IN (SELECT value FROM json_each(?1)) AND thread <> id AND account = ?2
-                UNION ALL
-                SELECT thread, id FROM message_data WHERE id IN (SELECT value FROM json_each(?1)) AND thread = id AND account = ?2)""",
-        (wanted, account),
+        f"SELECT thread, id, (SELECT min(internal_at) FROM message WHERE message_data = id AND flags & 8 = 0{condition}) FROM ("
+        " SELECT thread, id FROM message_data WHERE thread IN (SELECT value FROM json_each(?)) AND thread <> id AND account = ?"
+        " UNION ALL"
+        " SELECT thread, id FROM message_data WHERE id IN (SELECT value FROM json_each(?)) AND thread = id AND account = ?)",
+        (*parameters, *(wanted, scope.account) * 2),
     ).fetchall()
     for thread, message, internal_at in rows:
         if internal_at is not None:

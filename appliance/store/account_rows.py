@@ -14,6 +14,7 @@ from appliance.mail.ids import AccountId, MailboxId
 from .account_messages import flag_names
 from .keywords import keywords_of
 from .messages import listed, numbers
+from .scope import Scope, readable
 
 Spell = Callable[[frozenset[str]], frozenset[str]]
 """Names of flags, without \\Deleted, to the names the caller has for them."""
@@ -33,15 +34,15 @@ class AccountRow:
     has_attachment: bool | None = None
 
 
-def account_rows(connection: sqlite3.Connection, account: AccountId, spell: Spell, *, only: int | None = None) -> dict[int, AccountRow]:
+def account_rows(connection: sqlite3.Connection, scope: Scope, spell: Spell, *, only: int | None = None) -> dict[int, AccountRow]:
     """The account's messages by id; with `only` those that this mailbox holds. 100,000 take some 0.2 s."""
-    mailboxes = [number for (number,) in connection.execute("SELECT id FROM mailbox WHERE account = ?", (account,)).fetchall()]
+    mailboxes = readable(connection, scope)
     chosen = [one for one in mailboxes if one == only] if only is not None else mailboxes
     found: dict[int, AccountRow] = {}
     for mailbox in chosen:
         _add_mailbox(connection, mailbox, spell, found)
     if chosen != mailboxes:
-        _add_other_copies(connection, chosen, spell, found)
+        _add_other_copies(connection, [one for one in mailboxes if one not in chosen], spell, found)
     return found
 
 
@@ -65,12 +66,12 @@ def _add_mailbox(connection: sqlite3.Connection, mailbox: int, spell: Spell, fou
             known.keywords |= spelled[flags]
 
 
-def _add_other_copies(connection: sqlite3.Connection, read: Sequence[int], spell: Spell, found: dict[int, AccountRow]) -> None:
+def _add_other_copies(connection: sqlite3.Connection, others: Sequence[int], spell: Spell, found: dict[int, AccountRow]) -> None:
     """Mailboxes and keywords of copies elsewhere: of the few messages that have some."""
     shared = connection.execute(
         "SELECT message_data, mailbox, flags FROM message WHERE message_data IN (SELECT message_data FROM shared_data)"
-        " AND mailbox NOT IN (SELECT value FROM json_each(?)) AND flags & 8 = 0",
-        (listed(read),),
+        " AND +mailbox IN (SELECT value FROM json_each(?)) AND flags & 8 = 0",
+        (listed(others),),
     ).fetchall()
     names: dict[int, tuple[str, ...]] = {}
     for message, mailbox, flags in shared:

@@ -14,6 +14,7 @@ from appliance.mail.flags import DELETED, SEEN
 from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid, UidValidity
 from appliance.mail.rights import changeable
 
+from . import shared_members
 from .keywords import bits_for
 from .modseq import next_modseq
 from .observers import Effects
@@ -64,6 +65,7 @@ def append(
         transaction.execute(MESSAGE, (placement.mailbox, uid, modseq, flags, placement.internal_at, size, body, message, saved_after_s))
         effects.quota.took(transaction, account, size, 1, beyond=placement.beyond)
         transaction.touched(placement.mailbox, modseq)
+        shared_members.came(transaction, placement.mailbox, modseq, uid, uid)
         effects.appended(transaction, placement.mailbox, (uid,))
         placed.append(Placed(placement.mailbox, UidValidity(uid_validity), Uid(uid), modseq, MessageId(message)))
     return placed

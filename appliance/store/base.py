@@ -16,6 +16,7 @@ from .observers import Effects, Observers
 from .outbox import Outboxes
 from .quota import Quota, QuotaOf
 from .search_found import TextIndex
+from .shared_accounts import SharedAccounts
 from .values import Row
 
 
@@ -42,7 +43,8 @@ class StoreBase:
         self.columns = ColumnCache()
         self.quotas = Quota(quota_of)
         self.outboxes = Outboxes(bodies)
-        own = Observers(expunged=(self.outboxes.expunged,))
+        self.shared_accounts = SharedAccounts()
+        own = Observers(expunged=(self.outboxes.expunged,), mailbox_changed=(self.shared_accounts.changed,))
         self.effects = Effects(bodies.release, self.quotas, own.followed_by(observers), clock)
         self.outboxes.effects = self.effects
         self.search_index: TextIndex | None = None

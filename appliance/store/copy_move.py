@@ -16,6 +16,7 @@ from appliance.mail.flags import DELETED, KEYWORD_SHIFT, SEEN
 from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 from appliance.mail.rights import ALL, Rights, flag_mask
 
+from . import shared_members
 from .append import LAST_UID, expect_no_outbox
 from .expunge import expunge_rows
 from .keywords import translated
@@ -89,8 +90,11 @@ def copy(
                 (source, *parameters),
             )
         transaction.touched(target, modseq)
+        shared_members.came(transaction, target, modseq, first, uid_next - 1)
         if move:
-            expunge_rows(transaction, source, sources, condition, parameters, effects)
+            left = shared_members.members_at(transaction, source, condition, parameters)
+            _, expunged = expunge_rows(transaction, source, sources, condition, parameters, effects)
+            shared_members.keep(transaction, source, expunged, gone=left)
         to_trash = there if special_use == TRASH else -1
         effects.quota.took(transaction, AccountId(account), octets, len(sources), trash=to_trash, checked=not move)
         effects.appended(transaction, target, range(first, uid_next))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from appliance.database.writer import Transaction
 from appliance.mail.ids import AccountId, BodyId, MailboxId, ModSeq
 
-from . import departures
+from . import departures, shared_members
 from .messages import among, listed, numbers, uids_where
 from .modseq import next_modseq
 from .observers import Effects, Release
@@ -35,17 +35,19 @@ def expunge(transaction: Transaction, mailbox: MailboxId, uids: Sequence[int] | 
     gone = uids_where(transaction, mailbox, condition, parameters)
     if gone:
         condition, parameters = among(gone)
+        left = shared_members.members_at(transaction, mailbox, condition, parameters)
         departed, remaining = _release_data(transaction, mailbox, condition, parameters, effects.release)
         account, modseq = expunge_rows(transaction, mailbox, gone, condition, parameters, effects)
         departures.keep(transaction, account, modseq, departed, remaining)
+        shared_members.keep(transaction, mailbox, modseq, gone=left)
     return gone
 
 
 def expunge_rows(
     transaction: Transaction, mailbox: MailboxId, gone: Sequence[int], condition: str, parameters: Sequence[int | str], effects: Effects
 ) -> tuple[AccountId, ModSeq]:
-    """Delete the rows of `message`, subtract them from the mailbox, keep their UIDs. `message_data`, bodies and departures are the
-    caller's, who gets the account and the MODSEQ of the change."""
+    """Delete the rows of `message`, subtract them from the mailbox, keep their UIDs. `message_data`, bodies, departures and members are
+    the caller's, who gets the account and the MODSEQ of the change."""
     messages, octets, unseen, deleted = transaction.execute(
         "SELECT count(*), sum(octets), sum(flags & 1 = 0), sum(flags & 8 <> 0) FROM message WHERE mailbox = ? AND " + condition,
         (mailbox, *parameters),

@@ -13,6 +13,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import DELETED, SEEN, SYSTEM_MASK
 from appliance.mail.ids import MailboxId, ModSeq, Uid
 
+from . import shared_members
 from .keywords import bits_for, bits_known, keywords_of
 from .messages import among, numbers
 from .modseq import next_modseq
@@ -54,6 +55,8 @@ def set_flags(
         newest = next_modseq(transaction, head[0])
         unseen = sum(map(_without_seen, after)) - sum(map(_without_seen, flags))
         deleted = sum(map(_with_deleted, after)) - sum(map(_with_deleted, flags))
+        hidden = [uid for uid, old, new in zip(there, flags, after, strict=True) if new & DELETED and not old & DELETED]
+        left = shared_members.members_at(transaction, mailbox, *among(hidden)) if hidden else ()
         condition, parameters = among(list(compress(there, differs)))
         transaction.execute(
             f"UPDATE message SET flags = {sql}, modseq = ? WHERE mailbox = ? AND {condition} AND flags <> {sql}",
@@ -61,6 +64,8 @@ def set_flags(
         )
         if shown := [uid for uid, old, new in zip(there, flags, after, strict=True) if old & DELETED and not new & DELETED]:
             _create_anew(transaction, mailbox, shown, newest)
+        arrived = shared_members.members_at(transaction, mailbox, *among(shown)) if shown else ()
+        shared_members.keep(transaction, mailbox, newest, came=arrived, gone=left)
         transaction.execute(
             "UPDATE mailbox SET modseq = ?, unseen = unseen + ?, deleted = deleted + ? WHERE id = ?", (newest, unseen, deleted, mailbox)
         )

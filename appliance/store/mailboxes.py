@@ -201,7 +201,7 @@ def forget(transaction: Transaction, row: MailboxRow) -> None:
 
 
 def drop_row(transaction: Transaction, number: MailboxId) -> None:
-    for table in ("keyword", "expunged", "mailbox_right"):
+    for table in ("keyword", "expunged", "mailbox_right", "shared_change"):
         transaction.execute(f"DELETE FROM {table} WHERE mailbox = ?", (number,))
     metadata.forget(transaction, number)
     transaction.execute("DELETE FROM mailbox WHERE id = ?", (number,))
@@ -303,25 +303,27 @@ def _rise(transaction: Transaction, number: MailboxId, account: AccountId, name:
 # --- subscribe ---------------------------------------------------------------------------------------
 
 
-def subscribe(transaction: Transaction, account: AccountId, name: str, subscribed: bool, *, when_room: bool = False) -> None:
-    """Names need no mailbox (RFC 9051 §6.3.7). Unsubscribing what is not subscribed is fine.
+def subscribe(transaction: Transaction, account: AccountId, name: str, subscribed: bool, *, when_room: bool = False) -> bool:
+    """Whether that changed something. Names need no mailbox (RFC 9051 §6.3.7), and unsubscribing what is not subscribed is fine.
 
     Raises BAD_NAME and, unless only `when_room`, TOO_MANY.
     """
     if not subscribed:
         known = known_as(name.removesuffix(SEPARATOR))
-        if transaction.execute("DELETE FROM subscription WHERE account = ? AND name = ?", (account, known)).rowcount:
+        found = transaction.execute("DELETE FROM subscription WHERE account = ? AND name = ?", (account, known)).rowcount
+        if found:
             _changed(transaction, account, known)
-        return
+        return bool(found)
     name = proper(name)
     if _is_subscribed(transaction, account, name):
-        return
+        return False
     if transaction.execute("SELECT count(*) FROM subscription WHERE account = ?", (account,)).fetchone()[0] >= SUBSCRIPTIONS:
         if when_room:
-            return
+            return False
         raise StoreError(Trouble.TOO_MANY, f"an account has at most {SUBSCRIPTIONS} subscriptions")
     transaction.execute("INSERT INTO subscription(account, name) VALUES (?, ?)", (account, name))
     _changed(transaction, account, name)
+    return True
 
 
 def _changed(transaction: Transaction, account: AccountId, name: str) -> None:

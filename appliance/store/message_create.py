@@ -11,23 +11,27 @@ from dataclasses import dataclass
 from appliance.database.writer import Transaction
 from appliance.mail.description import DescriptionOf
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId
+from appliance.mail.ids import BodyId, MailboxId, MessageId
+from appliance.mail.rights import changeable
 
 from . import append, copy_move
 from .base import StoreBase
 from .incoming import StagedBody
-from .message_update import MessageState, update_message
+from .message_update import MessageState, expect_in, update_message
+from .scope import Scope
 from .values import Placement
 
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """Where it goes. `prefix`: the fields in front of the body; `flags` are names; `internal_at` UTC seconds."""
+    """Where it goes. `prefix`: the fields in front of the body; `flags` are names; `internal_at` UTC seconds. `needed`: rights that
+    another's mailboxes have to give; flags that they do not give are left out."""
 
     mailboxes: Sequence[MailboxId]
     flags: Sequence[str]
     internal_at: int
     prefix: bytes = b""
+    needed: str = "i"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,46 +46,40 @@ class CreatedMessage:
 
 async def create_message(
     store: StoreBase,
-    account: AccountId,
+    scope: Scope,
     body: "StagedBody | tuple[BodyId, DescriptionOf]",
     new: NewMessage,
     replaced: Sequence[MessageId] = (),
 ) -> CreatedMessage:
     """`body`: one just received, or a stored one with what `Store.scan` gave.
 
-    Raises NO_MAILBOX, NOT_ALLOWED (an Outbox), OVER_QUOTA, TOO_MANY, FULL; GONE when the stored body is not there any more. Nothing is
-    done then.
+    Raises NO_MAILBOX, NO_RIGHT, NOT_ALLOWED (an Outbox), OVER_QUOTA, TOO_MANY, FULL; GONE when the stored body is not there any more.
+    Nothing is done then.
     """
     staged = body if isinstance(body, StagedBody) else None
     describe = body.describe if isinstance(body, StagedBody) else body[1]
     description = describe(new.prefix)
 
     def work(transaction: Transaction) -> CreatedMessage:
-        _expect_own(transaction, account, new.mailboxes)
-        gone = tuple(one for one in replaced if _destroy(store, transaction, account, one))
+        rights = {mailbox: expect_in(transaction, scope, mailbox, new.needed) for mailbox in new.mailboxes}
+        gone = tuple(one for one in replaced if _destroy(store, transaction, scope, one))
         number = store.bodies.hold(transaction, staged) if staged is not None else _hold_stored(store, transaction, body[0])  # type: ignore[index]
         first, *others = new.mailboxes
-        place = Placement(first, new.prefix, tuple(new.flags), new.internal_at)
+        place = Placement(first, new.prefix, changeable(new.flags, rights[first]), new.internal_at)
         (placed,) = append.append(transaction, number, description.octets, [place], lambda _: description, store.effects)
         for other in others:
-            copy_move.copy(transaction, first, [placed.uid], other, store.effects)
+            copy_move.copy(transaction, first, [placed.uid], other, store.effects, copy_move.Copying(rights=rights[other]))
         (thread,) = transaction.execute("SELECT thread FROM message_data WHERE id = ?", (placed.message,)).fetchall()[0]
         return CreatedMessage(placed.message, MessageId(thread), description.octets + len(new.prefix), gone)
 
     return await store.database.write(work, octets=staged.stored_octets if staged is not None else 0)
 
 
-def _expect_own(transaction: Transaction, account: AccountId, mailboxes: Sequence[MailboxId]) -> None:
-    for mailbox in mailboxes:
-        if not transaction.execute("SELECT 1 FROM mailbox WHERE id = ? AND account = ?", (mailbox, account)).fetchone():
-            raise StoreError(Trouble.NO_MAILBOX)
-
-
-def _destroy(store: StoreBase, transaction: Transaction, account: AccountId, message: MessageId) -> bool:
+def _destroy(store: StoreBase, transaction: Transaction, scope: Scope, message: MessageId) -> bool:
     try:
-        update_message(transaction, account, message, lambda state: MessageState(state.flags, frozenset()), store.effects)
+        update_message(transaction, scope, message, lambda state: MessageState(state.flags, frozenset()), store.effects)
     except StoreError as error:
-        if error.trouble is not Trouble.GONE:
+        if error.trouble not in (Trouble.GONE, Trouble.NO_RIGHT):
             raise
         return False
     return True

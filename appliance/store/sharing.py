@@ -19,21 +19,24 @@ names and subscriptions are as they were.
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.flags import INBOX
 from appliance.mail.ids import AccountId, MailboxId
 from appliance.mail.limits import MAILBOXES
 from appliance.mail.rights import ALL, NONE, Rights, encode_rights, parse_rights
 
-from . import mailboxes
+from . import mailboxes, shared_members, shared_sight
 from .mailboxes import MailboxRow, row_named
 from .modseq import next_modseq
 from .names import SEPARATOR, below, known_as, proper, superiors
 from .observers import Effects
+from .scope import READ, Scope
+from .shared_sight import Sight
 from .values import OUTBOX, MailboxInfo, Mode
 
 ROOT = "Shared"
@@ -155,6 +158,18 @@ def visible(connection: sqlite3.Connection, account: AccountId, recent_from: Map
     return infos + [info_of(connection, one, subscribed, parents, recent_from) for one in seen]
 
 
+def listed(connection: sqlite3.Connection, scope: Scope, recent_from: Mapping[MailboxId, int]) -> list[MailboxInfo]:
+    """The mailboxes of one owner that the viewer sees, by the owner's names, INBOX first; with the owner's special uses."""
+    seen = [one for one in shared_with(connection, scope.viewer) if one.row.account == scope.account and "l" in one.rights]
+    seen.sort(key=lambda one: (one.row.name != INBOX, one.row.name))
+    parents = {parent for one in seen for parent in superiors(one.name)}
+    subscribed = set(mailboxes.subscribed_names(connection, scope.viewer))
+    infos = [info_of(connection, one, subscribed, parents, recent_from) for one in seen]
+    for one, info in zip(seen, infos, strict=True):
+        info.special_use = one.row.special_use
+    return infos
+
+
 def info_of(
     connection: sqlite3.Connection, seen: Seen, subscribed: Iterable[str], parents: Iterable[str], recent_from: Mapping[MailboxId, int]
 ) -> MailboxInfo:
@@ -220,7 +235,7 @@ def change_rights(transaction: Transaction, row: MailboxRow, account: AccountId,
         return had
     if account not in before and len(before) >= ACCOUNTS_OF_ONE:
         raise StoreError(Trouble.TOO_MANY, f"at most {ACCOUNTS_OF_ONE} accounts have rights on one mailbox")
-    with following_names(transaction, [account], effects):
+    with following_sight(transaction, [account], effects):
         if after:
             transaction.execute(
                 "INSERT INTO mailbox_right VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET rights = excluded.rights",
@@ -228,15 +243,16 @@ def change_rights(transaction: Transaction, row: MailboxRow, account: AccountId,
             )
         else:
             transaction.execute("DELETE FROM mailbox_right WHERE mailbox = ? AND account = ?", (row.id, account))
+            shared_members.forget_unshared(transaction)
         if transaction.execute("SELECT count(*) FROM mailbox_right WHERE account = ?", (account,)).fetchone()[0] > MAILBOXES:
             raise StoreError(Trouble.TOO_MANY, f"an account sees at most {MAILBOXES} mailboxes of others")
-    _changed(transaction, row.account, row.id)
+    mark_changed(transaction, row.account, row.id)
     effects.mailbox_changed(transaction, row.account)
     return after
 
 
-def _changed(transaction: Transaction, owner: AccountId, mailbox: MailboxId) -> None:
-    """The mailbox itself has changed: sessions that have it open read their rights again."""
+def mark_changed(transaction: Transaction, owner: AccountId, mailbox: MailboxId) -> None:
+    """The mailbox itself has changed, for somebody: sessions that have it open read their rights again."""
     modseq = next_modseq(transaction, owner)
     transaction.execute("UPDATE mailbox SET modseq = ?1, changed_modseq = ?1 WHERE id = ?2", (modseq, mailbox))
     transaction.touched(mailbox, modseq)
@@ -246,7 +262,7 @@ def announce(transaction: Transaction, owner: AccountId, effects: Effects) -> No
     """The account was removed, or is back: sessions of those it shares with hear of it."""
     statement = "SELECT DISTINCT r.mailbox FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox WHERE m.account = ?"
     for (mailbox,) in transaction.execute(statement, (owner,)).fetchall():
-        _changed(transaction, owner, MailboxId(mailbox))
+        mark_changed(transaction, owner, MailboxId(mailbox))
     for account in accounts_with_rights(transaction, owner):
         effects.mailbox_changed(transaction, account)
 
@@ -262,20 +278,34 @@ def inherit_rights(transaction: Transaction, owner: AccountId, heirs: Iterable[s
 
 
 @contextmanager
-def following_names(transaction: Transaction, accounts: Iterable[AccountId], effects: Effects) -> Iterator[None]:
-    """Around a change of shared mailboxes or of rights: the accounts' subscriptions follow, and their sessions hear of it."""
-    before = {account: _names_in_sight(transaction, account) for account in accounts}
+def following_sight(transaction: Transaction, accounts: Iterable[AccountId], effects: Effects) -> Iterator[None]:
+    """Around a change of shared mailboxes or of rights: what these accounts see is noted, their subscriptions follow, and their sessions
+    hear of it."""
+    before = {account: _in_sight(transaction, account) for account in accounts}
     yield
-    for account, names in before.items():
-        after = _names_in_sight(transaction, account)
-        for mailbox, name in names.items():
-            if after.get(mailbox) != name:
-                was = transaction.execute("DELETE FROM subscription WHERE account = ? AND name = ?", (account, name)).rowcount
+    for account, seen in before.items():
+        after = _in_sight(transaction, account)
+        moved = shared_sight.note(transaction, account, _sights(seen), _sights(after))
+        _mark_children(transaction, [seen.get(one) or after[one] for one in moved], after.values())
+        for mailbox, one in seen.items():
+            if mailbox not in after or after[mailbox].name != one.name:
+                was = transaction.execute("DELETE FROM subscription WHERE account = ? AND name = ?", (account, one.name)).rowcount
                 if was and mailbox in after:
-                    _subscribe(transaction, account, after[mailbox])
-        for mailbox in after.keys() - names.keys():
-            _subscribe(transaction, account, after[mailbox])
+                    _subscribe(transaction, account, after[mailbox].name)
+        for mailbox in after.keys() - seen.keys():
+            _subscribe(transaction, account, after[mailbox].name)
         effects.mailbox_changed(transaction, account)
+
+
+def _sights(seen: Mapping[MailboxId, Seen]) -> dict[MailboxId, Sight]:
+    return {mailbox: Sight(one.row.account, one.rights >= READ) for mailbox, one in seen.items()}
+
+
+def _mark_children(transaction: Transaction, moved: Sequence[Seen], seen: Iterable[Seen]) -> None:
+    """Mailboxes below one that came into sight or went out of it have another parent now, or none (RFC 8621 §2)."""
+    for one in seen:
+        if any(one.row.account == above.row.account and one.row.name.startswith(above.row.name + SEPARATOR) for above in moved):
+            mark_changed(transaction, one.row.account, one.row.id)
 
 
 def _subscribe(transaction: Transaction, account: AccountId, name: str) -> None:
@@ -284,5 +314,5 @@ def _subscribe(transaction: Transaction, account: AccountId, name: str) -> None:
         mailboxes.subscribe(transaction, account, name, True, when_room=True)
 
 
-def _names_in_sight(transaction: Transaction, account: AccountId) -> dict[MailboxId, str]:
-    return {one.row.id: one.name for one in shared_with(transaction, account, removed=True) if "l" in one.rights}
+def _in_sight(transaction: Transaction, account: AccountId) -> dict[MailboxId, Seen]:
+    return {one.row.id: one for one in shared_with(transaction, account, removed=True) if "l" in one.rights}

@@ -18,7 +18,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid
 
-from . import append, expunge, mailboxes, metadata, sharing, tree_changes
+from . import append, expunge, mailboxes, metadata, shared_sight, sharing, tree_changes
 from .account_changes import MessageChange, Position, message_changes
 from .base import StoreBase
 from .bodies import Bodies
@@ -29,6 +29,7 @@ from .mailbox import Mailbox
 from .message_update import Decide, update_message
 from .observers import Observers
 from .quota import QuotaOf
+from .scope import Scope
 from .uploads import Uploads
 from .values import MailboxChanges, MailboxInfo, Placed, Placement
 
@@ -73,8 +74,10 @@ class Store(StoreBase):
         """
         store = cls(database, bodies, describe=describe, quota_of=quota_of, observers=observers, clock=clock)
         database.watch(store.mailbox_cache.touched)
+        database.watch(store.shared_accounts.touched)
         database.watch(store.watches.touched)
         await database.read(store.quotas.load)
+        await database.read(store.shared_accounts.load)
         return store
 
     # --- arrival -----------------------------------------------------------------------------------------
@@ -177,6 +180,13 @@ class Store(StoreBase):
 
     # --- the tree ----------------------------------------------------------------------------------------
 
+    async def mailboxes_in(self, scope: Scope) -> list[MailboxInfo]:
+        """The mailboxes of an account that the viewer sees, as `list`; special uses are the owner's."""
+        if scope.is_own:
+            return await self.list(scope.account)
+        recent_from = self.mailbox_cache.recent_from()
+        return await self.database.read(lambda connection: sharing.listed(connection, scope, recent_from))
+
     async def list(self, account: AccountId) -> list[MailboxInfo]:
         """All mailboxes of an account by name, INBOX first."""
         recent_from = self.mailbox_cache.recent_from()
@@ -186,17 +196,19 @@ class Store(StoreBase):
         """Subscribed names, whether or not the mailbox exists (RFC 9051 §6.3.7)."""
         return await self.database.read(lambda connection: mailboxes.subscribed_names(connection, account))
 
-    async def mailbox_changes(self, account: AccountId, since: ModSeq) -> MailboxChanges | None:
+    async def mailbox_changes(self, scope: Scope, since: ModSeq) -> MailboxChanges | None:
         """Which mailboxes were created, renamed or (un)subscribed, or deleted after `since`; None when that is too long ago to know."""
-        return await self.database.read(lambda connection: mailboxes.changed_since(connection, account, since))
+        if scope.is_own:
+            return await self.database.read(lambda connection: mailboxes.changed_since(connection, scope.account, since))
+        return await self.database.read(lambda connection: shared_sight.changed_since(connection, scope, since))
 
-    async def message_changes(self, account: AccountId, since: Position) -> "tuple[ModSeq, MessageChanges] | None":
+    async def message_changes(self, scope: Scope, since: Position) -> "tuple[ModSeq, MessageChanges] | None":
         """The account's MODSEQ and which messages were created, changed or destroyed after `since`; None when that is too long ago."""
-        return await self.database.read(lambda connection: message_changes(connection, account, since))
+        return await self.database.read(lambda connection: message_changes(connection, scope, since))
 
-    async def update_message(self, account: AccountId, message: MessageId, decide: Decide) -> None:
+    async def update_message(self, scope: Scope, message: MessageId, decide: Decide) -> None:
         """Change flags and mailboxes of one message in ONE durable commit; see `message_update`. Raises what it or `decide` raises."""
-        await self.database.write(lambda transaction: update_message(transaction, account, message, decide, self.effects))
+        await self.database.write(lambda transaction: update_message(transaction, scope, message, decide, self.effects))
 
     async def find(self, account: AccountId, name: str) -> MailboxInfo:
         """What STATUS reports, at the cost of a row. Raises NO_MAILBOX."""

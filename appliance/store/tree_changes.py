@@ -9,7 +9,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.ids import AccountId, MailboxId
 
-from . import copy_move, expunge, mailboxes, sharing
+from . import copy_move, expunge, mailboxes, shared_members, shared_sight, sharing
 from .names import proper, superiors
 from .observers import Effects
 from .values import OUTBOX
@@ -17,7 +17,7 @@ from .values import OUTBOX
 
 def create(transaction: Transaction, account: AccountId, name: str, special_use: str, effects: Effects) -> MailboxId:
     """Missing superiors are made as well; all of them have the rights of the nearest mailbox above. Raises as `mailboxes.create`."""
-    with sharing.following_names(transaction, sharing.accounts_with_rights(transaction, account), effects):
+    with sharing.following_sight(transaction, sharing.accounts_with_rights(transaction, account), effects):
         number = _create(transaction, account, name, special_use)
     effects.mailbox_changed(transaction, account)
     return number
@@ -38,7 +38,7 @@ def delete(transaction: Transaction, account: AccountId, name: str, effects: Eff
     """Raises NO_MAILBOX, NOT_ALLOWED (INBOX, the Outbox), HAS_CHILDREN."""
     row = mailboxes.deletable(transaction, account, name)
     _expect_movable(row)
-    with sharing.following_names(transaction, sharing.accounts_with_rights(transaction, account), effects):
+    with sharing.following_sight(transaction, sharing.accounts_with_rights(transaction, account), effects):
         expunge.expunge(transaction, row.id, None, effects, marked=False)
         mailboxes.forget(transaction, row)
     effects.mailbox_changed(transaction, account)
@@ -51,7 +51,7 @@ def rename(transaction: Transaction, account: AccountId, old: str, new: str, eff
     """
     row, name = mailboxes.renamable(transaction, account, old, new)
     _expect_movable(row)
-    with sharing.following_names(transaction, sharing.accounts_with_rights(transaction, account), effects):
+    with sharing.following_sight(transaction, sharing.accounts_with_rights(transaction, account), effects):
         if row.name == INBOX:
             target = _create(transaction, account, name)
             mailboxes.subscribe_alike(transaction, account, INBOX, name)
@@ -63,11 +63,13 @@ def rename(transaction: Transaction, account: AccountId, old: str, new: str, eff
 
 def remove_all(transaction: Transaction, account: AccountId, effects: Effects) -> None:
     """All mailboxes of an account that goes, and what it may do with those of others."""
-    with sharing.following_names(transaction, sharing.accounts_with_rights(transaction, account), effects):
+    with sharing.following_sight(transaction, sharing.accounts_with_rights(transaction, account), effects):
         for number in mailboxes.ids_of(transaction, account):
             expunge.expunge(transaction, number, None, effects, marked=False)
             mailboxes.drop_row(transaction, number)
     mailboxes.forget_account(transaction, account)
+    shared_sight.forget(transaction, account)
+    shared_members.forget_unshared(transaction)
     effects.mailbox_changed(transaction, account)
 
 

@@ -130,7 +130,15 @@ class VisibleMailboxes:
 
     async def subscribe(self, name: str, subscribed: bool) -> None:
         """Any name may be subscribed, whether or not there is such a mailbox (RFC 9051 §6.3.7). Raises BAD_NAME, TOO_MANY."""
-        await self._store.subscribe(self.account, name, subscribed)
+
+        def work(transaction: Transaction) -> None:
+            seen = sharing.resolve(transaction, self.account, name)
+            of_another = seen is not None and seen.row.account != self.account and "l" in seen.rights
+            if mailboxes.subscribe(transaction, self.account, name, subscribed) and seen is not None and of_another:
+                sharing.mark_changed(transaction, seen.row.account, seen.row.id)
+            self._store.effects.mailbox_changed(transaction, self.account)
+
+        await self._store.database.write(work)
 
     async def subscriptions(self) -> Names:
         """Subscribed names."""

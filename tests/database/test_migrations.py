@@ -30,6 +30,7 @@ from appliance.database.schema import (
     STEP_12,
     STEP_13,
     STEP_14,
+    STEP_15,
 )
 from appliance.mail.errors import SetupError
 from tests.crash.storage import Model, Storage
@@ -42,6 +43,7 @@ FROZEN = {
     "ea28a2705ccab4ab": STEP_9, "0522d7d4d873ae04": STEP_10,
     "cd001009d3c9d41e": STEP_11, "901ebda18abe3b96": STEP_12, "8d9ebd337c4698d3": STEP_13,
     "0a7c0153a98ed2a1": STEP_14,
+    "287c932342ce028f": STEP_15,
 }  # fmt: skip
 """The steps as released. When one differs, the change belongs into a step of its own."""
 NEXT_STEP = (

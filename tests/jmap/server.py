@@ -19,6 +19,7 @@ from appliance.mail.ids import AccountId, MailboxId
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.bodies import Bodies
+from appliance.store.scope import own
 from appliance.store.store import Store
 from appliance.store.values import Placed, Placement
 from tests.support.clock import HandClock
@@ -34,6 +35,7 @@ class JmapClient:
     def __init__(self, store: Store, limits: JmapLimits) -> None:
         self.store, self.limits = store, limits
         self.faults: list[str] = []
+        self.signed_in: Caller | None = None
         self._api = JmapApi(
             mail_methods(store, limits),
             {MAIL: {}, BLOB: {}, QUOTA: {}},
@@ -41,9 +43,18 @@ class JmapClient:
             report=lambda name, fault: self.faults.append(f"{name} {fault!r}"),
         )
 
+    def caller(self, account: AccountId) -> Caller:
+        """Who is signed in to this account, as `JmapService` makes it."""
+        own = JmapAccount(encode_id("A", account), account, "ann@home.test" if account == ANN else "ben@home.test")
+        others = [
+            JmapAccount(encode_id("A", one.account), one.account, "", is_personal=False, read_only=not one.can_change, viewer=account)
+            for one in self.store.shared_accounts.of(account)
+        ]
+        return Caller(account, own.name, (own, *others))
+
     async def request(self, *calls: list[Any], **members: Any) -> list[list[Any]]:
         octets = json.dumps({"using": [CORE, MAIL, BLOB, QUOTA], "methodCalls": calls, **members}).encode()
-        answer = json.loads(json.dumps(await self._api.handle(octets, CALLER)))
+        answer = json.loads(json.dumps(await self._api.handle(octets, self.signed_in or CALLER)))
         assert not self.faults, self.faults
         responses: list[list[Any]] = answer["methodResponses"]
         return responses
@@ -72,7 +83,7 @@ class JmapClient:
         return f"U{(await self.store.uploads.keep(account, chunks(), 2**24, media_type)).id}"
 
     async def octets(self, blob: str, account: AccountId = ANN) -> bytes:
-        found = await Blobs(self.store).find(account, blob)
+        found = await Blobs(self.store).find(own(account), blob)
         assert found is not None, blob
         return b"".join([chunk async for chunk in found.chunks])
 

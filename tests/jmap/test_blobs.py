@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from appliance.jmap.blobs import Blobs
+from appliance.store.scope import own
 
 from .server import ANN, BEN, JmapClient, a_client
 
@@ -24,7 +25,7 @@ async def chunks(octets: bytes) -> AsyncIterator[bytes]:
 
 
 async def octets_of(client: JmapClient, blob: str) -> bytes | None:
-    found = await Blobs(client.store).find(ANN, blob)
+    found = await Blobs(client.store).find(own(ANN), blob)
     if found is None:
         return None
     octets = b"".join([chunk async for chunk in found.chunks])
@@ -43,7 +44,7 @@ async def test_messages_and_their_parts(tmp_path: Path) -> None:
             assert await octets_of(client, blob + section) is None, section
         for nothing in ("B999", "", "x", "-", "B0"):
             assert await octets_of(client, nothing) is None, nothing
-        assert await Blobs(client.store).find(BEN, blob) is None
+        assert await Blobs(client.store).find(own(BEN), blob) is None
 
 
 async def test_uploads_and_parts_of_an_uploaded_message(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ async def test_uploads_and_parts_of_an_uploaded_message(tmp_path: Path) -> None:
         kept = await client.store.uploads.keep(ANN, chunks(OUTER), 2**20, "message/rfc822; x=y")
         other = await client.store.uploads.keep(ANN, chunks(b"\0\1"), 2**20, "image/png")
         assert await octets_of(client, f"U{kept.id}") == OUTER and await octets_of(client, f"U{kept.id}-3-2") == b"second"
-        found = await Blobs(client.store).find(ANN, f"U{other.id}")
+        found = await Blobs(client.store).find(own(ANN), f"U{other.id}")
         assert found is not None and (found.media_type, found.length) == ("image/png", 2)
         assert await octets_of(client, f"U{other.id}-1-1") is None
-        assert await Blobs(client.store).find(BEN, f"U{kept.id}") is None
+        assert await Blobs(client.store).find(own(BEN), f"U{kept.id}") is None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.ids import MessageId
 from appliance.store.message_update import MessageState
+from appliance.store.scope import own
 
 from .server import A1, ANN, JmapClient, a_client
 
@@ -48,7 +49,7 @@ async def fill(client: JmapClient, seed: int, count: int = 24) -> None:
         await client.append(octets, *names, flags=tuple(dice.sample(KEYWORDS, dice.randrange(3))), at=1_700_000_000 + dice.randrange(50))
         if dice.random() < 0.3:
             await client.store.update_message(
-                ANN, MessageId(number + 1), lambda state: MessageState(state.flags ^ {"\\Seen"}, state.mailboxes)
+                own(ANN), MessageId(number + 1), lambda state: MessageState(state.flags ^ {"\\Seen"}, state.mailboxes)
             )
 
 
@@ -241,7 +242,7 @@ async def test_a_client_that_applies_query_changes_has_the_results(tmp_path: Pat
                 flags = frozenset(dice.sample(("\\Seen", "\\Flagged"), dice.randrange(3)))
                 keep = kind == "flag"
                 await client.store.update_message(
-                    ANN,
+                    own(ANN),
                     target,
                     lambda was, flags=flags, keep=keep: MessageState(flags, was.mailboxes if keep else frozenset()),  # type: ignore[misc]
                 )

@@ -42,13 +42,47 @@ async def test_counts_of_messages_and_threads(tmp_path: Path) -> None:
         await client.append(message(b"Re: plan", b"2", b"References: <1@b.example>\r\n"), "Archive")
         await client.append(message(b"other", b"3"), flags=("\\Draft",))
         found = await names(client)
-        assert [found["INBOX"][name] for name in COUNTS] == [2, 1, 2, 1]  # the seen one's thread is unread in the archive
+        assert [found["INBOX"][name] for name in COUNTS] == [2, 0, 2, 1]  # the seen one's thread is unread in the archive
         assert [found["Archive"][name] for name in COUNTS] == [1, 1, 1, 1]
         mailbox = await client.store.open(ANN, "Archive")
         await mailbox.set_flags([Uid(1)], Mode.ADD, ("\\Seen",))
         mailbox.close()
         found = await names(client)
-        assert [found["INBOX"][name] for name in COUNTS] == [2, 1, 2, 0] and [found["Archive"][name] for name in COUNTS] == [1, 0, 1, 0]
+        assert [found["INBOX"][name] for name in COUNTS] == [2, 0, 2, 0] and [found["Archive"][name] for name in COUNTS] == [1, 0, 1, 0]
+
+
+async def test_what_is_only_in_the_trash_is_unread_there_alone(tmp_path: Path) -> None:
+    """RFC 8621 §2: a thread with an unread message in the Trash and a read one in INBOX."""
+    async with a_client(tmp_path) as client:
+        await client.append(message(b"plan", b"1"), flags=("\\Seen",))
+        await client.append(message(b"Re: plan", b"2", b"References: <1@b.example>\r\n"), "Trash")
+        found = await names(client)
+        assert found["Trash"]["unreadThreads"] == 1 and found["INBOX"]["unreadThreads"] == 0
+        await client.append(message(b"Re: plan", b"3", b"References: <1@b.example>\r\n"), "Archive")
+        trash = await client.store.open(ANN, "Trash")
+        await trash.set_flags([Uid(1)], Mode.ADD, ("\\Seen",))
+        trash.close()
+        found = await names(client)
+        assert [found[name]["unreadThreads"] for name in ("INBOX", "Archive", "Trash")] == [1, 1, 0]
+
+
+async def test_a_message_that_is_seen_or_a_draft_in_any_mailbox_is_not_unread(tmp_path: Path) -> None:
+    """RFC 8621 §2, §4.1.1: keywords are those of all its copies; in one mailbox twice it is one message."""
+    async with a_client(tmp_path) as client:
+        await client.append(message(b"plan", b"1"))
+        inbox = await client.store.open(ANN, "INBOX")
+        for name in ("Archive", "INBOX"):
+            await inbox.copy([Uid(1)], name)
+        assert [(await names(client))["INBOX"][name] for name in COUNTS] == [1, 1, 1, 1]
+        state = (await client.call("Mailbox/get", ids=[]))["state"]
+        archive = await client.store.open(ANN, "Archive")
+        await archive.set_flags([Uid(1)], Mode.ADD, ("\\Draft",))
+        inbox.close()
+        archive.close()
+        assert [(await names(client))["INBOX"][name] for name in COUNTS] == [1, 0, 1, 0]
+        changes = await client.call("Mailbox/changes", sinceState=state)
+        assert set(changes["updated"]) == {await client.mailbox_id("INBOX"), await client.mailbox_id("Archive")}, "INBOX counts anew, too"
+        assert changes["updatedProperties"] == list(COUNTS)
 
 
 async def test_get_takes_ids_and_properties_and_names_what_is_not_there(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from appliance.mail.flags import DELETED
 from appliance.mail.ids import MailboxId, MessageId, ModSeq, Uid
 from appliance.store import departures
 from appliance.store.account_changes import CREATED, WHOLE, Position
+from appliance.store.scope import own
 from appliance.store.store import Store
 from appliance.store.values import Mode, Placement, Want
 
@@ -43,7 +44,7 @@ class Client:
         self.known: Known = {}
 
     async def follow(self, store: Store) -> None:
-        found = await store.message_changes(ANN, self.since)
+        found = await store.message_changes(own(ANN), self.since)
         assert found is not None
         now = await all_messages(store)
         places = [one.place(self.since) for one in found[1]]
@@ -131,21 +132,21 @@ async def test_what_came_and_went_is_nothing_and_threads_are_named(tmp_path: Pat
         inbox = Placement(await place_of(store, "INBOX"), b"")
         (first,) = await put(store, inbox)
         start = Position(ModSeq(0), WHOLE)
-        found = await store.message_changes(ANN, start)
+        found = await store.message_changes(own(ANN), start)
         assert found is not None
         since, (created,) = Position(found[0], WHOLE), found[1]
         assert created.kind(start) == CREATED and created.thread == created.message == first.message
         (brief,) = await put(store, inbox)
         mailbox = await store.open(ANN, "INBOX")
         await mailbox.remove([brief.uid])
-        assert await store.message_changes(ANN, since) == (since.modseq + 2, [])
+        assert await store.message_changes(own(ANN), since) == (since.modseq + 2, [])
         await mailbox.remove([first.uid])
         mailbox.close()
-        found = await store.message_changes(ANN, since)
+        found = await store.message_changes(own(ANN), since)
         assert found is not None and [(one.message, one.thread, one.destroyed) for one in found[1]] == [
             (first.message, first.message, True)
         ]
-        assert await store.message_changes(BEN, start) is not None
+        assert await store.message_changes(own(BEN), start) is not None
 
 
 async def test_too_long_ago_is_said_and_the_table_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +161,6 @@ async def test_too_long_ago_is_said_and_the_table_is_bounded(tmp_path: Path, mon
         mailbox.close()
         rows = await store.database.read(lambda connection: connection.execute("SELECT count(*) FROM departure").fetchone()[0])
         assert 8 <= rows < 25
-        assert await store.message_changes(ANN, Position(ModSeq(1), WHOLE)) is None
-        found = await store.message_changes(ANN, Position(placed.modseq, WHOLE))
+        assert await store.message_changes(own(ANN), Position(ModSeq(1), WHOLE)) is None
+        found = await store.message_changes(own(ANN), Position(placed.modseq, WHOLE))
         assert (found is not None and found[1] == []) or (found is not None and found[1][0].destroyed)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from appliance.mail.ids import AccountId, MailboxId, MessageId, Uid
 from appliance.store.account_messages import AccountMessage, account_messages, thread_messages
+from appliance.store.scope import own
 from appliance.store.store import Store
 from appliance.store.values import Mode, Placement
 
@@ -15,7 +16,7 @@ async def place_of(store: Store, name: str, account: AccountId = ANN) -> Mailbox
 
 
 async def read(store: Store, account: AccountId, *ids: int) -> dict[MessageId, AccountMessage]:
-    return await store.database.read(lambda connection: account_messages(connection, account, ids))
+    return await store.database.read(lambda connection: account_messages(connection, own(account), ids))
 
 
 async def test_a_message_in_two_mailboxes_is_one_with_two_copies(tmp_path: Path) -> None:
@@ -60,6 +61,6 @@ async def test_threads_have_their_messages_by_when_they_were_received(tmp_path: 
             await put(store, Placement(inbox, b"", internal_at=at))
         await put(store, Placement(other, b""))
         await store.database.write(work)
-        found = await store.database.read(lambda connection: thread_messages(connection, ANN, [1, 2, 4, 5, 99]))
+        found = await store.database.read(lambda connection: thread_messages(connection, own(ANN), [1, 2, 4, 5, 99]))
         assert found == {1: [2, 3, 1], 4: [4]}
-        assert await store.database.read(lambda connection: thread_messages(connection, BEN, [1, 5])) == {5: [5]}
+        assert await store.database.read(lambda connection: thread_messages(connection, own(BEN), [1, 5])) == {5: [5]}

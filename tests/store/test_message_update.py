@@ -9,6 +9,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, MailboxId, MessageId, Uid
 from appliance.store.account_messages import flag_names
 from appliance.store.message_update import MessageState
+from appliance.store.scope import own
 from appliance.store.store import Store
 from appliance.store.values import Mode, Placement, Want
 
@@ -46,7 +47,7 @@ async def test_flags_of_all_copies_and_one_with_deleted_stays_as_it_was(tmp_path
             assert before.flags == {"\\Seen", "$Work"} and len(before.mailboxes) == 1
             return MessageState(before.flags - {"\\Seen"} | {"\\Flagged"}, before.mailboxes)
 
-        await store.update_message(ANN, placed.message, decide)
+        await store.update_message(own(ANN), placed.message, decide)
         assert await shown(store, "INBOX", "Archive") == {
             "INBOX": [{"$Work", "\\Seen", "\\Deleted"}],
             "Archive": [{"$Work", "\\Flagged"}],
@@ -57,16 +58,16 @@ async def test_a_message_moves_and_is_copied_and_keeps_its_identity(tmp_path: Pa
     async with a_server(tmp_path, quota=lambda _: 30) as store:
         inbox, archive, sent = [await place_of(store, name) for name in ("INBOX", "Archive", "Sent")]
         (placed,) = await put(store, Placement(inbox, b"", ("$Work",)), octets=b"0123456789")
-        await store.update_message(ANN, placed.message, to(archive, sent))
+        await store.update_message(own(ANN), placed.message, to(archive, sent))
         assert await shown(store, "INBOX", "Archive", "Sent") == {"INBOX": [], "Archive": [{"$Work"}], "Sent": [{"$Work"}]}
         with pytest.raises(StoreError) as refused:  # four copies are over the quota, and nothing of it lasts
-            await store.update_message(ANN, placed.message, to(inbox, archive, sent, await place_of(store, "Junk")))
+            await store.update_message(own(ANN), placed.message, to(inbox, archive, sent, await place_of(store, "Junk")))
         assert refused.value.trouble is Trouble.OVER_QUOTA
         assert len((await shown(store, "INBOX"))["INBOX"]) == 0
-        await store.update_message(ANN, placed.message, to(sent))
-        await store.update_message(ANN, placed.message, to())
+        await store.update_message(own(ANN), placed.message, to(sent))
+        await store.update_message(own(ANN), placed.message, to())
         with pytest.raises(StoreError) as refused:
-            await store.update_message(ANN, placed.message, to(sent))
+            await store.update_message(own(ANN), placed.message, to(sent))
         assert refused.value.trouble is Trouble.GONE
         rows = await store.database.read(lambda connection: connection.execute("SELECT count(*) FROM message_data").fetchone()[0])
         assert rows == 0 and await shown(store, "Archive", "Sent") == {"Archive": [], "Sent": []}
@@ -82,7 +83,7 @@ async def test_other_accounts_are_out_of_reach(tmp_path: Path) -> None:
             (ANN, MessageId(99), theirs, Trouble.GONE),
         ):
             with pytest.raises(StoreError) as refused:
-                await store.update_message(account, message, to(target))
+                await store.update_message(own(account), message, to(target))
             assert refused.value.trouble is trouble
 
 
@@ -94,5 +95,5 @@ async def test_what_the_decision_raises_changes_nothing(tmp_path: Path) -> None:
             raise KeyError("no")
 
         with pytest.raises(KeyError):
-            await store.update_message(ANN, placed.message, refuse)
+            await store.update_message(own(ANN), placed.message, refuse)
         assert await shown(store, "INBOX") == {"INBOX": [frozenset()]}

@@ -7,6 +7,7 @@ import pytest
 from appliance.mail.ids import ModSeq, Uid
 from appliance.store import mailboxes
 from appliance.store.modseq import account_modseq
+from appliance.store.scope import own
 from appliance.store.store import Store
 from appliance.store.values import Mode
 
@@ -66,20 +67,20 @@ async def test_changes_of_mailboxes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         await deliver(store)
         plans, archive = (await store.create(ANN, "Plans")).id, (await store.find(ANN, "Archive")).id
         await store.rename(ANN, "Archive", "Attic")
-        changes = await store.mailbox_changes(ANN, since)
+        changes = await store.mailbox_changes(own(ANN), since)
         assert changes is not None and (changes.created, changes.changed, changes.deleted) == ((plans,), (archive,), ())
         await store.delete(ANN, "Plans")
         await store.subscribe(ANN, "Attic", False)
-        later = await store.mailbox_changes(ANN, changes.modseq)
+        later = await store.mailbox_changes(own(ANN), changes.modseq)
         assert later is not None and (later.created, later.changed, later.deleted) == ((), (archive,), (plans,))
-        nothing = await store.mailbox_changes(ANN, later.modseq)
+        nothing = await store.mailbox_changes(own(ANN), later.modseq)
         assert nothing is not None and not (nothing.created or nothing.changed or nothing.deleted)
         monkeypatch.setattr(mailboxes, "DELETED_MAILBOXES", 2)
         for name in ("a", "b", "c"):
             await store.create(ANN, name)
             await store.delete(ANN, name)
-        assert await store.mailbox_changes(ANN, since) is None, "not all deletions since are kept"
-        assert await store.mailbox_changes(ANN, await highest(store)) is not None
+        assert await store.mailbox_changes(own(ANN), since) is None, "not all deletions since are kept"
+        assert await store.mailbox_changes(own(ANN), await highest(store)) is not None
 
 
 async def test_a_restart_goes_on_above(tmp_path: Path) -> None:

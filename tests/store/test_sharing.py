@@ -7,6 +7,8 @@ from appliance.database.check import check
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId
 from appliance.mail.rights import ALL, parse_rights
+from appliance.store.scope import Scope
+from appliance.store.shared_accounts import SharedAccount
 from appliance.store.store import Store
 from appliance.store.values import Mode, Placement, Want
 from appliance.store.visible import VisibleMailboxes
@@ -191,11 +193,16 @@ async def test_an_account_that_goes_takes_its_rights_and_its_mailboxes(tmp_path:
             await share(ann, "Family", account, "lr")
         await store.database.write(lambda transaction: store.remove_mailboxes(transaction, BEN))
         assert await ann.rights_given("Family") == (ANN, {EVE: parse_rights("lr")})
+        assert store.shared_accounts.of(BEN) == () and store.shared_accounts.of(EVE) == (SharedAccount(ANN, can_change=False),)
         await store.database.write(lambda transaction: transaction.execute("UPDATE account SET removed_at = 1 WHERE id = 1"))
-        assert await shared_names(eve) == []
+        await store.announce_shared(ANN)
+        assert await shared_names(eve) == [] == await store.mailboxes_in(Scope(ANN, EVE)) and store.shared_accounts.of(EVE) == ()
         await store.database.write(lambda transaction: store.remove_mailboxes(transaction, ANN))
         assert await store.database.read(lambda connection: connection.execute("SELECT count(*) FROM mailbox_right").fetchone()[0]) == 0
         assert "Shared/Family" not in await eve.subscriptions()
+        for table in ("shared_sight", "shared_change"):
+            rows = await store.database.read(lambda connection, table=table: connection.execute(f"SELECT * FROM {table}").fetchall())
+            assert rows == []
 
 
 async def test_what_is_refused(tmp_path: Path) -> None:
