@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import trio
+
 from appliance.database.database import AnyDatabase
 from appliance.database.group import Transaction
 from appliance.mail.clock import Clock
@@ -96,11 +98,17 @@ class WebSessions:
         self._clock = clock
         self._is_current = is_current
         self._sessions: dict[bytes, WebSession] = {}
+        self._opening = trio.Lock()
+        self._is_open = False
+        self.ended: Callable[[], object] = lambda: None
+        """Called when a session was signed out, or went for a newer one."""
 
     async def open(self) -> None:
-        """Read what is stored."""
-        for session in await self._database.read(_read):
-            self._sessions[session.digest] = session
+        """Read what is stored, once."""
+        async with self._opening:
+            if not self._is_open:
+                self._sessions = {session.digest: session for session in await self._database.read(_read)}
+                self._is_open = True
 
     async def begin(self, account: AccountId, password: int, *, peer: str, agent: str, language: str = "") -> str:
         """A new session of whoever just signed in; its secret, for the cookie."""
@@ -141,6 +149,11 @@ class WebSessions:
         found = [one for one in self._sessions.values() if one.account == account and self._is_live(one)]
         return sorted(found, key=lambda one: -one.used_at)
 
+    def is_known(self, digest: bytes) -> bool:
+        """Is there a live session with this digest of its secret?"""
+        session = self._sessions.get(digest)
+        return session is not None and self._is_live(session)
+
     def is_live(self, session: WebSession) -> bool:
         """May it go on? For responses that last longer than the request that asked for them."""
         return self._sessions.get(session.digest) is session and self._is_live(session)
@@ -160,6 +173,7 @@ class WebSessions:
     def _forget(self, digest: bytes) -> None:
         if (session := self._sessions.pop(digest, None)) is not None:
             session.end()
+            self.ended()
 
     async def move(self, session: WebSession, password: int) -> None:
         """The account's password was changed in this session: it goes on with the new one (its row's number)."""

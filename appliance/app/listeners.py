@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from appliance.auth.login import Login
     from appliance.auth.mechanisms import Mechanisms
     from appliance.control.requests import Control
-    from appliance.jmap.service import Sending
     from appliance.mail.ids import AccountId
     from appliance.network.listener import Handler
     from appliance.network.stream import Stream
 
     from .components import Components
+    from .jmap import JmapParts
     from .outbound import Outbound
 
 
@@ -83,11 +83,11 @@ def send_quota_of(components: "Components") -> SendQuota:
 
 
 def listeners_of(
-    components: "Components", tls: ServerTls, send_quota: SendQuota, outbound: "Outbound", admin_api: "Callable[[], Control]"
+    components: "Components", tls: ServerTls, outbound: "Outbound", admin_api: "Callable[[], Control]", jmap: "JmapParts"
 ) -> Listeners:
     """Every listener of the settings, or those systemd passed, with its service behind it."""
     settings, limits = components.settings, components.settings.limits
-    services = Services(components, send_quota, outbound)
+    services = Services(components, outbound, jmap)
     made = {"smtp": services.smtp, "imap": services.imap, "pop3": services.pop3, "http": lambda: services.web(tls, admin_api())}
     loading = trio.Lock()
     handlers = {name: LazyHandler(make, loading) for name, make in made.items()}
@@ -108,10 +108,11 @@ def listeners_of(
 class Services:
     """Makes each service with what it needs; called in a thread, one at a time (`LazyHandler`)."""
 
-    def __init__(self, components: "Components", send_quota: SendQuota, outbound: "Outbound") -> None:
+    def __init__(self, components: "Components", outbound: "Outbound", jmap: "JmapParts") -> None:
         self._components = components
-        self._send_quota = send_quota
+        self._send_quota = jmap.send_quota
         self._outbound = outbound
+        self._jmap = jmap
         self._auth = cache(self._make_auth)
 
     def _make_auth(self) -> "tuple[Login, Mechanisms]":
@@ -176,33 +177,10 @@ class Services:
         return Pop3Service(store=self._components.store, login=login, mechanisms=mechanisms, options=options).handle
 
     def web(self, tls: ServerTls, control: "Control") -> "Handler":
-        from appliance.accounts.web_sessions import WebSessions
-
         from .web import web_service
 
-        components = self._components
-        sessions = WebSessions(components.database, components.clock, components.accounts.is_current)
-        trio.from_thread.run(sessions.open)
-        return web_service(components, tls, self._auth()[0], sessions, control, self._sending, self._outbound).handle
-
-    def _sending(self) -> "Sending":
-        """What JMAP submits with: intake, rights, quota and queue are those of SMTP."""
-        from appliance.delivery.submission import SubmissionRules, Submitter
-        from appliance.jmap.service import Sending
-
-        from .server_message import intake_of
-
-        components, outbound, messages = self._components, self._outbound, self._components.settings.messages
-        rules = SubmissionRules(components.host_name(), messages.largest_mb * MB, messages.recipients, messages.others_as_sender)
-        submitter = Submitter(
-            intake=intake_of(components, outbound),
-            directory=components.accounts.directory,
-            relay_check=outbound.relay_check,
-            sending=self._send_quota,
-            clock=components.clock,
-            rules=rules,
-        )
-        return Sending(submitter, outbound.queue, components.accounts.directory, components.clock)
+        trio.from_thread.run(self._jmap.sessions.open)
+        return web_service(self._components, tls, self._auth()[0], control, self._jmap).handle
 
 
 class LazyHandler:

@@ -38,6 +38,7 @@ from appliance.store.search_filling import SearchFilling
 from . import runtime_files
 from .background import purge_removed, watch_host
 from .components import Basics, Components, accounts_state, open_components
+from .jmap import JmapParts
 from .listener_trial import ListenerTrial
 from .listeners import certificate_of, listeners_of, send_quota_of
 from .outbound import Outbound
@@ -115,6 +116,7 @@ class OpenServer:
     _tls: "ServerTls"
     _send_quota: "SendQuota"
     _outbound: Outbound
+    _jmap: JmapParts
     _listeners: "Listeners"
     _supervisor: Supervisor
 
@@ -134,7 +136,8 @@ class OpenServer:
         self._send_quota = send_quota_of(components)
         with needed_to_start(components.directory.path):
             self._outbound = await Outbound.open(components)
-        self._listeners = listeners_of(components, self._tls, self._send_quota, self._outbound, self._admin_api)
+        self._jmap = JmapParts(components, self._send_quota, self._outbound)
+        self._listeners = listeners_of(components, self._tls, self._outbound, self._admin_api, self._jmap)
         self._outbound.listening = self._listeners.places
         self._listeners.bind()
         self._supervisor = Supervisor(
@@ -189,6 +192,7 @@ class OpenServer:
             *([Task("search index", _started(filling.run))] if (filling := self._search_filling()) is not None else []),
             Task("removed accounts", _started(lambda: purge_removed(components))),
             Task("imports", _started(components.transfers.run)),
+            Task("push", _started(self._jmap.push)),
             Task("scrub", _started(lambda: scrub(components.database))),
             *([Task("listener trial", _started(trial.run), ends=True)] if (trial := self._trial()).note() is not None else []),
             *([Task("setup code", _started(_end_setup_code), ends=True)] if components.setup_code else []),
@@ -230,7 +234,8 @@ class OpenServer:
         self._supervisor.stop()
 
     def _end_sessions(self) -> int:
-        """Sessions of accounts and passwords that no longer exist; how many."""
+        """Sessions of accounts and passwords that no longer exist; how many. What was pushed for them ends too."""
+        self._jmap.subscriptions.look()
         return self._listeners.end_sessions(self._components.accounts.is_current)
 
     async def _clock_set(self) -> None:

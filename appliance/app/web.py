@@ -1,27 +1,21 @@
 """The web put together: what its pages may see and do of the server, and which names it answers to."""
 
 import socket
-import ssl
 import subprocess
 import sys
-import traceback
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from functools import cache
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.accounts.setup_progress import SetupProgress
-from appliance.accounts.web_sessions import WebSessions
 from appliance.certificates.certificates import export
 from appliance.certificates.contents import AUTHORITY, details_of
 from appliance.config.settings import host_and_port
-from appliance.mail.errors import PillarboxError, SetupError
+from appliance.mail.errors import SetupError
 from appliance.mail.protocols import PROTOCOLS
-from appliance.runtime.host import host_addresses
 from appliance.web.access import Names
 from appliance.web.context import WebContext, WebOptions
-from appliance.web.jmap import JmapPort, jmap_section
+from appliance.web.jmap import jmap_section
 from appliance.web.routes import SiteSection
 from appliance.web.service import WebService
 from appliance.web.webmail.section import WebmailPorts, webmail_section
@@ -32,13 +26,12 @@ from .web_address import base_url, https_port
 if TYPE_CHECKING:
     from appliance.auth.login import Login
     from appliance.control.requests import Control
-    from appliance.jmap.service import Sending
     from appliance.network.tls import ServerTls
     from appliance.web.rendering import Pages
     from appliance.web.webmail.remote_images import RemoteImages
 
     from .components import Components
-    from .outbound import Outbound
+    from .jmap import JmapParts
 
 RESOLVER_FILE = Path("/etc/resolv.conf")
 SEARCH_DOMAINS = 8
@@ -51,12 +44,10 @@ def web_service(
     components: "Components",
     tls: "ServerTls",
     login: "Login",
-    sessions: WebSessions,
     control: "Control",
-    sending: "Callable[[], Sending]",
-    outbound: "Outbound",
+    jmap: "JmapParts",
 ) -> WebService:
-    """The service behind the http and https listeners. `sending`: what JMAP sends with, made at its first request."""
+    """The service behind the http and https listeners."""
     listen, web = components.settings.listen, components.settings.web
 
     context = WebContext(
@@ -65,7 +56,8 @@ def web_service(
         accounts=components.accounts,
         login=login,
         second_factors=components.second_factors(),
-        sessions=sessions,
+        sessions=jmap.sessions,
+        push_subscriptions=jmap.subscriptions,
         progress=SetupProgress(components.database),
         clock=components.clock,
         names=names_of(components),
@@ -81,48 +73,21 @@ def web_service(
         transfers=components.transfers.service,
         options=WebOptions(web.administrate_from_anywhere, web.metrics_from_anywhere),
     )
-    return WebService(context, lambda pages: _mail_sections(components, context, sending, outbound, pages))
+    return WebService(context, lambda pages: _mail_sections(components, context, jmap, pages))
 
 
-def _mail_sections(
-    components: "Components", context: WebContext, sending: "Callable[[], Sending]", outbound: "Outbound", pages: "Pages"
-) -> Sequence[SiteSection]:
+def _mail_sections(components: "Components", context: WebContext, jmap: "JmapParts", pages: "Pages") -> Sequence[SiteSection]:
     """JMAP and webmail over one JMAP service, made at the first request."""
 
-    @cache
-    def make() -> JmapPort:
-        from appliance.jmap.service import JmapService
+    def remote() -> "RemoteImages":
+        from appliance.web.webmail.remote_images import RemoteImages
 
-        def report(name: str, fault: BaseException) -> None:
-            components.journal.log(f"{name} failed: {fault!r}")
-            components.journal.log("".join(traceback.format_exception(fault)))
-
-        return JmapService(components.store, components.accounts.directory, report, sending())
+        return RemoteImages(jmap.dialer())
 
     return (
-        *jmap_section(context, make, lambda: base_url(components)),
-        webmail_section(
-            context, pages, make, WebmailPorts(components.store, lambda: _remote_images(components, outbound), outbound.largest_octets)
-        ),
+        *jmap_section(context, jmap.service, lambda: base_url(components)),
+        webmail_section(context, pages, jmap.service, WebmailPorts(components.store, remote, jmap.largest_octets)),
     )
-
-
-def _remote_images(components: "Components", outbound: "Outbound") -> "RemoteImages":
-    from appliance.network.resolver import addresses_of
-    from appliance.web.webmail.remote_images import RemoteImages
-
-    async def resolve(name: str) -> tuple[str, ...]:
-        return (await addresses_of(outbound.resolver(), name)).values
-
-    return RemoteImages(resolve, lambda: own_addresses(resolve, components.host_name()), ssl.create_default_context)
-
-
-async def own_addresses(resolve: Callable[[str], Awaitable[tuple[str, ...]]], host_name: str) -> tuple[str, ...]:
-    """Those of the interfaces, and what the DNS has for the server: behind a router that is the router's, whose ports may lead back in."""
-    found = tuple(host_addresses())
-    with suppress(PillarboxError):
-        found += await resolve(host_name)
-    return found
 
 
 def names_of(components: "Components") -> Names:

@@ -38,6 +38,7 @@ from .schema import (
     STEP_13,
     STEP_14,
     STEP_15,
+    STEP_16,
 )
 
 
@@ -65,6 +66,7 @@ STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
     ("13 languages of accounts", _statements(*STEP_13)),
     ("14 passkeys", _statements(*STEP_14)),
     ("15 changes of shared mailboxes", _statements(*STEP_15)),
+    ("16 push subscriptions", _statements(*STEP_16)),
 )
 """Name and step. Never change a step that has been released; add the next number below it.
 

@@ -226,3 +226,13 @@ STEP_15: tuple[str, ...] = (
     # which messages came into a mailbox that others see, and which left it, as JSON (store/shared_members)
     "CREATE TABLE shared_change(mailbox INTEGER, modseq INTEGER, came TEXT, gone TEXT, PRIMARY KEY(mailbox, modseq)) WITHOUT ROWID",
 )
+
+STEP_16: tuple[str, ...] = (
+    # nothing was ever kept in the table of step 8
+    "DROP TABLE push_subscription",
+    # where changes are pushed to (accounts/push_subscriptions): `password` and `session` are the credentials it was made with, `wanted`
+    # JSON of what is pushed, `secrets` JSON: URL, the client's keys, verification code, the server's public key
+    """CREATE TABLE push_subscription(id INTEGER PRIMARY KEY, account INTEGER NOT NULL, password INTEGER NOT NULL, session BLOB NOT NULL,
+        device TEXT NOT NULL, made_at INTEGER NOT NULL, expires_at INTEGER, verified INTEGER NOT NULL, wanted TEXT NOT NULL,
+        secrets TEXT NOT NULL)""",
+)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from appliance.accounts.push_subscriptions import Credentials
 from appliance.mail.ids import AccountId
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError
@@ -44,11 +45,12 @@ class JmapAccount:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever is signed in, and the accounts open to them; the first is their own."""
+    """Whoever is signed in, and the accounts open to them; the first is their own. `credentials` None: the server itself asks."""
 
     account: AccountId
     address: str
     accounts: tuple[JmapAccount, ...]
+    credentials: Credentials | None = None
 
 
 @dataclass(slots=True)

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 from appliance.accounts.directory import Directory
+from appliance.accounts.push_subscriptions import Credentials
+from appliance.mail.errors import SetupError
 from appliance.mail.ids import AccountId
 from appliance.protocol.jmap.errors import RequestError
 from appliance.protocol.jmap.push import EventRequest
@@ -24,8 +26,9 @@ from .ids import encode_id
 from .mailbox import MAIL, MailboxMethods
 from .method import CORE, Caller, JmapAccount, Method, Methods, late_methods
 from .push_states import PushStates
+from .pushing import Pushing
 from .quota import QUOTA, QuotaMethods
-from .session import WEBSOCKET, session_object
+from .session import VAPID, WEBSOCKET, session_object
 from .submission import SubmissionMethods
 from .submission_query import SubmissionQueryMethods
 from .submission_set import Sending as Sending
@@ -84,10 +87,15 @@ class JmapService:
     """Made once, when the first request of JMAP comes. `report` gets faults of ours."""
 
     def __init__(
-        self, store: Store, directory: Directory, report: Callable[[str, BaseException], None], sending: Sending | None = None
+        self,
+        store: Store,
+        directory: Directory,
+        report: Callable[[str, BaseException], None],
+        sending: Sending | None = None,
+        pushing: Pushing | None = None,
     ) -> None:
-        """`sending` None: nothing is sent, and that is not announced."""
-        self._store = store
+        """`sending` None: nothing is sent, and that is not announced. `pushing` None: nothing is pushed to push services."""
+        self.store = store
         self._directory = directory
         self.limits = JmapLimits()
         methods = mail_methods(store, self.limits)
@@ -98,35 +106,60 @@ class JmapService:
         if sending is not None:
             methods += self._sending_methods(sending, identities)
             capabilities[SUBMISSION] = submission_facts(sending)
+        self._pushing = pushing
+        if pushing is not None:
+            methods += self._pushing_methods(pushing)
+        self._report = report
         self._api = JmapApi(methods, capabilities, limits=self.limits, report=report)
-        self._events = EventSources(store, PushStates(store, identities.state_of if sending is not None else None))
+        self.states = PushStates(store, identities.state_of if sending is not None else None)
+        self._events = EventSources(store, self.states)
 
     def _sending_methods(self, sending: Sending, identities: IdentityMethods) -> list[Method]:
-        store, limits = self._store, self.limits
+        store, limits = self.store, self.limits
         kinds = (
             identities, SubmissionMethods(store, limits), SubmissionQueryMethods(store, limits),
             SubmissionSetMethods(store, sending, EmailSetMethods(store, limits).set, limits),
         )  # fmt: skip
         return [method for kind in kinds for method in kind.methods()]
 
-    def caller(self, account: AccountId) -> Caller:
+    def _pushing_methods(self, pushing: Pushing) -> tuple[Method, ...]:
+        def make() -> Methods:
+            from .push_subscription import PushSubscriptionMethods
+
+            return PushSubscriptionMethods(pushing, self.limits)
+
+        return late_methods(make, CORE, "PushSubscription/get", "PushSubscription/set")
+
+    async def announce_push(self) -> None:
+        """With the key that push services know this server by (RFC 9749 §3). Without one there is nothing to announce."""
+        if self._pushing is None or VAPID in self._api.capabilities:
+            return
+        try:
+            self._api.capabilities[VAPID] = {"applicationServerKey": (await self._pushing.key.key()).public}
+        except SetupError as error:
+            self._report("VAPID key", error)
+            self._pushing = None  # the next start tries again
+
+    def caller(self, account: AccountId, credentials: Credentials | None = None) -> Caller:
         """Whoever is signed in to this account, with the accounts that share mailboxes with it (RFC 8620 §1.6.2)."""
         own = JmapAccount(encode_id("A", account), account, self._address(account))
         others = [
             JmapAccount(encode_id("A", one), one, self._address(one), is_personal=False, read_only=not can_change, viewer=account)
-            for one, can_change in self._store.shared_accounts.of(account)
+            for one, can_change in self.store.shared_accounts.of(account)
         ]
-        return Caller(account, own.name, (own, *others))
+        return Caller(account, own.name, (own, *others), credentials)
 
     def _address(self, account: AccountId) -> str:
         found = self._directory.account(account)
         return found.address if found is not None else ""
 
-    async def api(self, octets: bytes, account: AccountId) -> dict[str, Any]:
-        """The response to a request. Raises RequestError."""
-        return await self._api.handle(octets, self.caller(account))
+    async def api(self, octets: bytes, account: AccountId, credentials: Credentials | None = None) -> dict[str, Any]:
+        """The response to a request; `credentials`: what it came with, None for the server's own. Raises RequestError."""
+        await self.announce_push()
+        return await self._api.handle(octets, self.caller(account, credentials))
 
-    def session(self, account: AccountId, base_url: str) -> dict[str, Any]:
+    async def session(self, account: AccountId, base_url: str) -> dict[str, Any]:
+        await self.announce_push()
         return session_object(self.caller(account), self._api.capabilities, base_url)
 
     async def blob(self, account: AccountId, jmap_account: str, blob: str) -> Blob | None:
@@ -143,7 +176,7 @@ class JmapService:
             raise RequestError("limit", f"At most {self.limits.uploads} uploads at once.", limit="maxConcurrentUpload", status=429)
         self._uploading[account] += 1
         try:
-            kept = await self._store.uploads.keep(account, chunks, self.limits.upload_octets, media_type)
+            kept = await self.store.uploads.keep(account, chunks, self.limits.upload_octets, media_type)
         finally:
             self._uploading[account] -= 1
             if not self._uploading[account]:

@@ -10,15 +10,18 @@ from .mailbox import MAIL
 from .method import CORE, Caller, JmapAccount
 
 WEBSOCKET = "urn:ietf:params:jmap:websocket"
+VAPID = "urn:ietf:params:jmap:webpush-vapid"
+OF_SERVER = (CORE, WEBSOCKET, VAPID)
+"""Capabilities with facts of the server, and none of accounts."""
 
 
 def session_object(caller: Caller, capabilities: Mapping[str, Mapping[str, Any]], base_url: str) -> dict[str, Any]:
     """`base_url`: scheme and host of the server, without a slash at the end."""
-    of_accounts = [name for name in capabilities if name not in (CORE, WEBSOCKET)]
+    of_accounts = [name for name in capabilities if name not in OF_SERVER]
     websocket = {"url": f"wss{base_url.removeprefix('https')}/jmap/ws", "supportsPush": True}
-    facts_of_server = {CORE: capabilities[CORE], WEBSOCKET: websocket}
+    facts_of_server = {**capabilities, WEBSOCKET: websocket}
     return {
-        "capabilities": {name: facts_of_server.get(name, {}) for name in capabilities},
+        "capabilities": {name: facts_of_server[name] if name in OF_SERVER else {} for name in capabilities},
         "accounts": {
             one.id: {
                 "name": one.name,

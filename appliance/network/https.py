@@ -1,4 +1,4 @@
-"""HTTPS GET of one small document, such as an MTA-STS policy: no redirects, everything bounded (RFC 9112, RFC 8461 §3.3).
+"""HTTPS GET of one small document, such as an MTA-STS policy, and POST of one: no redirects, everything bounded (RFC 9112, RFC 8461 §3.3).
 
 How it fails: PeerError or MisuseError with a sentence; what was read until then is discarded.
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import trio
 
-from appliance.mail.errors import MisuseError, PeerError, PeerGone
+from appliance.mail.errors import MisuseError, PeerError, PeerGone, PeerSlow
 
 from .dial import dial
 from .stream import Stream
@@ -51,18 +51,34 @@ async def get(
     raise PeerGone(f"{host} took too long")
 
 
+async def post(
+    stream: Stream, host: str, target: str, fields: Sequence[tuple[str, str]], body: bytes, *, timeout_s: float
+) -> tuple[int, dict[str, str]]:
+    """Status and header fields of the response (what follows them is not read). `stream`: connected, over TLS; closed afterwards."""
+    lines = [f"POST {target} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in fields]
+    try:
+        with trio.move_on_after(timeout_s):
+            await stream.send("\r\n".join((*lines, "", "")).encode("ascii") + body)
+            head, rest = await _head(stream, host, b"", timeout_s)
+            while _status(head, host) < 200:  # interim responses (RFC 9110 §15.2)
+                head, rest = await _head(stream, host, rest, timeout_s)
+            return _status(head, host), _fields(head)
+        raise PeerSlow(f"{host} took too long")
+    finally:
+        with trio.move_on_after(1, shield=True):
+            await stream.aclose()
+
+
 async def _get(stream: Stream, host: str, path: str, context: ssl.SSLContext, most_octets: int, timeout_s: float) -> tuple[str, bytes]:
     """On a connected stream, which is closed afterwards."""
     try:
         await stream.start_tls_as_client(context, host)
         await stream.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: text/plain\r\nConnection: close\r\n\r\n".encode())
-        octets = b""
-        while b"\r\n\r\n" not in octets:
-            if len(octets) > HEAD_OCTETS:
-                raise MisuseError(f"{host} sends an endless header")
-            octets += await _more(stream, timeout_s)
-        head, _, body = octets.partition(b"\r\n\r\n")
-        fields = _fields(head, host)
+        head, body = await _head(stream, host, b"", timeout_s)
+        if _status(head, host) != 200:
+            raise MisuseError(f"{host} answers {head[:80]!a}")
+        fields = _fields(head)
         chunked = fields.get("transfer-encoding", "").lower() == "chunked"
         length = fields.get("content-length", "")
         while not _complete(body, chunked, length):
@@ -90,11 +106,25 @@ async def _more(stream: Stream, timeout_s: float) -> bytes:
     return octets
 
 
-def _fields(head: bytes, host: str) -> dict[str, str]:
-    status, *lines = head.decode("latin-1").split("\r\n")
-    words = status.split(" ", 2)
-    if len(words) < 2 or not words[0].startswith("HTTP/1.") or words[1] != "200":
-        raise MisuseError(f"{host} answers {status[:80]!a}")
+async def _head(stream: Stream, host: str, octets: bytes, timeout_s: float) -> tuple[bytes, bytes]:
+    """The next header of a response, and what came after it."""
+    while b"\r\n\r\n" not in octets:
+        if len(octets) > HEAD_OCTETS:
+            raise MisuseError(f"{host} sends an endless header")
+        octets += await _more(stream, timeout_s)
+    head, _, rest = octets.partition(b"\r\n\r\n")
+    return head, rest
+
+
+def _status(head: bytes, host: str) -> int:
+    words = head.split(b"\r\n", 1)[0].split(b" ", 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not (words[1].isdigit() and len(words[1]) == 3):
+        raise MisuseError(f"{host} answers {head[:80]!a}")
+    return int(words[1])
+
+
+def _fields(head: bytes) -> dict[str, str]:
+    lines = head.decode("latin-1").split("\r\n")[1:]
     return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 

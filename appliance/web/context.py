@@ -11,6 +11,7 @@ from .connection import Patience
 
 if TYPE_CHECKING:
     from appliance.accounts.accounts import Accounts
+    from appliance.accounts.push_subscriptions import PushSubscriptions
     from appliance.accounts.second_factor import SecondFactors
     from appliance.accounts.setup_progress import SetupProgress
     from appliance.accounts.web_sessions import WebSessions
@@ -39,7 +40,7 @@ class WebContext:
     of each mail service, as clients reach it. `authority`: the certificate that devices trust, PEM and fingerprint; ("", "") when a
     certificate of the user's own is served. `challenge`: the answer to an ACME http-01 token (RFC 8555 §8.3); "" for none.
     `public_days`: how many days a publicly trusted certificate still lasts; 0 for any other. `is_admin`: may this account administrate?
-    `transfers`: exports and imports, made at the first call."""
+    `transfers`: exports and imports, made at the first call. `push_subscriptions`: to be opened before they are asked."""
 
     control: "Control"
     board: "Board"
@@ -47,6 +48,7 @@ class WebContext:
     login: "Login"
     second_factors: "SecondFactors"
     sessions: "WebSessions"
+    push_subscriptions: "PushSubscriptions"
     progress: "SetupProgress"
     clock: "Clock"
     names: Names

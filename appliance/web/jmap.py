@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from appliance.accounts.push_subscriptions import Credentials
 from appliance.auth.identity import AppPasswordNeeded
 from appliance.auth.login import LoginAttempt
 from appliance.mail.errors import AuthError
@@ -61,8 +62,8 @@ class JmapPort(PushPort, Protocol):
 
     @property
     def limits(self) -> JmapLimits: ...
-    async def api(self, octets: bytes, account: AccountId) -> dict[str, Any]: ...
-    def session(self, account: AccountId, base_url: str) -> dict[str, Any]: ...
+    async def api(self, octets: bytes, account: AccountId, credentials: Credentials | None = None) -> dict[str, Any]: ...
+    async def session(self, account: AccountId, base_url: str) -> dict[str, Any]: ...
     async def blob(self, account: AccountId, jmap_account: str, blob: str) -> JmapBlob | None: ...
     async def upload(self, account: AccountId, jmap_account: str, chunks: "AsyncIterable[bytes]", media_type: str) -> dict[str, Any]: ...
 
@@ -98,7 +99,7 @@ class JmapPages:
 
     async def session(self, request: HttpRequest) -> HttpResponse:
         account = await self._account(request)
-        return _json(self._jmap.session(account, self._base_url()))
+        return _json(await self._jmap.session(account, self._base_url()))
 
     async def api(self, request: HttpRequest) -> HttpResponse:
         account = await self._account(request, changes=True)
@@ -106,7 +107,7 @@ class JmapPages:
             raise HttpRefusal(415, "A JMAP request is application/json.")
         try:
             octets = await request.body.read()
-            return _json(await request.attend(lambda: self._jmap.api(octets, account)))
+            return _json(await request.attend(lambda: self._jmap.api(octets, account, request.credentials)))
         except RequestError as error:
             return _problem(error)
         except HttpRefusal as error:
@@ -155,6 +156,7 @@ class JmapPages:
             raise HttpRefusal(403, request.language("Choose a new password first."))
         if request.stream is not None:
             request.stream.login = (request.session.account, request.session.password)
+        request.credentials = Credentials(0, request.session.digest)
         return request.session.account
 
     async def _signed_in(self, request: HttpRequest, credentials: tuple[str, str] | None) -> AccountId:
@@ -173,6 +175,7 @@ class JmapPages:
         if request.stream is not None:
             request.stream.who = identity.address
             request.stream.login = (identity.account, identity.password)
+        request.credentials = Credentials(identity.password)
         return identity.account
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from appliance.accounts.push_subscriptions import Credentials
 from appliance.mail.ids import AccountId
 from appliance.protocol.http.event_stream import MEDIA_TYPE
 from appliance.protocol.jmap.push import EventRequest, parse_event_request
@@ -21,7 +22,7 @@ class PushPort(Protocol):
 
     @property
     def limits(self) -> JmapLimits: ...
-    async def api(self, octets: bytes, account: AccountId) -> dict[str, Any]: ...
+    async def api(self, octets: bytes, account: AccountId, credentials: Credentials | None = None) -> dict[str, Any]: ...
     def changes(self, account: AccountId, types: frozenset[str] | None, last: str) -> AsyncIterator[tuple[dict[str, Any], str]]: ...
     def events(self, account: AccountId, wanted: EventRequest, is_live: Callable[[], bool]) -> AsyncIterator[bytes] | None:
         """The event stream; None when the account has too many open."""
@@ -60,7 +61,7 @@ class JmapPush:
         key = check_handshake(request)
         if self._sockets is None:
             self._sockets = JmapSockets(self._jmap)
-        return self._sockets.accept(key, account, self.liveness_of(request))
+        return self._sockets.accept(key, account, self.liveness_of(request), request.credentials)
 
     def liveness_of(self, request: HttpRequest) -> Callable[[], bool]:
         """Is whoever asked still signed in? The listener ends a connection whose password is gone; a session ends here."""

@@ -25,6 +25,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError, generate_accept_token
 
+from appliance.accounts.push_subscriptions import Credentials
 from appliance.mail.errors import PeerError, PeerSlow
 from appliance.mail.ids import AccountId
 from appliance.network.stream import Draining
@@ -51,7 +52,7 @@ class SocketPort(Protocol):
 
     @property
     def limits(self) -> JmapLimits: ...
-    async def api(self, octets: bytes, account: AccountId) -> dict[str, Any]: ...
+    async def api(self, octets: bytes, account: AccountId, credentials: Credentials | None = None) -> dict[str, Any]: ...
     def changes(self, account: AccountId, types: frozenset[str] | None, last: str) -> AsyncIterator[tuple[dict[str, Any], str]]: ...
 
 
@@ -76,7 +77,9 @@ class JmapSockets:
         self._jmap = jmap
         self._open: Counter[AccountId] = Counter()
 
-    def accept(self, key: str, account: AccountId, is_live: Callable[[], bool]) -> HttpResponse:
+    def accept(
+        self, key: str, account: AccountId, is_live: Callable[[], bool], credentials: Credentials | None = None
+    ) -> HttpResponse:
         """101, and then the connection is the WebSocket's. Raises HttpRefusal."""
         if self._open[account] >= SOCKETS:
             raise HttpRefusal(429, "This account has too many WebSockets open.")
@@ -84,7 +87,7 @@ class JmapSockets:
         async def upgrade(stream: "Stream", early: bytes) -> None:
             self._open[account] += 1
             try:
-                await JmapSocket(self._jmap, account, stream, is_live).run(early)
+                await JmapSocket(self._jmap, account, stream, is_live, credentials).run(early)
             finally:
                 self._open[account] -= 1
                 if not self._open[account]:
@@ -103,9 +106,12 @@ class JmapSockets:
 class JmapSocket:
     """One client's WebSocket."""
 
-    def __init__(self, jmap: SocketPort, account: AccountId, stream: "Stream", is_live: Callable[[], bool]) -> None:
+    def __init__(
+        self, jmap: SocketPort, account: AccountId, stream: "Stream", is_live: Callable[[], bool], credentials: Credentials | None = None
+    ) -> None:
         self._jmap = jmap
         self._account = account
+        self._credentials = credentials
         self._stream = stream
         self._is_live = is_live
         self._frames = Connection(ConnectionType.SERVER)
@@ -185,7 +191,7 @@ class JmapSocket:
         """Raises RequestError."""
         kind = wanted.get("@type") if isinstance(wanted, dict) else None
         if kind == "Request":
-            await self._say({"@type": "Response", **await self._jmap.api(octets, self._account)}, wanted)
+            await self._say({"@type": "Response", **await self._jmap.api(octets, self._account, self._credentials)}, wanted)
         elif kind == "WebSocketPushEnable":
             self._enable(wanted, nursery)
         elif kind == "WebSocketPushDisable":

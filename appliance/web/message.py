@@ -25,6 +25,7 @@ from appliance.protocol.http.target import HostName, Target
 from .language import language_of
 
 if TYPE_CHECKING:
+    from appliance.accounts.push_subscriptions import Credentials
     from appliance.accounts.web_sessions import WebSession
     from appliance.network.stream import Stream
 
@@ -95,6 +96,8 @@ class HttpRequest:
     """What the pattern of the route matched."""
     session: "WebSession | None" = None
     """Whose request it is; set by the site before the handler is called."""
+    credentials: "Credentials | None" = None
+    """What it was signed in with; set where JMAP judges it."""
     _form: form.FormData | None = field(default=None, repr=False)
 
     @property

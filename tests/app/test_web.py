@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from appliance.app.web import DAY_S, own_addresses, public_days_of, search_domains
+from appliance.app.web import DAY_S, public_days_of, search_domains
+from appliance.app.web_address import own_addresses
 from appliance.mail.errors import LookupTrouble
 from appliance.runtime.host import host_addresses
 

@@ -33,8 +33,8 @@ BESIDE: dict[str, set[str]] = {"panel": {"status", "control", "languages"}}
 MAY_IMPORT_PANEL = {"app", "cli"}
 PUBLIC: dict[str, set[str]] = {
     "accounts": {
-        "accounts", "directory", "domains", "forwarding", "passkey_record", "passkeys", "passwords", "second_factor", "send_quota",
-        "setup_code", "setup_progress", "states", "throttle", "totp", "web_sessions",
+        "accounts", "directory", "domains", "forwarding", "passkey_record", "passkeys", "passwords", "push_subscriptions", "second_factor",
+        "send_quota", "setup_code", "setup_progress", "states", "throttle", "totp", "web_sessions",
     },
     "app": {"low_ports", "process", "read_only", "server"},
     "auth": {"connection_info", "exchange", "identity", "login", "mechanisms"},
@@ -48,11 +48,11 @@ PUBLIC: dict[str, set[str]] = {
     "dns_setup": {"check", "records"},
     "dsn": {"compose", "policy", "report"},
     "imapd": {"service"},
-    "jmap": {"service"},
+    "jmap": {"push_client", "push_encryption", "push_sender", "pushing", "service"},
     "languages": {"catalogues"},
     "mailauth": {"crypto", "dkim_keys", "dkim_sign", "spf"},
-    "network": {"addresses", "certificate_fault", "dial", "https", "listener", "ratelimit", "resolver", "sockets", "stream", "tls",
-        "tls_end", "x509"},
+    "network": {"addresses", "certificate_fault", "dial", "https", "listener", "public_dial", "ratelimit", "resolver", "sockets", "stream",
+        "tls", "tls_end", "x509"},
     "outbound": {"mta_sts", "mx", "port25", "preparation", "queue_state", "recorder", "relay_check", "relay_sizes", "routing", "runner",
         "smtp_transport", "tls_policy"},
     "panel": {"button", "led_display", "ports", "service"},
@@ -60,7 +60,7 @@ PUBLIC: dict[str, set[str]] = {
     "queue": {"admin", "attempt_result", "entry", "history", "queue", "schedule", "submissions"},
     "runtime": {
         "atomic_file", "clock", "data_directory", "dkim_key_files", "host", "identity", "memory", "notify", "privileges", "serial_line",
-            "supervisor",
+            "supervisor", "vapid_key_file",
     },
     "smtpd": {"service"},
     "web": {"access", "context", "jmap", "message", "rendering", "routes", "service", "webmail"},
@@ -83,7 +83,7 @@ OUTSIDE: dict[str, set[str]] = {
     "logging": set(),
     "email": set(),
     "sqlite_utils": {"database"},
-    "cryptography": {"certificates", "runtime", "mailauth", "outbound"},
+    "cryptography": {"certificates", "runtime", "mailauth", "outbound", "jmap"},
     "argon2": {"accounts"},
     "h11": {"web"},
     "jinja2": {"web", "languages"},  # languages reads templates where it extracts their sentences, never in a server

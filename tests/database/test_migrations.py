@@ -31,6 +31,7 @@ from appliance.database.schema import (
     STEP_13,
     STEP_14,
     STEP_15,
+    STEP_16,
 )
 from appliance.mail.errors import SetupError
 from tests.crash.storage import Model, Storage
@@ -44,6 +45,7 @@ FROZEN = {
     "cd001009d3c9d41e": STEP_11, "901ebda18abe3b96": STEP_12, "8d9ebd337c4698d3": STEP_13,
     "0a7c0153a98ed2a1": STEP_14,
     "287c932342ce028f": STEP_15,
+    "30a6a4bcd13e3c5d": STEP_16,
 }  # fmt: skip
 """The steps as released. When one differs, the change belongs into a step of its own."""
 NEXT_STEP = (

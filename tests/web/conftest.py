@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from appliance.accounts.push_subscriptions import PushSubscriptions
 from appliance.accounts.second_factor import SecondFactors
 from appliance.accounts.setup_progress import SetupProgress
 from appliance.accounts.web_sessions import WebSessions
@@ -125,6 +126,7 @@ def make_web(family: Family) -> Callable[..., Web]:
             login=Login(family.accounts, family.throttle, board, family.clock, failure_s=0.0),
             second_factors=SecondFactors(family.accounts, family.clock),
             sessions=sessions,
+            push_subscriptions=PushSubscriptions(family.writer, family.clock, lambda account, credentials: True),
             progress=SetupProgress(family.writer),
             clock=family.clock,
             names=Names(lambda: "mail.home.example", lambda: "box", lambda: ("lan",), lambda: ("home.example",)),

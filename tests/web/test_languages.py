@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from appliance.accounts.throttle import Throttle
-from appliance.accounts.web_sessions import WebSessions
 from appliance.app.admin_api import AdminApi
 from appliance.app.admin_request import Running
+from appliance.app.jmap import JmapParts
+from appliance.app.listeners import send_quota_of
 from appliance.app.web import web_service
 from appliance.auth.login import Login
 from appliance.control.requests import AddAppPassword, ListQueue, SendServerMessage
@@ -72,13 +73,11 @@ async def the_site(one: AdminServer) -> Any:
     tls: Any = SimpleNamespace(source="own", facts=facts, file=Path("/etc/own.pem"), reload=lambda: None)
     api = AdminApi(components, one.outbound, Running(tls, stop=lambda ending: None, end_sessions=lambda: 0))
     login = Login(components.accounts, Throttle(), board, components.clock, failure_s=0.0)
-    sessions = WebSessions(components.database, components.clock, components.accounts.is_current)
     await api.ask(AddAppPassword(ADA, "GPIO"))
     await api.ask(SendServerMessage(ADA, "Test", "Test", "bob@far.example"))
     for event in (e.ListenerUp("smtp", "0.0.0.0", 25), e.ListenerDown("imaps", "::", 993, ""), e.AccountsState(1, ("home.example",))):
         board.publish(event)
-    sending: Any = lambda: None  # noqa: E731 - pages submit nothing
-    return web_service(components, tls, login, sessions, api, sending, one.outbound).site
+    return web_service(components, tls, login, api, JmapParts(components, send_quota_of(components), one.outbound)).site
 
 
 async def pages_of(site: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a client asks of push: the variables of the event source's URL (RFC 8620 §7.3)."""
+"""What a client asks of push: the variables of the event source's URL (RFC 8620 §7.3); how large a pushed message may be."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,9 @@ from appliance.mail.errors import MisuseError
 
 TYPES = 50
 PING_DIGITS = 9
+PUSH_OCTETS = 3000
+"""Of a message to a push service before it is encrypted: all are padded to it, and with header, delimiter and tag they are below the
+4,096 octets that every push service takes (RFC 8030 §7.2)."""
 
 
 @dataclass(frozen=True, slots=True)

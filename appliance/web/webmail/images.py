@@ -33,7 +33,7 @@ class Images:
     async def _inline(self, name: str) -> HttpResponse:
         number, _, blob = name.partition(" ")
         account = AccountId(int(number))
-        session = self._mail.accounts(account)
+        session = await self._mail.accounts(account)
         found = await self._mail.blob(account, next(iter(session["accounts"])), blob)
         chunks = undamaged(found.chunks)
         first = await anext(chunks, b"")

@@ -21,9 +21,9 @@ class MailReader:
     def __init__(self, jmap: JmapPort) -> None:
         self._jmap = jmap
 
-    def accounts(self, account: AccountId) -> dict[str, Any]:
+    async def accounts(self, account: AccountId) -> dict[str, Any]:
         """The session object."""
-        return self._jmap.session(account, "")
+        return await self._jmap.session(account, "")
 
     async def call(self, account: AccountId, name: str, **arguments: Any) -> dict[str, Any]:
         """The arguments of the response."""

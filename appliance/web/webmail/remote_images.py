@@ -1,23 +1,18 @@
 """Remote images of messages, fetched by the server: the sender learns this server's address and that the message was opened, never
 which device, its cookies or where it is.
 
-| check                | how                                                                                                       |
-|----------------------|-----------------------------------------------------------------------------------------------------------|
-| address              | http or https, port 80 or 443, no user name, a name with a dot or a public IP literal                      |
-| name                 | resolved once; every address must be public (`network.addresses.is_public`); one of them is dialled        |
-| own                  | addresses this server has or its name leads to (the router's, which leads back in), and those of its IPv6  |
-|                      | network (a /56), are refused though public                                                                |
-| redirects            | at most REDIRECTS, each as a new address                                                                   |
-| response             | 200, at most IMAGE_OCTETS, a raster image by its first octets                                              |
+| check      | how                                                                                            |
+|------------|------------------------------------------------------------------------------------------------|
+| address    | http or https, port 80 or 443, no user name, a public name or address (`network.public_dial`)  |
+| redirects  | at most REDIRECTS, each as a new address                                                       |
+| response   | 200, at most IMAGE_OCTETS, a raster image by its first octets                                  |
 
 Bounded: FETCHES at once in FETCH_S each, WAITING more; a cache in memory of CACHE_OCTETS for images of up to CACHED_OCTETS. The request
 has no cookie, no referrer and the same User-Agent for everybody.
 How it fails: `ImageRefused`.
 """
 
-import ipaddress
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -26,31 +21,22 @@ import h11
 import trio
 
 from appliance.mail.errors import PeerError, PillarboxError
-from appliance.network.addresses import is_public
-from appliance.network.dial import dial
 
 from .raster import raster_type
 
 if TYPE_CHECKING:
-    import ssl
-
+    from appliance.network.public_dial import PublicDialer
     from appliance.network.stream import Stream
 
 REDIRECTS = 4
 FETCH_S = 15.0
-CONNECT_S = 5.0
 IMAGE_OCTETS = 5 * 2**20
 FETCHES = 4
 WAITING = 60
 CACHE_OCTETS = 3 * 2**20
 CACHED_OCTETS = 2**19
 HEAD_OCTETS = 16 * 2**10
-HOME_BITS = 56
-"""Of the IPv6 prefix that providers usually give a home."""
 PORTS = {"http": 80, "https": 443}
-
-Resolve = Callable[[str], Awaitable[tuple[str, ...]]]
-"""All addresses of a name. Raises PillarboxError."""
 
 
 class ImageRefused(PillarboxError):
@@ -72,20 +58,10 @@ class _Place(NamedTuple):
 
 
 class RemoteImages:
-    """`own_addresses`: those of this server's interfaces and of its name. `ports` is another table only in tests."""
+    """All fetches of the server."""
 
-    def __init__(
-        self,
-        resolve: Resolve,
-        own_addresses: Callable[[], Awaitable[tuple[str, ...]]],
-        tls: "Callable[[], ssl.SSLContext]",
-        *,
-        may_dial: Callable[[str], bool] = is_public,
-        ports: dict[str, int] | None = None,
-    ) -> None:
-        self._resolve, self._own, self._make_tls, self._may_dial = resolve, own_addresses, tls, may_dial
-        self._ports = ports or PORTS
-        self._tls: ssl.SSLContext | None = None
+    def __init__(self, dialer: "PublicDialer") -> None:
+        self._dialer = dialer
         self._slots = trio.CapacityLimiter(FETCHES)
         self._cache: OrderedDict[str, RemoteImage] = OrderedDict()
 
@@ -116,7 +92,7 @@ class RemoteImages:
     async def _follow(self, address: str) -> RemoteImage:
         for _ in range(REDIRECTS + 1):
             place = self._place(address)
-            stream = await self._dial(place)
+            stream = await self._dialer.connect(place.host, PORTS[place.scheme], tls=place.scheme == "https")
             try:
                 found = await self._ask(stream, place)
             finally:
@@ -130,9 +106,9 @@ class RemoteImages:
     def _place(self, address: str) -> _Place:
         parts = urlsplit(address)
         host = (parts.hostname or "").rstrip(".").lower()
-        if parts.scheme not in self._ports or parts.username or parts.password or not host.isascii():
+        if parts.scheme not in PORTS or parts.username or parts.password or not host.isascii():
             raise ImageRefused("not an address of the web")
-        if parts.port not in (None, self._ports[parts.scheme]):
+        if parts.port not in (None, PORTS[parts.scheme]):
             raise ImageRefused("not a port of the web")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if not target.isascii() or not target.isprintable() or " " in target:
@@ -140,39 +116,6 @@ class RemoteImages:
 
             target = quote(target, safe="/?&=%:@!$'()*+,;~-._")
         return _Place(parts.scheme, host, target)
-
-    async def _dial(self, place: _Place) -> "Stream":
-        """A connection to an address that was checked, the same that is dialled."""
-        try:
-            addresses: tuple[str, ...] = (str(ipaddress.ip_address(place.host)),)
-        except ValueError:
-            if "." not in place.host:
-                raise ImageRefused("not a public name") from None
-            addresses = await self._resolve(place.host)
-        own = await self._own()
-        if not addresses or any(not self._may_dial(one) or _is_beside(one, own) for one in addresses):
-            raise ImageRefused("not a public address")
-        trouble: PeerError | None = None
-        for one in sorted(addresses, key=lambda one: ":" in one)[:3]:
-            try:
-                stream = await dial(one, self._ports[place.scheme], timeout_s=CONNECT_S, protocol="https")
-            except PeerError as error:
-                trouble = error
-                continue
-            if place.scheme == "https":
-                await self._secure(stream, place.host)
-            return stream
-        raise trouble or ImageRefused("no address")
-
-    async def _secure(self, stream: "Stream", host: str) -> None:
-        if self._tls is None:
-            self._tls = await trio.to_thread.run_sync(self._make_tls)
-        try:
-            await stream.start_tls_as_client(self._tls, host, CONNECT_S)
-        except BaseException:
-            with trio.move_on_after(1, shield=True):
-                await stream.aclose()
-            raise
 
     async def _ask(self, stream: "Stream", place: _Place) -> RemoteImage | str:
         """The image, or where it has gone to."""
@@ -209,11 +152,3 @@ class RemoteImages:
         while (event := client.next_event()) is h11.NEED_DATA:
             client.receive_data(await stream.receive(FETCH_S))
         return event
-
-
-def _is_beside(address: str, own: tuple[str, ...]) -> bool:
-    """Is it one of ours, or of the IPv6 network that a home is given? Devices there take this server for one of them."""
-    if address in own:
-        return True
-    network = ipaddress.ip_network(f"{address}/{HOME_BITS}", strict=False) if ":" in address else None
-    return network is not None and any(ipaddress.ip_address(one) in network for one in own if ":" in one)

@@ -89,7 +89,7 @@ class Webmail:
         return response
 
     async def _boot(self, account: AccountId) -> dict[str, Any]:
-        session = self._mail.accounts(account)
+        session = await self._mail.accounts(account)
         own = next(iter(session["accounts"]))
         mailboxes = await self._mail.call(account, "Mailbox/get", accountId=own, ids=None)
         inbox = next((one["id"] for one in mailboxes["list"] if one["role"] == "inbox"), None)

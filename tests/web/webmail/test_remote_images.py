@@ -9,6 +9,7 @@ import trio
 
 from appliance.mail.errors import PeerError
 from appliance.network.addresses import is_public
+from appliance.network.public_dial import PublicDialer
 from appliance.web.webmail.remote_images import IMAGE_OCTETS, ImageRefused, RemoteImages
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
@@ -70,7 +71,7 @@ def images(
     async def resolve(name: str) -> tuple[str, ...]:
         return addresses or ("127.0.0.1",)
 
-    return RemoteImages(resolve, nothing, create_default_context, may_dial=may_dial, ports={"http": server.port, "https": 443})
+    return RemoteImages(PublicDialer(resolve, nothing, create_default_context, may_dial=may_dial, ports={80: server.port}))
 
 
 async def test_an_image_is_fetched_once_and_nothing_of_the_reader_is_sent() -> None:
@@ -119,7 +120,7 @@ async def test_devices_beside_the_server_are_not_dialled_by_their_public_address
         dialled.append(address)
         raise PeerError("nobody there")
 
-    monkeypatch.setattr("appliance.web.webmail.remote_images.dial", no_dial)
+    monkeypatch.setattr("appliance.network.public_dial.dial", no_dial)
 
     async def own() -> tuple[str, ...]:
         return "192.168.1.2", "2a02:1210:5678:9a01::2", "fe80::1", "93.184.216.34"
@@ -127,7 +128,7 @@ async def test_devices_beside_the_server_are_not_dialled_by_their_public_address
     async def resolve(name: str) -> tuple[str, ...]:
         return ("93.184.216.34",) if name == "router.x.example" else (f"2a02:1210:5678:{name.partition('.')[0]}::1",)
 
-    fetcher = RemoteImages(resolve, own, create_default_context)
+    fetcher = RemoteImages(PublicDialer(resolve, own, create_default_context))
     for name in ("9a01.x.example", "9aff.x.example", "9b00.x.example", "router.x.example", "93.184.216.34"):
         with pytest.raises(ImageRefused):
             await fetcher.get(f"http://{name}/a.png")
