@@ -48,7 +48,7 @@ class PushKeys(NamedTuple):
     secret: bytes
 
 
-class Wanted(NamedTuple):
+class PushWanted(NamedTuple):
     """What is pushed. `types` None: changes of all types. `deliveries`: of which messages that arrive, and what of them."""
 
     types: tuple[str, ...] | None = None
@@ -65,7 +65,7 @@ class PushSubscription:
     url: str = field(repr=False)
     keys: PushKeys | None = field(repr=False)
     server_key: str = field(repr=False)
-    wanted: Wanted
+    wanted: PushWanted
     made_at: int
     expires_at: int | None = None
     code: str = field(default_factory=lambda: secrets.token_urlsafe(CODE_OCTETS), repr=False)
@@ -133,7 +133,7 @@ class PushSubscriptions:
             self._rows[new.id] = new
         self._tell()
 
-    async def change(self, row: PushSubscription, *, verified: bool, wanted: Wanted, expires_at: int | None) -> None:
+    async def change(self, row: PushSubscription, *, verified: bool, wanted: PushWanted, expires_at: int | None) -> None:
         """What a client may change of it."""
 
         def keep(transaction: Transaction) -> None:
@@ -194,7 +194,7 @@ def _insert(transaction: Transaction, number: int, row: PushSubscription) -> Non
     )
 
 
-def _encoded(wanted: Wanted) -> str:
+def _encoded(wanted: PushWanted) -> str:
     return json.dumps(wanted, ensure_ascii=False)
 
 
@@ -210,5 +210,5 @@ def _read_row(number: int, account: int, password: int, session: bytes, *rest: A
     return PushSubscription(
         AccountId(account), Credentials(password, bytes(session)), device, url,
         PushKeys(*map(bytes.fromhex, keys)) if keys is not None else None, server_key,
-        Wanted(None if types is None else tuple(types), deliveries), made_at, expires_at, code, bool(verified), False, number,
+        PushWanted(None if types is None else tuple(types), deliveries), made_at, expires_at, code, bool(verified), False, number,
     )  # fmt: skip

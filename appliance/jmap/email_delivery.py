@@ -43,7 +43,7 @@ def _is_config(given: Any) -> bool:
     return all(isinstance(one, str) for one in (*condition.values(), *names)) and IN_ROWS.issuperset(names)
 
 
-class NewMessages:
+class Deliveries:
     """The messages of one account that arrived since a place in its changes."""
 
     def __init__(self, store: Store, account: AccountId, config: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from appliance.accounts.push_subscriptions import PushSubscription, PushSubscrip
 from appliance.mail.errors import StoreError
 from appliance.protocol.jmap.push import PUSH_OCTETS
 
-from .email_delivery import NewMessages
+from .email_delivery import Deliveries
 from .ids import encode_id
 from .push_client import PushClient, PushOutcome
 from .push_states import StateWatch, state_change
@@ -103,7 +103,7 @@ class PushSender:
         service, wanted = self._service, row.wanted
         types = None if wanted.types is None else {*wanted.types, *(["EmailDelivery"] if wanted.deliveries else [])}
         watch = StateWatch(service.states, service.store, row.account, lambda: service.caller(row.account).accounts, types)
-        new = [(name, NewMessages(service.store, row.account, config)) for name, config in (wanted.deliveries or {}).items()]
+        new = [(name, Deliveries(service.store, row.account, config)) for name, config in (wanted.deliveries or {}).items()]
         try:
             for _, messages in new:
                 await messages.begin()
@@ -125,7 +125,7 @@ class PushSender:
             watch.close()
 
     async def _tell(
-        self, row: PushSubscription, changed: "Mapping[str, dict[str, str]]", new: list[tuple[str, NewMessages]]
+        self, row: PushSubscription, changed: "Mapping[str, dict[str, str]]", new: list[tuple[str, Deliveries]]
     ) -> PushOutcome:
         """Push what changed, as far as it is wanted; the first outcome that is none of delivery ends it."""
         for name, messages in new:

@@ -21,8 +21,8 @@ from appliance.accounts.push_subscriptions import (
     Credentials,
     PushKeys,
     PushSubscription,
+    PushWanted,
     TooManySubscriptions,
-    Wanted,
 )
 from appliance.mail.errors import MisuseError, SetupError
 from appliance.mail.ids import AccountId
@@ -155,13 +155,13 @@ class PushSubscriptionMethods:
         return min(now + MOST_S if at is None else at, now + MOST_S)
 
     @staticmethod
-    def _wanted(call: Call, types: Any, deliveries: Any, *, is_encrypted: bool) -> Wanted:
+    def _wanted(call: Call, types: Any, deliveries: Any, *, is_encrypted: bool) -> PushWanted:
         is_list = isinstance(types, list) and len(types) <= TYPES and all(isinstance(one, str) and len(one) <= TYPES for one in types)
         if types is not None and not is_list:
             raise invalid_properties("types is a list of names, or null for all.", "types")
         if deliveries is not None and not is_encrypted:
             raise invalid_properties("What messages say is pushed encrypted only: there must be keys.", "emailDelivery", "keys")
-        return Wanted(None if types is None else tuple(types), check_deliveries(deliveries, call.caller.accounts[0].id))
+        return PushWanted(None if types is None else tuple(types), check_deliveries(deliveries, call.caller.accounts[0].id))
 
     # --- update and destroy ------------------------------------------------------------------------
 

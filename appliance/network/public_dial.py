@@ -46,7 +46,8 @@ def is_public_host(host: str) -> bool:
 
 
 class PublicDialer:
-    """`own_addresses`: those of this server's interfaces and its name. `may_dial` and `ports` (the port dialled in place of another) differ in tests."""
+    """`own_addresses`: those of this server's interfaces and of its name. `may_dial` and `ports` (the port dialled in place of another)
+    differ in tests."""
 
     def __init__(
         self,

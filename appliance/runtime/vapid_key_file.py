@@ -45,7 +45,7 @@ class VapidKeyFile:
                 await self._make()
                 self._key = await trio.to_thread.run_sync(self._read)
             if self._key is None:
-                raise SetupError(Sentence("%(path)s is not there.", path=self._directory / NAME))
+                raise _not_made(f"{self._directory / NAME}")
         return self._key
 
     def _read(self) -> VapidKey | None:
@@ -66,8 +66,11 @@ class VapidKeyFile:
         arguments = [sys.executable, "-P", "-m", "appliance.runtime.vapid_key_file", str(self._directory)]
         done = await trio.run_process(arguments, capture_stderr=True, capture_stdout=True, check=False)
         if done.returncode:
-            last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no reason given"]
-            raise SetupError(Sentence("No key for push services could be made: %(last)s.", last=last[0]))
+            raise _not_made(done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2])
+
+
+def _not_made(reason: str) -> SetupError:
+    return SetupError(Sentence("No key for push services could be made: %(reason)s.", reason=reason))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from appliance.app.components import open_components, quota_lookup
+from appliance.app.jmap import JmapParts
 from appliance.app.listeners import LazyHandler, Services, endpoints, send_quota_of
 from appliance.app.outbound import Outbound, is_global
 from appliance.app.process import from_plain, plain
@@ -54,7 +55,8 @@ async def test_a_service_is_made_once_and_when_first_used() -> None:
 async def test_all_services_share_one_login(tmp_path: Path) -> None:
     """A throttle for each protocol would give a password guesser three times the tries."""
     async with open_components(tmp_path / "data", Settings()) as components:
-        services = Services(components, send_quota_of(components), await Outbound.open(components))
+        outbound = await Outbound.open(components)
+        services = Services(components, outbound, JmapParts(components, send_quota_of(components), outbound))
         assert services._auth() is services._auth()
         for make in (services.smtp, services.imap, services.pop3):
             assert callable(make())
