@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from appliance.accounts.passwords import generate, prepare
 from appliance.auth.login import LoginAttempt
+from appliance.mail.sentence import Sentence
 from appliance.panel.ports import AdminGrant, SignInStep
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 ATTEMPT = LoginAttempt("console", "console", "form")
 CONSOLE = b"console"
 """The source of its codes, as for the throttle."""
-WRONG = "The address or the password is wrong."
+WRONG = Sentence("The address or the password is wrong.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +96,20 @@ class ConsoleAccess:
     def notice(self) -> str:
         """What the console's first screen says of it, or ""."""
         if code := self._shown_code():
-            return f"No account yet. Press 4, then a, and type this setup code: {code}"
-        return f"One-time password: {self._one_time.text}" if self._one_time.text else ""
+            return Sentence("No account yet. Press 4, then a, and type this setup code: %(code)s", code=code)
+        return Sentence("One-time password: %(password)s", password=self._one_time.text) if self._one_time.text else ""
 
     def begin(self) -> SignInStep | str:
         if self._shown_code():
-            return SignInStep("Setup code:", self._check_setup_code)
+            return SignInStep(Sentence("Setup code:"), self._check_setup_code)
         if self._one_time.text:
-            return SignInStep("One-time password:", self._check_one_time)
+            return SignInStep(Sentence("One-time password:"), self._check_one_time)
         admins = [one for one in self._accounts.directory.accounts() if one.administrates]
         if not admins:
-            return "No account is an administrator yet: pillarbox account admin ADDRESS --on"
+            return Sentence("No account is an administrator yet: pillarbox account admin ADDRESS --on")
         if len(admins) == 1:
             return self._password_step(admins[0].address)
-        return SignInStep("Address of an administrator:", self._take_address, hidden=False)
+        return SignInStep(Sentence("Address of an administrator:"), self._take_address, hidden=False)
 
     def _shown_code(self) -> str:
         return self._setup_code.shown if self._setup_code else ""
@@ -116,10 +117,10 @@ class ConsoleAccess:
     async def _check_setup_code(self, typed: str) -> AdminGrant | str:
         if self._setup_code is not None and (await self._setup_code.verify(typed)).accepted:
             return BoxGrant()
-        return "That is not the setup code."
+        return Sentence("That is not the setup code.")
 
     async def _check_one_time(self, typed: str) -> AdminGrant | str:
-        return BoxGrant() if self._one_time.use(typed) else "That is not the one-time password."
+        return BoxGrant() if self._one_time.use(typed) else Sentence("That is not the one-time password.")
 
     async def _take_address(self, typed: str) -> SignInStep:
         """An unknown address is asked for its password too."""
@@ -129,14 +130,14 @@ class ConsoleAccess:
         async def check(typed: str) -> SignInStep | AdminGrant | str:
             return await self._check_password(address, typed)
 
-        return SignInStep(f"Password of {address}:", check)
+        return SignInStep(Sentence("Password of %(address)s:", address=address), check)
 
     async def _check_password(self, address: str, password: str) -> SignInStep | AdminGrant | str:
         identity = await self._login().check_password(address, password, ATTEMPT)
         if identity is None or identity.app_password:
             return WRONG
         if not self._accounts.directory.is_admin(identity.account):
-            return f"{identity.address} is not an administrator."
+            return Sentence("%(address)s is not an administrator.", address=identity.address)
         grant = AccountGrant(self._accounts, identity)
         if self._accounts.secrets.second_factors.get(identity.account) is None:
             return grant
@@ -144,4 +145,4 @@ class ConsoleAccess:
         async def check(typed: str) -> AdminGrant | str:
             return await self._second_factors().use(identity.account, typed, CONSOLE) or grant
 
-        return SignInStep("Code of the app, or a recovery code:", check)
+        return SignInStep(Sentence("Code of the app, or a recovery code:"), check)

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import trio
 
 import appliance.panel.service as service
+from appliance.languages.catalogues import ENGLISH, Language, catalogue, in_ascii
+from appliance.mail.sentence import Sentence
 from appliance.runtime.memory import keep_for_good
 from appliance.runtime.supervisor import Task
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from .console_access import OneTimePassword
 
 
-CLOSED = "The server has stopped. The plug may be pulled."
+CLOSED = Sentence("The server has stopped. The plug may be pulled.")
 
 
 class Panel:
@@ -44,6 +46,8 @@ class Panel:
         self._simulated = simulated and not (settings.leds or settings.button)
         self._lights: LedDisplay | None = None
         self._made_one_time: OneTimePassword | None = None
+        self._language: Callable[[], Language] = lambda: ENGLISH
+        """Of the console: the server's, once that is open."""
         if self._simulated or not service.has_leds(settings.leds):
             return
         self._lights = service.leds_task(
@@ -68,7 +72,7 @@ class Panel:
     async def farewell(self, *, stays: bool) -> None:
         """Say on the console that the server has shut down; where it `stays`, the LEDs show it until a signal ends the process."""
         for device in self._settings.console:
-            await service.send_last_line(device, self._settings.console_baud, CLOSED)
+            await service.send_last_line(device, self._settings.console_baud, in_ascii(self._language())(CLOSED))
         if stays:
             self._outside.journal.log(CLOSED)
         if stays and self._lights is not None:
@@ -79,6 +83,7 @@ class Panel:
     def parts(self, components: "Components", admin_api: "Callable[[], AdminApi]") -> list[Task]:
         """The parts that run while the server is open."""
         settings, clock, log = self._settings, self._outside.clock, self._outside.journal.log
+        self._language = lambda: catalogue(components.accounts.directory.language_of())
         found = []
         if self._simulated:
             run = partial(service.simulated, components.board, self._actions(components, admin_api), clock=clock, log=log)
@@ -101,6 +106,7 @@ class Panel:
                 components.board,
                 admin_api(),
                 self._console_access(components) if settings.console_password else None,
+                language=self._language,
                 log=log,
             )
             found.append(Task("console" if len(settings.console) == 1 else f"console {device}", attend))

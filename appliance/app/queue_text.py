@@ -5,6 +5,7 @@ from time import localtime, strftime
 from typing import Any
 
 from appliance.control.requests import Response
+from appliance.mail.sentence import parts_of
 from appliance.queue.entry import QueueEntry
 from appliance.queue.history import HistoryLine
 from appliance.status.plain import encode_plain
@@ -32,6 +33,7 @@ def facts_of(entry: QueueEntry, due_at: int) -> dict[str, Any]:
                 "host": one.last.host,
                 "reply": one.last.reply,
             }
+            | ({"text_parts": parts} if (parts := parts_of(one.last.text)) else {})
             for one in entry.waiting
         ],
         "octets": entry.octets,

@@ -7,7 +7,7 @@ what other servers said, names and addresses are such texts. How it fails: a fil
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,12 @@ MAGIC = 0x950412DE
 NOTHING = b'{"texts": {}, "plurals": ""}'
 ENVIRONMENT = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 """Where a command finds the user's language, the first that is set (gettext(3), environ(7))."""
+
+LETTERS = str.maketrans({
+    "ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue",
+    "„": '"', "“": '"', "”": '"', "‚": "'", "‘": "'", "’": "'", "…": "...", "–": "-", "—": "-", "\u00a0": " ",
+})  # fmt: skip
+"""How a terminal that has only ASCII shows them."""
 
 Lookup = Callable[[str], str]
 PluralLookup = Callable[[str, str, int], str]
@@ -89,6 +95,19 @@ def catalogue(tag: str) -> Language:
         return ENGLISH
     marks = {name: given for name in ("decimal", "thousands", "date") if (given := found.info().get(f"x-{name}"))}
     return Language(tag, found.gettext, found.ngettext, **marks)
+
+
+@cache
+def in_ascii(language: Language) -> Language:
+    """The same for a terminal that shows no other letters: its sentences only, what they name stays."""
+    if language is ENGLISH:
+        return language
+    say, count = language.gettext, language.ngettext
+    return replace(
+        language,
+        gettext=lambda text: say(text).translate(LETTERS),
+        ngettext=lambda one, many, number: count(one, many, number).translate(LETTERS),
+    )
 
 
 def language_of_environment(environment: Mapping[str, str]) -> Language:

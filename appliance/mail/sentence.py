@@ -68,6 +68,14 @@ def parts_of(text: str) -> Any:
     return parts
 
 
+def with_parts(text: str, parts: Any) -> str:
+    """The Sentence of these parts; the text as it is where there are none, or none that can be read."""
+    try:
+        return from_parts(parts) if parts else text
+    except (TypeError, ValueError):
+        return text
+
+
 def from_parts(parts: Any) -> Sentence:
     """The inverse of `parts_of`. Raises TypeError or ValueError for what is no such thing."""
     if not isinstance(parts, dict) or not isinstance(parts.get("text"), str) or not isinstance(parts.get("values"), dict):

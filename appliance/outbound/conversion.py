@@ -29,6 +29,7 @@ from appliance.mail.content import first_encoding
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import Chunks, OutgoingMessage
 from appliance.mail.partmap import TRANSFERS, UNKNOWN
+from appliance.mail.sentence import Sentence
 from appliance.mail.structure import Node, StructureScanner, begins_no_part
 from appliance.protocol.smtp.client import Offer
 
@@ -46,7 +47,9 @@ async def convert(outgoing: OutgoingMessage, offer: Offer) -> OutgoingMessage | 
     if outgoing.options.smtputf8 and not utf8:
         for address in (outgoing.sender, *(one.address for one in outgoing.recipients)):
             if address is not None and not address.ascii_local:
-                return _no("5.6.7", f"The address {address} needs SMTPUTF8, which the other server does not support.")
+                return _no(
+                    "5.6.7", Sentence("The address %(address)s needs SMTPUTF8, which the other server does not support.", address=address)
+                )
     facts, is_local = await scan_octets(outgoing.chunks), bool(outgoing.author)
     to_7bit = facts.eight and not offer.eightbitmime
     encode_headers = facts.eight and (to_7bit or (not utf8 and (is_local or outgoing.options.smtputf8)))
@@ -119,16 +122,18 @@ async def _converted(
         if facts.binary or (to_7bit and facts.eight) or (fold and facts.long and not _is_signed(leaf)):
             if _is_signed(leaf):
                 status = "5.6.1" if facts.binary else "5.6.3"
-                return _no(status, "The message is signed, and would have to be changed for the other server to accept it.")
+                return _no(status, Sentence("The message is signed, and would have to be changed for the other server to accept it."))
             if _transfer(leaf) not in ENCODERS:
-                return _no("5.6.3", "A part of the message is in an encoding that cannot be changed here for the other server.")
+                text = Sentence("A part of the message is in an encoding that cannot be changed here for the other server.")
+                return _no("5.6.3", text)
             encoded.add(id(leaf))
     faults: list[str] = []
     _plan_edits(root, encoded, edit_list, faults, encode_headers=encode_headers, to_7bit=to_7bit, fold=fold)
     converted = replace(outgoing, chunks=apply_edits(outgoing.chunks, edit_list))
     after = await scan_octets(converted.chunks)
     if faults:
-        return _no("5.6.7", f"The address {faults[0]} in the header needs SMTPUTF8, which the other server does not support.")
+        text = Sentence("The address %(address)s in the header needs SMTPUTF8, which the other server does not support.", address=faults[0])
+        return _no("5.6.7", text)
     return converted, after
 
 

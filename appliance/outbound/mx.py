@@ -29,6 +29,7 @@ from appliance.mail.address import ascii_domain
 from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble
 from appliance.mail.outcome import DsnAction, Outcome, Reason
+from appliance.mail.sentence import Sentence
 from appliance.network.addresses import answers, dialled, family_of, is_public, is_unspecified, judged
 from appliance.network.resolver import Addresses, DnsAnswer, Found, Mx, addresses_of
 
@@ -78,6 +79,10 @@ def _no(status: str, reason: Reason, text: str) -> Outcome:
     return Outcome(DsnAction.DEFERRED if status[0] == "4" else DsnAction.FAILED, status, reason, text)
 
 
+def _loop(domain: str) -> str:
+    return Sentence("The route to %(domain)s leads back to this server.", domain=domain)
+
+
 @dataclass(frozen=True, slots=True)
 class OwnHost:
     """What this server is known by, asked at each lookup: its names, its addresses, and where its listeners answer (address, port)."""
@@ -118,9 +123,9 @@ class MailHosts:
         try:
             answer = await self._resolver.mx(name)
             if answer.found is Found.NO_NAME:
-                return _no("5.1.2", Reason.NO_DOMAIN, f"There is no domain {domain}.")
+                return _no("5.1.2", Reason.NO_DOMAIN, Sentence("There is no domain %(domain)s.", domain=domain))
             if len(answer.values) == 1 and not answer.values[0].name:
-                return _no("5.1.10", Reason.NO_MAIL, f"The domain {domain} accepts no mail.")
+                return _no("5.1.10", Reason.NO_MAIL, Sentence("The domain %(domain)s accepts no mail.", domain=domain))
             records = [one for one in answer.values if one.name] or [Mx(0, name)]
             return await self._hosts(domain, records, answer.secure)
         except LookupTrouble as trouble:
@@ -139,9 +144,14 @@ class MailHosts:
         except LookupTrouble as trouble:
             return _no("4.4.3", Reason.DNS, f"{str(trouble)[:1].upper()}{str(trouble)[1:]}.")
         if not addresses:
-            return _no("4.4.4", Reason.NO_ROUTE, f"The relay {name} of the settings has no address; check its name.")
+            text = Sentence("The relay %(name)s of the settings has no address; check its name.", name=name)
+            return _no("4.4.4", Reason.NO_ROUTE, text)
         if any(self._listens(address, port) for address in addresses):
-            text = f"The relay {name} of the settings is this server itself (port {port}); name your provider's mail server there."
+            text = Sentence(
+                "The relay %(name)s of the settings is this server itself (port %(port)s); name your provider's mail server there.",
+                name=name,
+                port=port,
+            )
             return _no("4.4.4", Reason.NO_ROUTE, text)
         if found is None:
             return (MailHost(name, 0, addresses),)
@@ -190,10 +200,11 @@ class MailHosts:
         if trouble is not None:
             raise trouble
         if looped:
-            return _no("5.4.6", Reason.LOOP, f"The route to {domain} leads back to this server.")
+            return _no("5.4.6", Reason.LOOP, _loop(domain))
         if private:
-            return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} names only mail servers that cannot be reached from the internet.")
-        return _no("5.4.4", Reason.NO_MAIL, f"The domain {domain} has no mail server that can be found.")
+            text = Sentence("The domain %(domain)s names only mail servers that cannot be reached from the internet.", domain=domain)
+            return _no("5.4.4", Reason.NO_MAIL, text)
+        return _no("5.4.4", Reason.NO_MAIL, Sentence("The domain %(domain)s has no mail server that can be found.", domain=domain))
 
     async def _is_secure_alias(self, found: Addresses) -> bool:
         """Is a host whose addresses are not secure itself a secure alias of another name? (RFC 7672 §2.2.2) Raises LookupTrouble."""
@@ -232,12 +243,12 @@ class MailHosts:
         try:
             address = dialled(text[5:] if text[:5].lower() == "ipv6:" else text)
         except ValueError:
-            return _no("5.1.3", Reason.NO_DOMAIN, f"{domain} is not a valid address literal.")
+            return _no("5.1.3", Reason.NO_DOMAIN, Sentence("%(domain)s is not a valid address literal.", domain=domain))
         kind = self._kind(address)
         if kind in (AddressKind.OWN, AddressKind.LOOP):
-            return _no("5.4.6", Reason.LOOP, f"The route to {domain} leads back to this server.")
+            return _no("5.4.6", Reason.LOOP, _loop(domain))
         if kind is AddressKind.PRIVATE:
-            return _no("5.4.4", Reason.NO_MAIL, f"{domain} cannot be reached from the internet.")
+            return _no("5.4.4", Reason.NO_MAIL, Sentence("%(domain)s cannot be reached from the internet.", domain=domain))
         return (MailHost(domain, 0, (address,)),)
 
     def _kind(self, address: str) -> AddressKind:

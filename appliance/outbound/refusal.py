@@ -27,6 +27,7 @@ from enum import Enum
 
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.reply import Reply
+from appliance.mail.sentence import Sentence
 from appliance.protocol.smtp.client import Offer, tidied
 
 
@@ -73,16 +74,16 @@ def refusal(reply: Reply, stage: Stage, host: str) -> Outcome:
     status = reply.status if reply.status[:1] == ("5" if final else "4") else "5.0.0" if final else "4.0.0"
     reply_text, detail = " ".join(reply.lines), status[2:]
     if is_origin(reply, detail, reply_text, stage):
-        reason, text = Reason.REPUTATION, f"{host} does not accept mail from this server's internet address."
+        reason, text = Reason.REPUTATION, Sentence("%(host)s does not accept mail from this server's internet address.", host=host)
     elif detail == "2.2" or (detail == "0.0" and reply.code in (452, 552) and _FULL.search(reply_text)):
         status = f"{status[0]}.2.2"
-        reason, text = (Reason.REFUSED if final else Reason.NOT_NOW), f"{host} says that the mailbox is full."
+        reason, text = (Reason.REFUSED if final else Reason.NOT_NOW), Sentence("%(host)s says that the mailbox is full.", host=host)
     elif final and _is_large(reply, detail, reply_text, stage):
-        reason, text = Reason.TOO_BIG, f"The message is larger than {host} accepts."
+        reason, text = Reason.TOO_BIG, Sentence("The message is larger than %(host)s accepts.", host=host)
     elif final:
-        reason, text = Reason.REFUSED, f"{host} refused it."
+        reason, text = Reason.REFUSED, Sentence("%(host)s refused it.", host=host)
     else:
-        reason, text = Reason.NOT_NOW, f"{host} asked to try again later."
+        reason, text = Reason.NOT_NOW, Sentence("%(host)s asked to try again later.", host=host)
     return Outcome(DsnAction.FAILED if final else DsnAction.DEFERRED, status, reason, text, host, tidied(reply))
 
 

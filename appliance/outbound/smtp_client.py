@@ -19,6 +19,7 @@ from appliance.mail.errors import MisuseError, PeerError, PeerSlow, StoreError
 from appliance.mail.outcome import DsnAction, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
 from appliance.mail.reply import Reply
+from appliance.mail.sentence import Sentence
 from appliance.network.certificate_fault import BadCertificate
 from appliance.protocol.dot_stuffing import DotStuffer
 from appliance.protocol.smtp.client import Offer, ReplyReader, group, parse_offer, tidied
@@ -134,15 +135,18 @@ class SmtpClient:
             except (MisuseError, ValueError) as trouble:
                 with suppress(ClientEnded):
                     await self._command(b"*\r\n", self._times.command_s)
-                raise ClientEnded(self._sign_in(f"Signing in at {self.host} failed: {trouble}.", reply)) from None
+                raise ClientEnded(
+                    self._sign_in(Sentence("Signing in at %(host)s failed: %(trouble)s.", host=self.host, trouble=trouble), reply)
+                ) from None
             reply = await self._command(b64encode(response or b"") + b"\r\n", self._times.command_s)
         if reply.code == 235 and exchange.satisfied():
             return
         if reply.code == 235:
-            raise ClientEnded(self._sign_in(f"{self.host} did not prove that it knows the password.", reply))
+            raise ClientEnded(self._sign_in(Sentence("%(host)s did not prove that it knows the password.", host=self.host), reply))
         if reply.temporary:
-            raise ClientEnded(self._sign_in(f"{self.host} could not check the password just now.", reply))
-        raise ClientEnded(self._sign_in(f"{self.host} does not accept the user name and password of the settings.", reply))
+            raise ClientEnded(self._sign_in(Sentence("%(host)s could not check the password just now.", host=self.host), reply))
+        wrong = Sentence("%(host)s does not accept the user name and password of the settings.", host=self.host)
+        raise ClientEnded(self._sign_in(wrong, reply))
 
     def _sign_in(self, text: str, reply: Reply) -> Outcome:
         return self._outcome(DsnAction.DEFERRED, "4.7.8" if reply.permanent else "4.7.0", Reason.SIGN_IN, text, reply)
@@ -170,11 +174,11 @@ class SmtpClient:
         if self.closed:
             return self._broken()
         if self.offer.size_octets and outgoing.octets > self.offer.size_octets:
-            text = f"The other server accepts messages of at most {size(self.offer.size_octets)}."
+            text = Sentence("The other server accepts messages of at most %(size)s.", size=size(self.offer.size_octets))
             return self._outcome(DsnAction.FAILED, "5.3.4", Reason.TOO_BIG, text)
         # RFC 8689 §5: a bounce is sent without REQUIRETLS where the next server does not offer it
         if outgoing.options.require_tls and outgoing.sender is not None and not (self.offer.requiretls and self.stream.secure):
-            text = "The message requires TLS on every hop (REQUIRETLS), and the other server does not offer that."
+            text = Sentence("The message requires TLS on every hop (REQUIRETLS), and the other server does not offer that.")
             return self._outcome(DsnAction.FAILED, "5.7.30", Reason.TLS, text)
         return None
 
@@ -249,7 +253,7 @@ class SmtpClient:
             try:
                 reply = await self._final(stuffer.finish())
             except ClientEnded as end:
-                text = "The connection broke off before the other server confirmed the message; it may arrive twice."
+                text = Sentence("The connection broke off before the other server confirmed the message; it may arrive twice.")
                 raise ClientEnded(self._outcome(DsnAction.DEFERRED, end.outcome.status, Reason.UNSURE, text)) from None
         elif early.positive:  # a positive reply to a message that was not sent completely
             raise ClientEnded(self._broken())
@@ -282,7 +286,7 @@ class SmtpClient:
                         await trio.lowlevel.checkpoint()
             except StoreError:
                 self.closed = True  # without the final dot the message is not delivered
-                text = "The message could not be read from the storage."
+                text = Sentence("The message could not be read from the storage.")
                 ended.append(ClientEnded(self._outcome(DsnAction.DEFERRED, "4.3.0", Reason.LOST, text)))
             except ClientEnded as end:  # the connection is lost; a reply sent before may still be read
                 ended.append(end)
@@ -328,7 +332,7 @@ class SmtpClient:
             raise self._lost(trouble) from None
         except MisuseError:
             self.closed = True
-            text = "The other server does not follow the SMTP protocol."
+            text = Sentence("The other server does not follow the SMTP protocol.")
             raise ClientEnded(self._outcome(DsnAction.DEFERRED, "4.5.0", Reason.LOST, text)) from None
         reply = self._replies.pop(0)
         if reply.code == 421:
@@ -347,7 +351,9 @@ class SmtpClient:
         return Outcome(action, status, reason, text, self.host, tidied(reply) if reply else None)
 
     def _accepted(self, reply: Reply) -> Outcome:
-        return self._outcome(DsnAction.RELAYED, reply.status or "2.0.0", Reason.ACCEPTED, f"{self.host} accepted it.", reply)
+        return self._outcome(
+            DsnAction.RELAYED, reply.status or "2.0.0", Reason.ACCEPTED, Sentence("%(host)s accepted it.", host=self.host), reply
+        )
 
 
 def _sentence(text: str) -> str:

@@ -30,6 +30,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.errors import MisuseError, PeerError, PeerSlow, SetupError
 from appliance.mail.outcome import DsnAction, HostAttempt, Outcome, Reason
 from appliance.mail.outgoing import OutgoingMessage
+from appliance.mail.sentence import Sentence
 from appliance.network.addresses import family_of, other_family
 from appliance.network.certificate_fault import BadCertificate, explain
 from appliance.network.dial import any_certificate, dial, no_route_out
@@ -174,7 +175,7 @@ class SmtpTransportSession:
         self._host_attempts, self._unreached = [], set()
         self._is_bounce = outgoing.sender is None
         if self._route.gone:
-            text = "The relay this message is queued for is not in the settings any more."
+            text = Sentence("The relay this message is queued for is not in the settings any more.")
             return DeliveryResult((Outcome(DsnAction.DEFERRED, "4.4.4", Reason.NO_ROUTE, text),) * len(outgoing.recipients))
         client = self._client
         hosts: tuple[MailHost, ...] = ()
@@ -328,15 +329,16 @@ class SmtpTransportSession:
             return _tls_failure(host, explain(fault, _tls_name(host.name), transport.clock.wall_s()))
         except PeerError as trouble:
             if client is not None:  # implicit TLS failed
-                text = f"{host.name}: {trouble}."
+                text = Sentence("%(host)s: %(trouble)s.", host=host.name, trouble=trouble)
                 return Outcome(DsnAction.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
             if relay is None:
                 transport.reached(False)
             self._unreached.add(family_of(address))
             self._routed = not no_route_out(trouble)
-            text = f"{host.name} could not be reached."
-            slow = isinstance(trouble, PeerSlow)
-            return Outcome(DsnAction.DEFERRED, "4.4.1", Reason.UNREACHABLE, text if not slow else f"{host.name} did not answer.", host.name)
+            text = Sentence("%(host)s could not be reached.", host=host.name)
+            if isinstance(trouble, PeerSlow):
+                text = Sentence("%(host)s did not answer.", host=host.name)
+            return Outcome(DsnAction.DEFERRED, "4.4.1", Reason.UNREACHABLE, text, host.name)
         finally:
             took_s = transport.clock.mono_s() - begun_mono
             secure = client.stream if client is not None and client.stream.secure else None
@@ -363,7 +365,7 @@ class SmtpTransportSession:
             except MisuseError as trouble:
                 raise ClientEnded(_tls_failure(host, f"{trouble}")) from None
         elif policy.level != "may":
-            raise ClientEnded(_tls_failure(host, f"{host.name} offers no TLS, which this message requires", "4.7.4"))
+            raise ClientEnded(_tls_failure(host, Sentence("%(host)s offers no TLS, which this message requires.", host=host.name), "4.7.4"))
         if relay is not None and relay.user:
             await self._sign_in(client, relay)
         if relay is not None:
@@ -380,7 +382,11 @@ class SmtpTransportSession:
             raise ClientEnded(Outcome(DsnAction.DEFERRED, "4.7.8", Reason.SIGN_IN, str(error), client.host)) from None
         exchange = best(client.offer.auth, relay.user, password, token=bool(secret and secret.token))
         if exchange is None:
-            text = f"{client.host} offers no sign-in mechanism that this server knows ({', '.join(client.offer.auth[:8]) or 'none'})."
+            text = Sentence(
+                "%(host)s offers no sign-in mechanism that this server knows (%(offered)s).",
+                host=client.host,
+                offered=", ".join(client.offer.auth[:8]) or "-",
+            )
             raise ClientEnded(Outcome(DsnAction.DEFERRED, "4.7.8", Reason.SIGN_IN, text, client.host))
         await client.sign_in(exchange)
 
@@ -399,4 +405,5 @@ def _tls_name(name: str) -> str:
 
 
 def _tls_failure(host: MailHost, text: str, status: str = "4.7.5") -> Outcome:
-    return Outcome(DsnAction.DEFERRED, status, Reason.TLS, f"{text[:1].upper()}{text[1:].rstrip('.')}.", host.name)
+    said = text if isinstance(text, Sentence) else f"{text[:1].upper()}{text[1:].rstrip('.')}."
+    return Outcome(DsnAction.DEFERRED, status, Reason.TLS, said, host.name)

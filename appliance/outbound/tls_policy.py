@@ -27,6 +27,7 @@ from appliance.database.writer import Transaction
 from appliance.mail.clock import Clock
 from appliance.mail.errors import LookupTrouble, MisuseError
 from appliance.mail.outcome import DsnAction, Outcome, Reason
+from appliance.mail.sentence import Sentence
 from appliance.network.resolver import Resolver, Tlsa
 from appliance.network.tls_end import require_close_notify
 
@@ -107,23 +108,24 @@ class TlsPolicies:
         try:
             dane_policy = await self._dane(domain, host)
         except LookupTrouble as trouble:
-            return Outcome(
-                DsnAction.DEFERRED, "4.7.5", Reason.DNS, f"The keys of {host.name} could not be looked up: {trouble}.", host.name
-            )
+            text = Sentence("The keys of %(host)s could not be looked up: %(trouble)s.", host=host.name, trouble=trouble)
+            return Outcome(DsnAction.DEFERRED, "4.7.5", Reason.DNS, text, host.name)
         if dane_policy is not None and (dane_policy.level == "dane" or not require_tls):
             return dane_policy
         policy = await self._policies.of(domain) if not domain.startswith("[") else None
         if policy is not None and policy.mode == "enforce":
             if not any(matches(pattern, host.name) for pattern in policy.hosts):
-                text = f"{host.name} is not named in the MTA-STS policy of {domain}."
+                text = Sentence("%(host)s is not named in the MTA-STS policy of %(domain)s.", host=host.name, domain=domain)
                 return Outcome(DsnAction.DEFERRED, "4.7.5", Reason.TLS, text, host.name)
             return TlsPolicy("verify", "mta-sts", make=self._make)
         if require_tls:
             if host.secure:
                 return TlsPolicy("verify", "requiretls", make=self._make)
-            text = (
-                f"The message requires TLS (REQUIRETLS), and neither DNSSEC nor MTA-STS confirms that {host.name} "
-                f"is a mail server of {domain}."
+            text = Sentence(
+                "The message requires TLS (REQUIRETLS), and neither DNSSEC nor MTA-STS confirms that %(host)s is a mail server of "
+                "%(domain)s.",
+                host=host.name,
+                domain=domain,
             )
             return Outcome(DsnAction.FAILED, "5.7.30", Reason.TLS, text, host.name)
         if await self._spoke_tls(domain) and not self.downgraded(domain):

@@ -23,13 +23,14 @@ from dataclasses import replace
 
 import trio
 
+from appliance.languages.catalogues import Language
 from appliance.status.snapshot import Snapshot
 
 from .dialogue import Dialogue
 from .keys import NOISE, Keys
-from .ports import AccessGuard, ConsoleOptions, ControlPort, SnapshotSource
+from .ports import AccessGuard, ConsoleOptions, ControlPort, SnapshotSource, spoken
 from .screens import NAMES, FrameText, frame, overview
-from .screens_text import HEIGHT, VT100, WIDTH, size_of
+from .screens_text import HEIGHT, VT100, WIDTH, screen_of
 from .terminal import PlainTerminal, Terminal, Vt100
 
 ESC_S = 0.3
@@ -117,7 +118,7 @@ class ConsoleSession:
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal has so many columns and rows; it is drawn whole."""
-        self.dialogue.screen = size_of(columns, rows)
+        self.dialogue.screen = screen_of(columns, rows, spoken(self._options))
         self.redraw()
 
     def redraw(self) -> None:
@@ -285,7 +286,8 @@ async def on_terminal(
             await trio.aclose_forcefully(stream)
 
 
-def once(s: Snapshot) -> str:
+def once(s: Snapshot, language: Language) -> str:
     """The first screen as plain lines, for a pipe. Ends with a line end."""
-    picture = frame(NAMES[0], overview(s, VT100), s, VT100, FrameText())
+    screen = replace(VT100, language=language)
+    picture = frame(NAMES[0], overview(s, screen), s, screen, FrameText())
     return "\n".join(row.text.rstrip() for row in picture.lines[:-3]) + "\n"

@@ -20,17 +20,18 @@ nothing. Failures: whatever a job raises becomes a sentence; the dialogue goes o
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
 from appliance.control.requests import Request, Response
+from appliance.languages.catalogues import Language
 
 from . import screens
 from .keys import NOISE, moved
-from .ports import AccessGuard, AdminGrant, ConsoleOptions, ControlPort, SignInStep, SnapshotSource
-from .screens_text import VT100, Picture, ScreenSize, clean, wrap
-from .view import View
+from .ports import AccessGuard, AdminGrant, ConsoleOptions, ControlPort, SignInStep, SnapshotSource, spoken
+from .screens_text import VT100, Picture, clean, wrap
+from .view import ONE_MOMENT, View
 from .views import make_views
 
 TYPED = 200
@@ -72,7 +73,7 @@ class Dialogue:
     ) -> None:
         self.board, self.options, self.access = board, options, access
         self._control, self._touched = control, touched
-        self.screen: ScreenSize = VT100
+        self.screen = replace(VT100, language=spoken(options))
         self.views: tuple[View, ...] = make_views()
         self.view: View = self.views[0]
         self.page: Page | None = None
@@ -93,8 +94,13 @@ class Dialogue:
     # --- what is shown ---------------------------------------------------------------------------
 
     @property
+    def _(self) -> Language:
+        """Says a sentence in the language of who looks."""
+        return self.screen.language
+
+    @property
     def notice(self) -> str:
-        return self.access.notice
+        return self._(self.access.notice)
 
     @property
     def unlocked(self) -> bool:
@@ -103,20 +109,22 @@ class Dialogue:
     def picture(self) -> Picture:
         """What the terminal should show now."""
         self._lock_after_change()
-        s = self.board.snapshot()
-        rights = "" if not self.access.requires_password else "unlocked" if self.unlocked else "read only"
+        if (language := spoken(self.options)) is not self.screen.language:
+            self.screen = replace(self.screen, language=language)
+        s, _ = self.board.snapshot(), language
+        rights = "" if not self.access.requires_password else _("unlocked") if self.unlocked else _("read only")
         message, typing = self.message, False
         if self.typing is not None:
             typed = "*" * len(self.typing.text) if self.typing.hidden else self.typing.text
-            message, typing = f"{self.typing.label} {typed}", True
+            message, typing = f"{_(self.typing.label)} {typed}", True
         elif self.question is not None:
-            message = f"{self.question.text[: self.screen.columns - 6]} (y/n)"
+            message = self.question.text[: self.screen.columns - 6] + _(" (y/n)")
         elif self._job is not None and not message:
-            message = "One moment ..."
+            message = _(ONE_MOMENT)
         if self.page is not None:
             body, hint, name = (
                 screens.text_body(self.page.lines, self.page.offset, self.screen),
-                "Up Down  Esc back  ? help",
+                _("Up Down  Esc back  ? help"),
                 self.page.title,
             )
         else:
@@ -152,7 +160,7 @@ class Dialogue:
             elif key in ("y", "Y"):
                 question.then()
             else:
-                self.message = "Nothing was changed."
+                self.message = self._("Nothing was changed.")
         else:
             self.message = ""
             self._view_key(key)
@@ -161,7 +169,7 @@ class Dialogue:
         if key.isascii() and key.isdigit() and key != "0":
             self.go(int(key) - 1)
         elif key in ("?", "H"):
-            self.show("Help", screens.HELP)
+            self.show(self._("Help"), self._(screens.HELP))
         elif key == "ctrl-l":
             self.repaint = True
         elif key == "t" and self.page is None:
@@ -188,7 +196,7 @@ class Dialogue:
             typing.then(typing.text)
         elif key in ("esc", "ctrl-c", "ctrl-d"):
             self.typing = None
-            self.message = "Nothing was changed."
+            self.message = self._("Nothing was changed.")
         elif key == "backspace":
             typing.text = typing.text[:-1]
         elif key == "ctrl-u":
@@ -209,14 +217,14 @@ class Dialogue:
 
     def show(self, title: str, text: str, *, secret: bool = False) -> None:
         """A page over the view."""
-        rows = [row for part in text.splitlines()[:PAGE_LINES] for row in wrap(part, self.screen.columns, "    ")]
+        rows = [row for part in self._(text).splitlines()[:PAGE_LINES] for row in wrap(part, self.screen.columns, "    ")]
         self.page = Page(title, rows[:PAGE_LINES], secret)
 
     def show_response(self, response: Response) -> None:
         """A response on the message line, or on a page when it is longer or has a secret."""
-        text = response.text.strip()
+        text = self._(response.text).strip()
         if "password" in response.facts or "\n" in text or len(text) >= self.screen.columns:
-            self.show("Answer", text, secret="password" in response.facts)
+            self.show(self._("Answer"), text, secret="password" in response.facts)
         else:
             self.message = text
         self.fetch()
@@ -234,13 +242,13 @@ class Dialogue:
         if self.unlocked:
             then()
         elif wait_s := self.access.wait_s:
-            self.message = f"Wait {wait_s:.0f} seconds before the next try."
+            self.message = self._("Wait %(seconds)s seconds before the next try.", seconds=f"{wait_s:.0f}")
         else:
             self._sign_in(self.access.begin(), then)
 
     def _sign_in(self, step: SignInStep | str, then: Callable[[], None]) -> None:
         if isinstance(step, str):
-            self.message = step
+            self.message = self._(step)
         else:
             self.ask(step.label, lambda text: self._answer(step, text, then), hidden=step.hidden)
 
@@ -248,13 +256,13 @@ class Dialogue:
         async def job() -> None:
             result = await self.access.answered(step, text)
             if isinstance(result, str):
-                self.message = result
+                self.message = self._(result)
             elif self.typing is not None or self.question is not None:
-                self.message = "Nothing was changed: something else was begun meanwhile."
+                self.message = self._("Nothing was changed: something else was begun meanwhile.")
             elif isinstance(result, SignInStep):
                 self._sign_in(result, then)
             elif not result.holds():
-                self.message = "The password has been changed meanwhile."
+                self.message = self._("The password has been changed meanwhile.")
             else:
                 self._grant = result
                 self._open_until = trio.current_time() + self.options.lock_s
@@ -274,7 +282,7 @@ class Dialogue:
 
     def run(self, job: Callable[[], Awaitable[None]]) -> None:
         if self._job is not None:
-            self.message = "One moment: the server is still busy with the previous command."
+            self.message = self._("One moment: the server is still busy with the previous command.")
             return
         self._job = job
         self._todo.set()
@@ -349,7 +357,7 @@ class Dialogue:
         if len(text) < self.screen.columns:
             self.message = text
         else:
-            self.show("Answer", text)
+            self.show(self._("Answer"), text)
 
     async def _guarded(self, job: Callable[[], Awaitable[None]]) -> str:
         """What went wrong, in words; "" when nothing did. The guard of one console: no exception leaves it."""
@@ -357,6 +365,7 @@ class Dialogue:
             try:
                 await job()
             except Exception as fault:
-                problem, remedy = getattr(fault, "problem", ""), getattr(fault, "remedy", "")
-                return f"{problem} {remedy}".strip() or f"The server could not do that: {str(fault) or type(fault).__name__}"
-        return "The server did not answer within a minute." if scope.cancelled_caught else ""
+                problem, remedy = self._(getattr(fault, "problem", "")), self._(getattr(fault, "remedy", ""))
+                what = str(fault) or type(fault).__name__
+                return f"{problem} {remedy}".strip() or self._("The server could not do that: %(what)s", what=what)
+        return self._("The server did not answer within a minute.") if scope.cancelled_caught else ""

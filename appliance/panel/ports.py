@@ -7,6 +7,8 @@ from typing import Protocol
 import trio
 
 from appliance.control.requests import Request, Response
+from appliance.languages.catalogues import ENGLISH, Language, in_ascii
+from appliance.mail.sentence import Sentence, joined
 from appliance.status.snapshot import Snapshot
 
 WRONG_S = (1.0, 60.0)
@@ -31,7 +33,7 @@ class ControlPort(Protocol):
 class ConsoleOptions:
     """`lock_s`: idle time after which the password is required again. `plain`: lines for a terminal without commands.
 
-    `can_quit`: q ends the console. `octets_per_s`: the speed of the line.
+    `can_quit`: q ends the console. `octets_per_s`: the speed of the line. `language`: of who looks; it may change.
     """
 
     lock_s: float = 300.0
@@ -39,6 +41,12 @@ class ConsoleOptions:
     utf8: bool = False
     can_quit: bool = False
     octets_per_s: float = 11_520.0
+    language: Callable[[], Language] = lambda: ENGLISH
+
+
+def spoken(options: ConsoleOptions) -> Language:
+    """The language of who looks, in letters that the terminal has."""
+    return options.language() if options.utf8 else in_ascii(options.language())
 
 
 class AdminGrant(Protocol):
@@ -98,7 +106,7 @@ class AccessGuard:
 
     def begin(self) -> SignInStep | str:
         """As AdminSignIn."""
-        return self._admin.begin() if self._admin else "Nothing is asked for here."
+        return self._admin.begin() if self._admin else Sentence("Nothing is asked for here.")
 
     async def answered(self, step: SignInStep, typed: str) -> SignInResult:
         """The step's answer; after a wrong one the next try has to wait."""
@@ -107,7 +115,7 @@ class AccessGuard:
             pause_s = min(WRONG_S[1], WRONG_S[0] * float(2**self._wrong))
             self._wrong = min(self._wrong + 1, 16)
             self._again_mono = trio.current_time() + pause_s
-            return f"{result} The next try in {pause_s:.0f} s."
+            return joined(result, Sentence("The next try in %(pause)s s.", pause=f"{pause_s:.0f}"))
         if not isinstance(result, SignInStep):
             self._wrong = 0
         return result

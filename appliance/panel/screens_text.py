@@ -4,8 +4,9 @@ Everything foreign (addresses, reasons, replies) passes `clean` before it become
 escaped. Instants are the host's local time and shown as instants, not as "5 minutes ago": a picture stays the same while nothing
 happens.
 
-A serial line has 80 columns and 24 rows; a terminal of `pillarbox console` may have more. Screens get the size as an argument;
-`frame` in `screens` cuts and pads the lines to it.
+A serial line has 80 columns and 24 rows; a terminal of `pillarbox console` may have more. Screens get its size, and the language of who
+looks, as an argument; `frame` in `screens` cuts and pads the lines to it. Where a sentence has spaces before its %(text)s, that is a
+column: a translation has it at the same place (`tests/panel/test_languages`).
 """
 
 import re
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from time import gmtime, strftime
 from typing import NamedTuple
 
+from appliance.languages.catalogues import ENGLISH, Language
 from appliance.status.journal import clean as escaped
 from appliance.status.snapshot import Snapshot
+from appliance.status.text import size
 
 WIDTH = 79
 """Columns used of 80: writing the last one makes some terminals begin a new line."""
@@ -33,11 +36,12 @@ BARS = (TITLE, SELECTED, KEYS)
 
 
 @dataclass(frozen=True, slots=True)
-class ScreenSize:
-    """Columns and rows that can be used; never less than a VT100's."""
+class Screen:
+    """Columns and rows that can be used, never less than a VT100's; and the language of who looks."""
 
     columns: int = WIDTH
     rows: int = HEIGHT
+    language: Language = ENGLISH
 
     @property
     def room(self) -> int:
@@ -50,12 +54,12 @@ class ScreenSize:
         return self.columns - WIDTH
 
 
-def size_of(columns: int, rows: int) -> ScreenSize:
+def screen_of(columns: int, rows: int, language: Language = ENGLISH) -> Screen:
     """For a terminal of so many columns and rows; 0 for unknown."""
-    return ScreenSize(min(max(columns - 1, WIDTH), MOST[0]), min(max(rows, HEIGHT), MOST[1]))
+    return Screen(min(max(columns - 1, WIDTH), MOST[0]), min(max(rows, HEIGHT), MOST[1]), language)
 
 
-VT100 = ScreenSize()
+VT100 = Screen()
 
 
 class TextLine(NamedTuple):
@@ -74,7 +78,7 @@ class Picture(NamedTuple):
     lines: tuple[TextLine, ...]
     screen: str
     cursor: tuple[int, int] | None = None
-    size: ScreenSize = VT100
+    size: Screen = VT100
 
 
 def clean(text: str) -> str:
@@ -93,7 +97,7 @@ def line(text: str, style: str = NORMAL) -> TextLine:
     return TextLine(clean(text), style)
 
 
-def sized(one: TextLine, size: ScreenSize) -> TextLine:
+def sized(one: TextLine, size: Screen) -> TextLine:
     """The line cut to the screen; the styles seen as bars are filled up to its width."""
     text = fit(one.text, size.columns)
     return TextLine(text.ljust(size.columns) if one.style in BARS else text.rstrip(), one.style)
@@ -142,14 +146,17 @@ def when(at: int, s: Snapshot) -> str:
     return strftime("%H:%M" if local // 86_400 == now // 86_400 else "%m-%d %H:%M", gmtime(local))
 
 
-def span(seconds: float) -> str:
+def span(seconds: float, _: Language) -> str:
     """A length of time, coarse on purpose."""
-    for unit_s, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= unit_s:
-            count = int(seconds // unit_s)
-            return f"{count} {name}{'s' * (count != 1)}"
-    return "a moment"
+    if seconds >= 86_400:
+        return _.counted("%(number)s day", "%(number)s days", int(seconds // 86_400))
+    if seconds >= 3600:
+        return _.counted("%(number)s hour", "%(number)s hours", int(seconds // 3600))
+    if seconds >= 60:
+        return _.counted("%(number)s minute", "%(number)s minutes", int(seconds // 60))
+    return _("a moment")
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+def octets_of(octets: int, _: Language) -> str:
+    """A size in units of a thousand."""
+    return size(octets).replace(".", _.decimal) if octets >= 1000 else _("%(number)s bytes", number=octets)

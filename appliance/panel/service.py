@@ -91,6 +91,7 @@ async def console(
     control: "ControlPort",
     admin: "AdminSignIn | None",
     *,
+    language: "Callable[[], Language]",
     log: "LogLine",
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -99,7 +100,7 @@ async def console(
     from .ports import AccessGuard, ConsoleOptions
     from .serial_port import open_serial
 
-    options = ConsoleOptions(octets_per_s=baud / 10)
+    options = ConsoleOptions(octets_per_s=baud / 10, language=language)
     await run(lambda: open_serial(device, baud), board, control, options, AccessGuard(admin), log=log, task_status=task_status)
 
 
@@ -114,20 +115,19 @@ async def send_last_line(device: str, baud: int, text: str) -> None:
             await trio.sleep(10 * len(octets) / baud)  # closing discards what was not transmitted yet
 
 
-async def on_terminal(control: "ControlPort", *, live: bool, language: "Language | None" = None) -> str:
+async def on_terminal(control: "ControlPort", *, live: bool, language: "Language") -> str:
     """`pillarbox console` beside the running server; unless `live` the first screen as text, else "" when the user left.
 
-    `language`: of the conditions. No password is required: whoever may send requests to the server may send all of them.
-    Raises what requests raise.
+    No password is required: whoever may send requests to the server may send all of them. Raises what requests raise.
     """
     from .console import on_terminal, once
     from .ports import AccessGuard, ConsoleOptions
     from .remote_board import RemoteBoard
 
-    board = await RemoteBoard.open(control, *filter(None, (language,)))
+    board = await RemoteBoard.open(control)
     if not live:
-        return once(board.snapshot())
-    await on_terminal(board, control, ConsoleOptions(), AccessGuard(None))
+        return once(board.snapshot(), language)
+    await on_terminal(board, control, ConsoleOptions(language=lambda: language), AccessGuard(None))
     return ""
 
 

@@ -9,7 +9,7 @@ It cannot fail. Known gap: a terminal smaller than 80x24 on the serial line show
 from collections.abc import Sequence
 from typing import Protocol
 
-from .screens_text import BLANK, KEYS, NORMAL, SELECTED, STRONG, TICK, TITLE, VT100, Picture, ScreenSize, TextLine
+from .screens_text import BLANK, KEYS, NORMAL, SELECTED, STRONG, TICK, TITLE, VT100, Picture, Screen, TextLine
 
 FULL_OCTETS = 2400
 GAP = 6
@@ -69,7 +69,7 @@ class Vt100:
 
     def __init__(self, *, utf8: bool = False) -> None:
         self._utf8 = utf8
-        self._size: ScreenSize = VT100
+        self._size: Screen = VT100
         self._shown: list[TextLine] | None = None
         self._cursor = (-1, -1)
 

@@ -9,20 +9,23 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from appliance.control.requests import Request, Response
+from appliance.mail.sentence import Sentence
 from appliance.status.snapshot import Snapshot
 
 from . import screens_lists
 from .keys import moved
 from .ports import SnapshotSource
 from .screens_lists import ListGroup, ListItem
-from .screens_text import ScreenSize, TextLine, line
+from .screens_text import Screen, TextLine, line
+
+ONE_MOMENT = Sentence("One moment ...")
 
 
 class Interaction(Protocol):
     """What a view uses of the dialogue it is shown in."""
 
     board: SnapshotSource
-    screen: ScreenSize
+    screen: Screen
     message: str
     """The message line."""
 
@@ -95,15 +98,16 @@ class View:
     @property
     def missing(self) -> str:
         """Why the response it needs cannot be shown; "" when it can."""
-        return self.trouble or ("One moment ..." if self.needs is not None and self.response is None else "")
+        return self.trouble or (ONE_MOMENT if self.needs is not None and self.response is None else "")
 
     def body(self, s: Snapshot, d: Interaction) -> list[TextLine]:
         raise NotImplementedError
 
     def hint(self, d: Interaction) -> str:
         """The line of keys."""
-        moving = ["Up Down"] if self.moves else []
-        return "  ".join([*moving, *(f"{_shown(one.key)} {one.word}" for one in self.available(d)), "? help"])
+        _ = d.screen.language
+        moving = [_("Up Down")] if self.moves else []
+        return "  ".join([*moving, *(f"{_shown(one.key)} {_(one.word)}" for one in self.available(d)), _("? help")])
 
     def available(self, d: Interaction) -> Sequence[KeyAction]:
         return self.actions
@@ -118,7 +122,7 @@ class View:
             return False
         item = self.selected_item(d)
         if action.item and item is None:
-            d.message = "There is no line to select."
+            d.message = d.screen.language("There is no line to select.")
         elif action.changes:
             d.changing(lambda: action.act(d, item))
         else:
@@ -143,7 +147,7 @@ class ListView(View):
     def enter(self) -> None:
         self.selected, self._key = 0, ""
 
-    def groups(self, s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+    def groups(self, s: Snapshot, screen: Screen) -> list[ListGroup]:
         raise NotImplementedError
 
     def _follow(self, items: Sequence[ListItem]) -> None:
@@ -154,7 +158,7 @@ class ListView(View):
 
     def body(self, s: Snapshot, d: Interaction) -> list[TextLine]:
         if self.missing:
-            return [line(self.missing)]
+            return [line(d.screen.language(self.missing))]
         groups = self.groups(s, d.screen)
         self._follow(screens_lists.items_of(groups))
         return screens_lists.list_body(groups, self.selected, d.screen)

@@ -11,7 +11,7 @@ from appliance.status.snapshot import Snapshot
 
 from . import screens, screens_facts, screens_lists
 from .screens_lists import ListGroup, ListItem
-from .screens_text import BODY, ScreenSize, TextLine, line
+from .screens_text import BODY, Screen, TextLine, line
 from .view import Interaction, KeyAction, ListView, ScrollView, View
 
 REVERSED = (
@@ -23,9 +23,12 @@ REVERSED = (
 
 def _history(d: Interaction, item: ListItem) -> None:
     if item.message:
-        d.request(requests.TrackMessage(item.message), lambda response: d.show(f"Message {item.message}", response.text))
+        d.request(
+            requests.TrackMessage(item.message),
+            lambda response: d.show(d.screen.language("Message %(message)s", message=item.message), response.text),
+        )
     else:
-        d.show("Refused", item.detail)
+        d.show(d.screen.language("Refused"), item.detail)
 
 
 class OverviewView(View):
@@ -37,7 +40,7 @@ class OverviewView(View):
     @staticmethod
     def _health(d: Interaction, item: object) -> None:
         s = d.board.snapshot()
-        d.show("Health", "\n".join(row.text for row in [*screens.health(s, d.screen), *screens.watched(s, d.screen)]))
+        d.show(d.screen.language("Health"), "\n".join(row.text for row in [*screens.health(s, d.screen), *screens.watched(s, d.screen)]))
 
     actions = (KeyAction("h", "all that needs you", lambda d, item: OverviewView._health(d, item)),)
 
@@ -51,7 +54,7 @@ class QueueView(ListView):
         newest = s.attempts[0] if s.attempts else None
         return q.waiting, q.held, q.trying, q.stuck, s.messages_sent, s.messages_failed, newest
 
-    def groups(self, s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+    def groups(self, s: Snapshot, screen: Screen) -> list[ListGroup]:
         return screens_lists.queue_groups(self.response.facts if self.response else {}, s, screen)
 
     @staticmethod
@@ -60,7 +63,8 @@ class QueueView(ListView):
 
     @staticmethod
     def _cancel(d: Interaction, item: ListItem) -> None:
-        d.confirm(f"Cancel {item.about}? It will not be sent.", lambda: d.request(requests.CancelMessage(item.key)))
+        question = d.screen.language("Cancel %(message)s? It will not be sent.", message=item.about)
+        d.confirm(question, lambda: d.request(requests.CancelMessage(item.key)))
 
     @staticmethod
     def _reroute(d: Interaction, item: ListItem) -> None:
@@ -68,7 +72,7 @@ class QueueView(ListView):
             if route.strip():
                 d.request(requests.RerouteMessage(item.key, route.strip()))
 
-        d.ask('New route ("direct", or a relay\'s name):', then)
+        d.ask(d.screen.language("New route (“direct”, or a relay's name):"), then)
 
     actions = (
         KeyAction("enter", "history", _history, item=True),
@@ -83,7 +87,7 @@ class QueueView(ListView):
 class MessagesView(ListView):
     name = screens.NAMES[2]
 
-    def groups(self, s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+    def groups(self, s: Snapshot, screen: Screen) -> list[ListGroup]:
         return screens_lists.message_groups(s, screen)
 
     actions = (KeyAction("enter", "history", _history, item=True),)
@@ -96,7 +100,7 @@ class AccountsView(ListView):
     def watched(self, s: Snapshot) -> object:
         return s.accounts, s.domains
 
-    def groups(self, s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+    def groups(self, s: Snapshot, screen: Screen) -> list[ListGroup]:
         return screens_lists.accounts_groups(self.response.facts if self.response else {}, s, screen)
 
     @staticmethod
@@ -106,16 +110,19 @@ class AccountsView(ListView):
                 ask_password(lambda password: d.request(requests.AddAccount(address.strip(), password)))
 
         def ask_password(use: Callable[[str], None]) -> None:
-            d.ask("Password (empty: one is generated):", use, hidden=True)
+            d.ask(d.screen.language("Password (empty: one is generated):"), use, hidden=True)
 
-        d.ask("Address of the new account:", then)
+        d.ask(d.screen.language("Address of the new account:"), then)
 
     @staticmethod
     def _password(d: Interaction, item: ListItem) -> None:
-        def then(password: str) -> None:
-            d.confirm(f"Set this password for {item.key}? The old one ends.", lambda: d.request(requests.SetPassword(item.key, password)))
+        _ = d.screen.language
 
-        d.ask(f"New password for {item.key} (empty: one is generated):", then, hidden=True)
+        def then(password: str) -> None:
+            question = _("Set this password for %(address)s? The old one ends.", address=item.key)
+            d.confirm(question, lambda: d.request(requests.SetPassword(item.key, password)))
+
+        d.ask(_("New password for %(address)s (empty: one is generated):", address=item.key), then, hidden=True)
 
     @staticmethod
     def _app(d: Interaction, item: ListItem) -> None:
@@ -123,15 +130,18 @@ class AccountsView(ListView):
             if label.strip():
                 d.request(requests.AddAppPassword(item.key, label.strip()))
 
-        d.ask("What is it for (phone, laptop, ...):", then)
+        d.ask(d.screen.language("What is it for (phone, laptop, ...):"), then)
 
     @staticmethod
     def _second_factor(d: Interaction, item: ListItem) -> None:
-        d.confirm(f"Switch the second factor of {item.key} off?", lambda: d.request(requests.RemoveSecondFactor(item.key)))
+        question = d.screen.language("Switch the second factor of %(address)s off?", address=item.key)
+        d.confirm(question, lambda: d.request(requests.RemoveSecondFactor(item.key)))
 
     @staticmethod
     def _role(d: Interaction, item: ListItem) -> None:
-        question = f"Take the role of an administrator from {item.key}?" if item.held else f"Make {item.key} an administrator?"
+        _ = d.screen.language
+        take = _("Take the role of an administrator from %(address)s?", address=item.key)
+        question = take if item.held else _("Make %(address)s an administrator?", address=item.key)
         d.confirm(question, lambda: d.request(requests.SetAdmin(item.key, not item.held)))
 
     actions = (
@@ -157,7 +167,9 @@ class NetworkView(ScrollView):
         KeyAction(
             "c",
             "check listeners and outbound",
-            lambda d, item: d.request(requests.CheckNetwork(), lambda response: d.show("Check of the network", response.text)),
+            lambda d, item: d.request(
+                requests.CheckNetwork(), lambda response: d.show(d.screen.language("Check of the network"), response.text)
+            ),
         ),
     )
 
@@ -169,20 +181,26 @@ class DomainView(ListView):
     def watched(self, s: Snapshot) -> object:
         return s.domains
 
-    def groups(self, s: Snapshot, screen: ScreenSize) -> list[ListGroup]:
+    def groups(self, s: Snapshot, screen: Screen) -> list[ListGroup]:
         return screens_lists.domain_groups(self.response.facts if self.response else {}, screen)
 
     actions = (
         KeyAction(
             "enter",
             "records to publish",
-            lambda d, item: d.request(requests.DomainRecords(item.key), lambda response: d.show(f"Records of {item.key}", response.text)),
+            lambda d, item: d.request(
+                requests.DomainRecords(item.key),
+                lambda response: d.show(d.screen.language("Records of %(domain)s", domain=item.key), response.text),
+            ),
             item=True,
         ),
         KeyAction(
             "c",
             "check them",
-            lambda d, item: d.request(requests.DomainCheck(item.key), lambda response: d.show(f"Check of {item.key}", response.text)),
+            lambda d, item: d.request(
+                requests.DomainCheck(item.key),
+                lambda response: d.show(d.screen.language("Check of %(domain)s", domain=item.key), response.text),
+            ),
             item=True,
         ),
     )
@@ -195,7 +213,7 @@ class CertificatesView(ScrollView):
     def watched(self, s: Snapshot) -> object:
         return s.certificate
 
-    def _lines(self, s: Snapshot, screen: ScreenSize) -> list[str]:
+    def _lines(self, s: Snapshot, screen: Screen) -> list[str]:
         return screens_facts.certificates(s, self.missing or (self.response.text if self.response else ""), screen)
 
     def length(self, d: Interaction) -> int:
@@ -206,11 +224,13 @@ class CertificatesView(ScrollView):
 
     @staticmethod
     def _renew(d: Interaction, item: object) -> None:
-        d.confirm("Make a new certificate now? Devices continue to trust it.", lambda: d.request(requests.RenewCertificate()))
+        d.confirm(
+            d.screen.language("Make a new certificate now? Devices continue to trust it."), lambda: d.request(requests.RenewCertificate())
+        )
 
     @staticmethod
     def _new_authority(d: Interaction, item: object) -> None:
-        d.confirm("Every device must then trust the new authority. Make it?", lambda: d.request(requests.NewAuthority()))
+        d.confirm(d.screen.language("Every device must then trust the new authority. Make it?"), lambda: d.request(requests.NewAuthority()))
 
     actions = (
         KeyAction("e", "authority for devices", lambda d, item: d.request(requests.ExportCertificate())),
@@ -249,7 +269,7 @@ class LogsView(ScrollView):
 
     def body(self, s: Snapshot, d: Interaction) -> list[TextLine]:
         if self.missing:
-            return [line(self.missing)]
+            return [line(d.screen.language(self.missing))]
         self._room = d.screen.room
         return screens_facts.logs(self._lines, self.offset, self.side, d.screen)
 
@@ -260,7 +280,7 @@ class LogsView(ScrollView):
         return super().press(d, next((other for one, other in REVERSED if one == key), key))
 
     def hint(self, d: Interaction) -> str:
-        return "Up Down older, newer  Left Right scroll sideways  End newest  ? help"
+        return d.screen.language("Up Down older, newer  Left Right scroll sideways  End newest  ? help")
 
 
 class PowerView(View):
@@ -274,8 +294,15 @@ class PowerView(View):
         d.confirm(question, lambda: d.request(request))
 
     actions = (
-        KeyAction("s", "shut down", lambda d, item: PowerView._stop(d, "Stop the server?", requests.ShutDown()), changes=True),
-        KeyAction("b", "restart", lambda d, item: PowerView._stop(d, "Stop it and start again?", requests.Restart()), changes=True),
+        KeyAction(
+            "s", "shut down", lambda d, item: PowerView._stop(d, d.screen.language("Stop the server?"), requests.ShutDown()), changes=True
+        ),
+        KeyAction(
+            "b",
+            "restart",
+            lambda d, item: PowerView._stop(d, d.screen.language("Stop it and start again?"), requests.Restart()),
+            changes=True,
+        ),
     )
 
 

@@ -181,7 +181,7 @@ class QueueAdmin:
 
         def work(transaction: Transaction) -> None:
             self._queue.remove(transaction, [entry.id for entry in found])
-            history.add(transaction, found[0].message, wall, "cancelled", text="It was taken out of the queue.")
+            history.add(transaction, found[0].message, wall, "cancelled", text=Sentence("It was taken out of the queue."))
 
         await self._database.write(work)
         return found

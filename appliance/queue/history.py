@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.database.writer import Transaction
+from appliance.mail.sentence import parts_of
 
 from .submissions import noted
 
@@ -39,9 +40,11 @@ class HistoryLine:
 
 
 def add(transaction: Transaction, message: str, at: int, event: str, **facts: Any) -> None:
-    """Add a row; empty facts are left out, texts cut to TEXT_CHARACTERS."""
+    """Add a row; empty facts are left out, texts cut to TEXT_CHARACTERS. A `text` that can be said in other languages keeps its parts."""
     known = {key: value for key, value in facts.items() if value not in (None, "", [], ())}
     kept = {key: value[:TEXT_CHARACTERS] if isinstance(value, str) else value for key, value in known.items()}
+    if (parts := parts_of(facts.get("text", ""))) and len(facts["text"]) <= TEXT_CHARACTERS:
+        kept["text_parts"] = parts
     transaction.execute(
         "INSERT INTO history(id, message, at, event, details) VALUES (?, ?, ?, ?, ?)",
         (transaction.next_id("history"), message, at, event, json.dumps(kept, ensure_ascii=False, separators=(",", ":"))),

@@ -19,6 +19,7 @@ from appliance.mail.description import DescriptionOf
 from appliance.mail.envelope import Recipient
 from appliance.mail.ids import AccountId, BodyId, MailboxId, QueueId, Uid
 from appliance.mail.outcome import DsnAction, HostAttempt, Outcome, Reason
+from appliance.mail.sentence import Sentence
 
 from . import history
 from .attempt_result import AttemptResult, OtherDestination, evaluate, stay
@@ -308,7 +309,7 @@ class Queue:
             if {number for (number,) in there} != set(ids) or not is_pending(transaction, message):
                 return False
             self.remove(transaction, ids)
-            history.add(transaction, message, int(self.clock.wall_s()), "cancelled", text="Its sender canceled it.")
+            history.add(transaction, message, int(self.clock.wall_s()), "cancelled", text=Sentence("Its sender canceled it."))
             return True
 
         self._claim(ids)
@@ -356,7 +357,7 @@ class Queue:
                 "DELETE FROM queue WHERE outbox_mailbox = ? AND outbox_uid = ? RETURNING id, message, body", (mailbox, uid)
             ).fetchall():
                 self.bodies.release(transaction, [(BodyId(body), 1)])
-                history.add(transaction, message, wall, "cancelled", text="It was deleted from the Outbox.", row=number)
+                history.add(transaction, message, wall, "cancelled", text=Sentence("It was deleted from the Outbox."), row=number)
 
 
 def _event_of(outcome: Outcome) -> str:

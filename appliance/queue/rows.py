@@ -8,6 +8,7 @@ from appliance.mail.address import Address, encode_address, parse_address
 from appliance.mail.envelope import Recipient
 from appliance.mail.ids import AccountId, BodyId, MailboxId, QueueId, Uid
 from appliance.mail.options import EnvelopeOptions, RecipientOptions, encode_options, parse_options
+from appliance.mail.sentence import parts_of, with_parts
 
 from .entry import LastAttempt, NewEntry, QueuedRecipient, QueueEntry
 
@@ -102,13 +103,23 @@ def encode_recipients(waiting: Sequence[QueuedRecipient]) -> str:
                 encode_address(one.recipient.address).decode() if one.recipient.address else "",
                 encode_options(one.recipient.options),
                 one.recipient.forwarded,
-                [one.last.status, one.last.reason, one.last.text, one.last.host, one.last.reply] if one.last.status else None,
+                _encode_last(one.last) if one.last.status else None,
             ]
             for one in waiting
         ],
         ensure_ascii=False,
         separators=(",", ":"),
     )
+
+
+def _encode_last(last: LastAttempt) -> list[Any]:
+    """With the parts of its sentence, where it has some."""
+    parts = parts_of(last.text)
+    return [last.status, last.reason, last.text, last.host, last.reply, *([parts] if parts else [])]
+
+
+def _parse_last(status: str, reason: str, text: str, host: str, reply: str, parts: Any = None) -> LastAttempt:
+    return LastAttempt(status, reason, with_parts(text, parts), host, reply)
 
 
 def parse_recipients(text: str) -> tuple[QueuedRecipient, ...]:
@@ -122,5 +133,5 @@ def parse_recipients(text: str) -> tuple[QueuedRecipient, ...]:
             forwarded=forwarded,
             options=parse_options(options, RecipientOptions),
         )
-        found.append(QueuedRecipient(recipient, LastAttempt(*last) if last else LastAttempt()))
+        found.append(QueuedRecipient(recipient, _parse_last(*last) if last else LastAttempt()))
     return tuple(found)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appliance.languages.catalogues import Language, languages
+from appliance.mail.sentence import with_parts
 from appliance.protocol.http.cookie import encode_cookie
 from appliance.protocol.http.problem import phrase
 
@@ -111,7 +112,7 @@ def sentences(_: Language) -> tuple[tuple[int, str], ...]:
 
 
 def filters(context: WebContext) -> dict[str, Any]:
-    """Filters of templates: sizes, instants, spans of time, as the language of the page writes them."""
+    """Filters of templates: sizes, instants, spans of time, as the language of the page writes them; the sentence that facts have."""
     from jinja2 import pass_context
 
     from .formats import browser, date, size, span, when
@@ -121,5 +122,6 @@ def filters(context: WebContext) -> dict[str, Any]:
         "when": pass_context(lambda values, at: when(at, context.clock, values["_"])),
         "date": pass_context(lambda values, at: date(at, context.clock, values["_"])),
         "span": span,
+        "sentence": lambda facts: with_parts(facts["text"], facts.get("text_parts")),
         "browser": browser,
     }

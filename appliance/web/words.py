@@ -5,6 +5,7 @@ from appliance.mail.sentence import Sentence
 WORDS = (
     # a DNS record, and a port that was tried
     Sentence("right"), Sentence("wrong"), Sentence("missing"), Sentence("unknown"), Sentence("open"), Sentence("closed"),
+    Sentence("blocked"),
     Sentence("outbound"), Sentence("relay"),
     # the outcome of a delivery attempt
     Sentence("sent"), Sentence("delayed"), Sentence("failed"),

@@ -28,7 +28,7 @@ LAYERS: dict[str, int] = {
     "cli": 8,
     "app": 9, "__main__": 10,
 }  # fmt: skip
-BESIDE: dict[str, set[str]] = {"panel": {"status", "control", "languages"}}
+BESIDE: dict[str, set[str]] = {"panel": {"mail", "status", "control", "languages"}}
 """Packages beside the layers, and all they may import."""
 MAY_IMPORT_PANEL = {"app", "cli"}
 PUBLIC: dict[str, set[str]] = {

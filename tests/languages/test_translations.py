@@ -43,7 +43,8 @@ def test_translations_have_the_values_of_the_sentence(path: translations.Path) -
     for entry in polib.pofile(str(path)):
         for said in entry.msgstr_plural.values() if entry.msgid_plural else (entry.msgstr,):
             assert names_in(said) == names_in(entry.msgid_plural or entry.msgid), entry.msgid
-            assert (said == said.strip() and said[-1:] not in ".!?:;,") or said[-1] == entry.msgid[-1] or entry.msgid[-1] in ".!?:;,", said
+            assert said[:1].isspace() == entry.msgid[:1].isspace() and said[-1:].isspace() == entry.msgid[-1:].isspace(), said
+            assert said[-1:] not in ".!?:;," or said[-1] == entry.msgid[-1] or entry.msgid[-1] in ".!?:;,", said
 
 
 def test_sentences_are_found_where_they_stand() -> None:

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 from appliance.control.requests import Request, Response
 from appliance.languages.catalogues import Language
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 from appliance.panel.remote_board import SILENT, RemoteBoard
 from appliance.status import events as e
 from appliance.status.board import Board
@@ -36,15 +37,16 @@ class OverTheSocket:
         return Response("", {"running": True, **json.loads(json.dumps(encode_snapshot(self.board.snapshot())))})
 
 
-async def test_conditions_are_said_in_the_language_of_whoever_looks(autojump_clock: MockClock) -> None:
+async def test_conditions_can_be_said_in_the_language_of_whoever_looks(autojump_clock: MockClock) -> None:
     far = OverTheSocket(busy_board())
     far.board.publish(e.ListenerDown("imaps", "::", 993, "in use"))
-    shouting = Language("xx", lambda text: text if "%" in text else text.upper(), lambda one, many, n: many)
-    seen = await RemoteBoard.open(far, shouting)
+    shouting = Language("xx", lambda text: text.upper().replace("%(PROTOCOL)S", "%(protocol)s"), lambda one, many, n: many)
+    seen = await RemoteBoard.open(far)
     down = next(one for one in seen.snapshot().conditions if one.key == "listener-down")
-    assert down.remedy == "ANOTHER PROGRAM MAY HOLD THE PORT; IT IS TRIED AGAIN AUTOMATICALLY."
+    assert shouting(down.remedy) == "ANOTHER PROGRAM MAY HOLD THE PORT; IT IS TRIED AGAIN AUTOMATICALLY."
+    assert isinstance(down.sentence, Sentence)
     far.there = False
-    assert (await seen.changed(seen.snapshot().version)).conditions[0].sentence == "THE SERVER DOES NOT ANSWER."
+    assert shouting((await seen.changed(seen.snapshot().version)).conditions[0].sentence) == "THE SERVER DOES NOT ANSWER."
 
 
 async def test_changes_are_seen_and_the_end_too(autojump_clock: MockClock) -> None:

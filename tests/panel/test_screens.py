@@ -15,7 +15,7 @@ from appliance.panel.dialogue import Dialogue
 from appliance.panel.ports import ConsoleOptions
 from appliance.panel.screens import NAMES, health, overview
 from appliance.panel.screens_lists import ListGroup, ListItem, list_body, queue_groups
-from appliance.panel.screens_text import BODY, HEIGHT, VT100, WIDTH, fit, size_of, sized, wrap
+from appliance.panel.screens_text import BODY, HEIGHT, VT100, WIDTH, fit, screen_of, sized, wrap
 from appliance.panel.terminal import FULL_OCTETS, Vt100
 from appliance.status import events as e
 from appliance.status.board import Board
@@ -55,7 +55,7 @@ async def screen_after(board: Board, *keys: str) -> tuple[str, int]:
 async def on_a_terminal(columns: int, rows: int, board: Board, answers: ServerAnswers, *keys: str) -> list[str]:
     """The lines of a larger terminal after keys."""
     dialogue = Dialogue(board, answers, ConsoleOptions(), locked(), touched=lambda: None)
-    dialogue.screen = size_of(columns, rows)
+    dialogue.screen = screen_of(columns, rows)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(dialogue.work)
         for key in keys:
@@ -92,7 +92,7 @@ async def test_reasons_are_not_cut_beside_empty_space() -> None:
     lines = await on_a_terminal(120, 40, board, answers, "1")
     text = " ".join(" ".join(lines).split())
     assert LONG in text and "See which with `pillarbox queue list`." in text and "more: press h" not in text
-    answers.rows[0]["recipients"][0] |= {"text": LONG, "reply": ""}
+    answers.rows[0]["recipients"][0] |= {"text": LONG, "text_parts": None, "reply": ""}
     assert LONG in " ".join(" ".join(await on_a_terminal(120, 40, board, answers, "2")).split())
 
 

@@ -3,16 +3,19 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import polib
 import pytest
 
 from appliance.languages import catalogues, translations
+from appliance.languages.catalogues import ENGLISH, Language
 
 BRACKETS = re.compile(r"⟦[^⟦⟧]*⟧")
 DATA = re.compile(
-    r"[\w.+-]+@[\w.-]+|[\w-]+(\.[\w-]+)+|/[\w./-]+"  # addresses, host names, files
+    r"\d[\d.,]*\s?(B|kB|MB|GB|TB|ms|min|h|d|C|%)\b|[0-9a-f]*:[0-9a-f:]+"
+    r"|[\w.+-]+@[\w.-]+|[\w-]+(\.[\w-]+)+|/[\w./-]+"  # addresses, host names, files
     r"|\b(Pillarbox|SHA-256|AB:CD|Ada Smith|Test|GPIO|POP3)\b"
     r"|\b(smtp|imap|pop3|https?|submissions?|imaps|pop3s)\b|\b(MX|AAAA?|TXT|SRV|PTR|A)\b|\b(SSL/TLS|STARTTLS)\b"
     r"|\d[\d.,]*\s?(B|kB|MB|GB|TB|ms|min|h|d|%)?"
@@ -41,6 +44,33 @@ def pseudo_language(place: Path, tag: str = "de") -> Iterator[None]:
         forget()
         yield
     forget()
+
+
+def foreign_letters(language: Language = ENGLISH) -> Language:
+    """English with other letters in every sentence of the catalogues, as many as before: what has ASCII letters was not said by it."""
+    known = {key for pair in translations.sentences() for key in pair}
+
+    def said(text: str) -> str:
+        return (
+            _SENTENCE_PARTS.sub(lambda found: found[0] if found[0].startswith("%") else _other(found[0]), text) if text in known else text
+        )
+
+    return replace(language, tag="xx", gettext=said, ngettext=lambda one, many, number: said(one if number == 1 else many))
+
+
+_SENTENCE_PARTS = re.compile(r"%\(\w+\)s|[a-zA-Z]")
+
+
+def _other(letter: str) -> str:
+    if letter.startswith("%"):
+        return letter
+    return chr(ord(letter) - ord("a") + 0x430) if letter.islower() else chr(ord(letter) - ord("A") + 0x410)
+
+
+def left_in_english(text: str) -> str:
+    """What is neither in foreign letters nor data; "" where all is said."""
+    left = DATA.sub("", text)
+    return left if re.search(r"[a-zA-Z]", left) else ""
 
 
 def forget() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from appliance.control import requests as controls
 from appliance.control.requests import Request, Response
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence, parts_of
 from appliance.panel.ports import AccessGuard, AdminGrant, SignInStep
 from appliance.status import events as e
 from appliance.status.board import Board
@@ -19,6 +20,11 @@ LOG = tuple(
 )
 LISTENING_SOCKETS = (("smtp", "0.0.0.0", 25), ("submissions", "0.0.0.0", 465), ("imaps", "0.0.0.0", 993), ("imaps", "::", 993))
 UNLOCKED = AccessGuard(None)
+OUTBOUND = Sentence(
+    "Messages are sent through the relay %(relay)s; direct sending is blocked by your internet provider (port 25).", relay="friend"
+)
+SILENT = Sentence("%(host)s did not answer.", host="mx.slow.example")
+UNKNOWN = Sentence("This address does not exist here any more.")
 
 
 def busy_board(clock: HandClock | None = None) -> Board:
@@ -34,7 +40,7 @@ def busy_board(clock: HandClock | None = None) -> Board:
         BOX,
         e.StorageState(12_100_000_000, 31_000_000_000, 2_040_000_000),
         e.CertificateState(("mail.home.example",), int(clock.wall_s()) + 90 * 86_400, "server"),
-        e.OutboundState("blocked", "relay friend", "Port 25 is closed outwards; messages leave by the relay friend."),
+        e.OutboundState("blocked", "relay friend", OUTBOUND),
         e.SessionOpened("imaps", "192.168.1.20"),
         e.SessionOpened("imaps", "192.168.1.21"),
         e.SessionOpened("smtp", "192.0.2.7"),
@@ -46,8 +52,8 @@ def busy_board(clock: HandClock | None = None) -> Board:
         clock.forward(60)
         publish(e.MessageAccepted("smtp", f"192.0.2.{n}", f"friend{n}@far.example", 1, 12_345 + n, 0.02, f"K3F{n}"))
     publish(e.MessageSent("M7A1", "far.example", "mx.far.example", 1, 2000, "TLSv1.3", 1.0))
-    publish(e.MessageDelayed("M7A2", "slow.example", 1, "mx.slow.example did not answer.", 900.0))
-    publish(e.MessageFailed("M7A0", "gone.example", 1, "There is no such address."))
+    publish(e.MessageDelayed("M7A2", "slow.example", 1, SILENT, 900.0))
+    publish(e.MessageFailed("M7A0", "gone.example", 1, UNKNOWN))
     publish(e.MessageRefused("smtp", "203.0.113.4", "x@spam.example", "nobody@home.example", "550 5.1.1 Nobody here has that address."))
     publish(e.QueueState(3, 1, 0, 1, 2, 7200.0, 300.0))
     clock.forward(120)
@@ -67,7 +73,8 @@ def queue_rows(count: int = 3, at: int = 1_796_076_000) -> list[dict[str, Any]]:
                     "address": f"bob{n}@slow.example",
                     "status": "4.4.1",
                     "reason": "unreachable",
-                    "text": "mx.slow.example did not answer.",
+                    "text": SILENT,
+                    "text_parts": parts_of(SILENT),
                     "host": "mx.slow.example",
                     "reply": "421 4.3.2 try later" if n == 2 else "",
                 }
