@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from appliance.control import requests as controls
+from appliance.languages.catalogues import ENGLISH
 from appliance.panel.console import REOPEN_S, ConsoleSession, once, run, terminal_options
 from appliance.panel.ports import AccessGuard, ConsoleOptions
 from appliance.panel.terminal import FULL_OCTETS
@@ -367,7 +368,7 @@ def test_a_terminal_is_known_by_its_environment() -> None:
 
 
 def test_one_picture_for_a_pipe() -> None:
-    text = once(busy_board().snapshot())
+    text = once(busy_board().snapshot(), ENGLISH)
     assert text.isascii() and "\x1b" not in text and "Queue     3 waiting" in text and len(text.splitlines()) == 21
 
 
