@@ -7,6 +7,7 @@ that only the test has: the image itself has no such thing.
 import base64
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ Environment=PATH=/usr/sbin:/usr/bin HOME=/root
 ExecStart=/bin/sh -c 'stty -echo raw -F /dev/ttyS0; exec /bin/sh </dev/ttyS0 >/dev/ttyS0 2>&1'
 Restart=always
 """
+PROMPTS = re.compile("^(# )+")
+"""The shell's, one for each line of a command."""
 LOOK_S = 0.5
 
 
@@ -197,7 +200,7 @@ class Machine:
                 with contextlib.suppress(TimeoutError):
                     answer += line.recv(65536)
         text = answer.decode(errors="replace").replace("\r", "").split(mark)[0]
-        return "\n".join(part.removeprefix("# ").removeprefix("# ") for part in text.splitlines()).strip()
+        return "\n".join(PROMPTS.sub("", part) for part in text.splitlines()).strip()
 
     def pull_plug(self) -> None:
         """Off, now: nothing is written any more."""

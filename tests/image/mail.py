@@ -71,13 +71,13 @@ def certificate(machine: Machine) -> bytes:
         return peer.getpeercert(binary_form=True) or b""
 
 
-def eventually(look: Callable[[], bool], what: str, tries: int = 200) -> None:
+def eventually(look: Callable[[], bool], what: str, timeout_s: float = 600) -> None:
     """Wait until something is so; AssertionError with `what` where it never is."""
-    for _ in range(tries):
-        if look():
-            return
+    end = time.monotonic() + timeout_s
+    while not look():
+        if time.monotonic() > end:
+            raise AssertionError(what)
         time.sleep(1)
-    raise AssertionError(what)
 
 
 def wait_account(machine: Machine) -> None:
