@@ -71,7 +71,7 @@ web-shots: $(VENV)/.tests-ready  ## every page at three widths, light and dark, 
 image: $(VENV)/.ready        ## the flashable image for Raspberry Pi, in build/image (needs root): IMAGE_OPTIONS="--help" lists its options
 	@$(BIN)/python -m image $(IMAGE_OPTIONS)
 
-image-test: $(VENV)/.tests-ready   ## start the image in QEMU, send mail, pull the plug: 75 minutes (needs root)
+image-test: $(VENV)/.tests-ready   ## start the image in QEMU, send mail, pull the plug: an hour (needs root)
 	@$(BIN)/python -m tests.image
 
 tables: $(VENV)/.tests-ready   ## write the README's tables of standards and settings anew

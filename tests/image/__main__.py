@@ -1,4 +1,5 @@
-"""`make image-test`: the image is built twice and compared, then started in QEMU for everything it promises (at most 75 minutes).
+"""`make image-test`: the image is built twice and compared, then started in QEMU for everything it promises. An hour on two idle cores,
+75 minutes at most; with TMPDIR=/dev/shm the cards are in memory (3 GB).
 
     python -m tests.image [--image FILE] [--only WORDS] [--slowness FACTOR]
 

@@ -57,7 +57,7 @@ def mail(bench: Bench, board: str) -> str:
 
 
 def panel(bench: Bench) -> str:
-    """Pins are named, and there is no GPIO chip: mail all the same. With a simulated chip an LED is read back; the button, held, ends it."""
+    """Pins are named but there is no GPIO chip: mail all the same. With a simulated one an LED is read back; the button, held, ends it."""
     card = bench.card(SETTINGS + '\n[panel]\nleds = ["pwm:18 all"]\nbutton = "3"\n')
     with bench.start(card, options=["-dtb", str(board_tree(bench.work))]) as machine:
         bench.greeting(machine)
