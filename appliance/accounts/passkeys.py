@@ -109,6 +109,10 @@ class Passkeys:
     def find(self, credential: bytes) -> Passkey | None:
         return self._accounts.secrets.passkeys.get(credential)
 
+    def expect_room(self, account: "AccountId", name: str) -> None:
+        """Raises SetupError when `add` would refuse the name."""
+        _expect_room(_read_name(name), [one.name for one in self.of(account)])
+
     def handle(self, account: "AccountId") -> bytes:
         """What authenticators know the user by: the same for all passkeys of an account, and nothing to learn from it (§14.6.1)."""
         return hmac.digest(self._accounts.secrets.salt_secret, b"passkey %d" % account, sha256)[:HANDLE_OCTETS]
@@ -120,12 +124,7 @@ class Passkeys:
 
         def add(transaction: "Transaction", tables: "DirectoryTables") -> Passkey:
             account = expect_account(tables, address)
-            names = [kept for _, kept in _named(transaction, account.id)]
-            if wanted.casefold() in map(str.casefold, names):
-                raise SetupError(Sentence("There is a passkey called “%(name)s”.", name=wanted), Sentence("Choose another name."))
-            if len(names) >= PASSKEYS:
-                problem = Sentence("There are %(most)s passkeys; no more are kept.", most=PASSKEYS)
-                raise SetupError(problem, Sentence("Remove one that is not used."))
+            _expect_room(wanted, [kept for _, kept in _named(transaction, account.id)])
             if transaction.execute("SELECT 1 FROM passkey WHERE credential = ?", (facts.credential,)).fetchone():
                 raise SetupError(Sentence("This passkey is here already."))
             number = transaction.next_id("password")
@@ -185,6 +184,14 @@ COPIED = Sentence("This passkey may have been copied. Sign in with your password
 
 def _named(transaction: "Transaction", account: "AccountId") -> list[tuple[int, str]]:
     return transaction.execute("SELECT id, name FROM passkey WHERE account = ?", (account,)).fetchall()
+
+
+def _expect_room(name: str, kept: list[str]) -> None:
+    if name.casefold() in map(str.casefold, kept):
+        raise SetupError(Sentence("There is a passkey called “%(name)s”.", name=name), Sentence("Choose another name."))
+    if len(kept) >= PASSKEYS:
+        problem = Sentence("There are %(most)s passkeys; no more are kept.", most=PASSKEYS)
+        raise SetupError(problem, Sentence("Remove one that is not used."))
 
 
 def _read_name(text: str) -> str:

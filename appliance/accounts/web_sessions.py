@@ -110,11 +110,13 @@ class WebSessions:
                 self._sessions = {session.digest: session for session in await self._database.read(_read)}
                 self._is_open = True
 
-    async def begin(self, account: AccountId, password: int, *, peer: str, agent: str, language: str = "") -> str:
-        """A new session of whoever just signed in; its secret, for the cookie."""
+    async def begin(self, account: AccountId, password: int, *, peer: str, agent: str, language: str = "", confirmed: bool = True) -> str:
+        """A new session of whoever just signed in; its secret, for the cookie. `confirmed`: the password was typed for it."""
         secret, now = secrets.token_urlsafe(SECRET_OCTETS), int(self._clock.wall_s())
         shown = "".join(character if character.isprintable() else " " for character in agent[:TEXT_CHARACTERS])
-        session = WebSession(_digest(secret), account, password, now, now, peer, shown, language, now, self._clock.mono_s())
+        session = WebSession(_digest(secret), account, password, now, now, peer, shown, language, now)
+        if confirmed:
+            self.confirm(session)
         stale = [one.digest for one in self._sessions.values() if not self._is_live(one)]
         mine = sorted((one for one in self.of(account) if one.digest not in stale), key=lambda one: one.used_at)
         stale += [one.digest for one in mine[: max(0, len(mine) - PER_ACCOUNT + 1)]]

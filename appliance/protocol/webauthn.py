@@ -23,7 +23,7 @@ from hashlib import sha256
 from appliance.mail.errors import MisuseError
 
 CREATE, GET = "webauthn.create", "webauthn.get"
-ES256, EDDSA, RS256 = -7, -8, -257
+ES256, EDDSA, RS256 = ALGORITHMS = (-7, -8, -257)
 """Algorithms by their numbers in COSE (RFC 9053 §2.1, §2.2; RFC 8812 §2), the most wanted first."""
 CLIENT_DATA_OCTETS = 4096
 CREDENTIAL_OCTETS = 1023

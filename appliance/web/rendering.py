@@ -18,7 +18,7 @@ from . import access
 from .context import WebContext
 from .message import HttpRefusal, HttpRequest, HttpResponse
 from .security import make_token
-from .site import FORM_COOKIE, SESSION_COOKIE
+from .site import FORM_COOKIE, form_secret
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -73,7 +73,7 @@ class Pages:
 
     def _token(self, request: HttpRequest, response: HttpResponse) -> str:
         """The token of a form; whoever has no session gets a cookie that it is bound to."""
-        secret = request.cookie(SESSION_COOKIE if request.session else FORM_COOKIE)
+        secret = form_secret(request)
         if not secret:
             given = next((value for name, value in response.fields if name == "set-cookie"), "")
             secret = given.partition("=")[2].partition(";")[0] or secrets.token_urlsafe(16)

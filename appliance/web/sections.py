@@ -18,9 +18,11 @@ def sections_of(context: WebContext, pages: Pages, log: AccessLog) -> tuple[Site
     groups = Groups(context, pages, log)
     rows = (
         ("/", groups.entrance),
+        ("/sign-in/passkey/", groups.passkey_sign_in),
         ("/setup/", groups.setup),
         ("/own/", groups.own),
         ("/own/second-factor/", groups.second_factor),
+        ("/own/passkeys/", groups.passkeys),
         ("/own/mail/", groups.transfer),
         ("/own/forwarding/", groups.forwarding),
         ("/admin/", groups.overview),
@@ -82,6 +84,16 @@ class Groups:
         from .pages.second_factor import SecondFactorPages
 
         return SecondFactorPages(self._context, self._pages).routes()
+
+    def passkeys(self) -> Sequence[WebRoute]:
+        from .pages.passkeys import PasskeyPages
+
+        return PasskeyPages(self._context, self._pages).routes()
+
+    def passkey_sign_in(self) -> Sequence[WebRoute]:
+        from .pages.passkey_sign_in import PasskeySignIn
+
+        return PasskeySignIn(self._context, self._pages).routes()
 
     def overview(self) -> Sequence[WebRoute]:
         from .pages.overview import OverviewPages

@@ -153,8 +153,7 @@ class Site:
         if not security.is_same_origin(request):
             raise HttpRefusal(403, sentence)
         given = request.fields.get(security.TOKEN_FIELD) if route.program else (await request.form()).get("token")
-        secret = request.cookie(SESSION_COOKIE if request.session else FORM_COOKIE)
-        if not security.is_token(secret, given):
+        if not security.is_token(form_secret(request), given):
             raise HttpRefusal(403, sentence)
 
     # --- refusals -------------------------------------------------------------------------------
@@ -177,3 +176,8 @@ class Site:
         took_ms = 1000 * (self._context.clock.mono_s() - begun)
         at = int(self._context.clock.wall_s())
         self.log.add(AccessEntry(at, request.peer, account.address if account else "", request.method, pattern, status, took_ms))
+
+
+def form_secret(request: HttpRequest) -> str:
+    """The value of the cookie that the forms of this browser are bound to; "" before it has one."""
+    return request.cookie(SESSION_COOKIE if request.session else FORM_COOKIE)

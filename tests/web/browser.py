@@ -74,4 +74,4 @@ def sign_in(page: "Page", name: str, password: str) -> None:
     page.get_by_label("E-mail address").fill(name)
     page.get_by_label("Password").fill(password)
     with page.expect_navigation():
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()

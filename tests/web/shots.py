@@ -10,7 +10,7 @@ from tests.web.browser import PROTOCOLS, WIDTHS, Chromium, chromium, sign_in
 PAGES = (
     "/admin/", "/admin/accounts", "/admin/accounts/ada@home.example", "/admin/domains", "/admin/queue", "/admin/messages", "/admin/network",
     "/admin/certificates", "/admin/settings", "/admin/storage", "/admin/logs", "/admin/power", "/own/", "/own/password",
-    "/own/second-factor", "/own/mail", "/own/forwarding", "/trust",
+    "/own/second-factor", "/own/passkeys", "/own/mail", "/own/forwarding", "/trust",
 )  # fmt: skip
 
 

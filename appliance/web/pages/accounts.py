@@ -40,6 +40,7 @@ class AccountPages(PageGroup):
             ("POST", f"{of}/enable", self.enable),
             ("POST", f"{of}/password", self.confirmed("password", self.set_password)),
             ("POST", f"{of}/devices/remove", self.remove_device),
+            ("POST", f"{of}/passkeys/remove", self.remove_passkey),
             ("POST", f"{of}/remove", self.confirmed("remove", self.remove)),
         )
         return tuple(WebRoute(method, pattern, handle, Access.ADMIN) for method, pattern, handle in rows)
@@ -140,6 +141,7 @@ class AccountPages(PageGroup):
             status,
             account=row,
             devices=(await self.ask(controls.ListAppPasswords(row["address"]))).facts["app_passwords"],
+            passkeys=(await self.ask(controls.ListPasskeys(row["address"]))).facts["passkeys"],
             aliases=[one["address"] for one in aliases if row["address"] in one["targets"]],
             fault=typed.get("fault", ""),
             place=typed.get("place", ""),
@@ -195,6 +197,11 @@ class AccountPages(PageGroup):
         await self.ask(controls.RemoveAppPassword(request.values["address"], label))
         sentence = _("The password of “%(label)s” is removed.", label=label)
         return self.done(request, sentence, f"{PLACE}/{request.values['address']}")
+
+    async def remove_passkey(self, request: HttpRequest) -> HttpResponse:
+        name, _ = (await request.form()).get("name"), request.language
+        await self.ask(controls.RemovePasskey(request.values["address"], name))
+        return self.done(request, _("“%(name)s” does not sign in any more.", name=name), f"{PLACE}/{request.values['address']}")
 
     async def remove(self, request: HttpRequest) -> HttpResponse:
         _, address = request.language, request.values["address"]

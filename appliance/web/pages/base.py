@@ -2,13 +2,16 @@
 
 from appliance.accounts.directory import Account
 from appliance.accounts.web_sessions import WebSession
+from appliance.auth.identity import Identity
 from appliance.auth.login import LoginAttempt
 from appliance.control.requests import Request, Response
+from appliance.protocol.http.cookie import encode_cookie
 
 from ..access import may_administrate
 from ..context import WebContext
 from ..message import HttpRefusal, HttpRequest, HttpResponse, redirect
 from ..rendering import Pages
+from ..site import SESSION_COOKIE
 
 
 class PageGroup:
@@ -53,8 +56,23 @@ class PageGroup:
         sessions.confirm(session)
         return True
 
+    async def begin_session(self, request: HttpRequest, identity: Identity, *, confirmed: bool = True) -> HttpResponse:
+        """The session of whoever has just signed in: a response with its cookie. `confirmed`: by typing the password."""
+        account = self.context.accounts.directory.account(identity.account)
+        language = (account.language if account else "") or request.language.tag
+        agent = request.fields.get("user-agent")
+        secret = await self.context.sessions.begin(
+            identity.account, identity.password, peer=request.peer, agent=agent, language=language, confirmed=confirmed
+        )
+        return HttpResponse(fields=[("set-cookie", encode_cookie(SESSION_COOKIE, secret))])
+
     def done(self, request: HttpRequest, sentence: str, place: str) -> HttpResponse:
         """Something was done: the sentence stands on the next page."""
         if request.session is not None:
             request.session.note(sentence)
         return redirect(place)
+
+
+def next_place(place: str) -> str:
+    """Where to go after signing in: a path of this server, or nothing."""
+    return place if place.startswith("/") and not place.startswith(("//", "/\\")) and place.isascii() and place.isprintable() else ""

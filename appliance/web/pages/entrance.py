@@ -7,6 +7,7 @@ whoever finds the device must not find the account. Every sign-in makes a new se
 |----------|-----------------------------------------------|------------------------------------------------------------------------|
 | password | a session; with a second factor the next step | asked again                                                            |
 | code     | a session                                     | asked again, a few times (`pending_sign_ins`); then the password again |
+| passkey  | a session: `passkey_sign_in`                  | the page says so                                                       |
 """
 
 from appliance.auth.identity import Identity
@@ -23,7 +24,7 @@ from ..plain_http import authority_file
 from ..rendering import Pages
 from ..routes import Access, WebRoute
 from ..site import SESSION_COOKIE, SIGN_IN
-from .base import PageGroup
+from .base import PageGroup, next_place
 
 CODE = f"{SIGN_IN}/code"
 PENDING_COOKIE = "sign-in"
@@ -58,11 +59,16 @@ class Entrance(PageGroup):
     async def sign_in_page(self, request: HttpRequest) -> HttpResponse:
         if request.session is not None:
             return redirect("/")
-        return self.pages.page(request, "sign_in.html", name="", next=_next(request.query.get("next")), fault="")
+        return self._sign_in_page(request, place=next_place(request.query.get("next")))
+
+    def _sign_in_page(self, request: HttpRequest, status: int = 200, *, name: str = "", place: str = "", fault: str = "") -> HttpResponse:
+        """`passkeys`: somebody has one for the name in the address bar."""
+        passkeys = any(one.host == request.host.name for one in self.context.accounts.secrets.passkeys.values())
+        return self.pages.page(request, "sign_in.html", status, name=name, next=place, fault=fault, passkeys=passkeys)
 
     async def sign_in(self, request: HttpRequest) -> HttpResponse:
         form, _ = await request.form(), request.language
-        name, place = form.get("name"), _next(form.get("next"))
+        name, place = form.get("name"), next_place(form.get("next"))
         attempt = LoginAttempt(request.peer, "https", "form")
         try:
             identity = await request.attend(lambda: self.context.login.check_password(name, form.secret("password"), attempt))
@@ -70,7 +76,7 @@ class Entrance(PageGroup):
             raise HttpRefusal(503, _("Passwords cannot be checked just now. Try again in a moment.")) from None
         if identity is None or identity.app_password:
             fault = _("The address or the password is wrong.")
-            return self.pages.page(request, "sign_in.html", 403, name=name, next=place, fault=fault)
+            return self._sign_in_page(request, 403, name=name, place=place, fault=fault)
         if self.context.second_factors.of(identity.account) is not None:
             response = redirect(CODE)
             pending = self._pending.add(identity, place, self.context.clock.mono_s())
@@ -80,13 +86,8 @@ class Entrance(PageGroup):
 
     async def _begin(self, request: HttpRequest, identity: Identity, place: str) -> HttpResponse:
         """The session of whoever has just signed in."""
-        account = self.context.accounts.directory.account(identity.account)
-        language = (account.language if account else "") or request.language.tag
-        secret = await self.context.sessions.begin(
-            identity.account, identity.password, peer=request.peer, agent=request.fields.get("user-agent"), language=language
-        )
-        response = redirect(place or "/")
-        response.fields.append(("set-cookie", encode_cookie(SESSION_COOKIE, secret)))
+        response, begun = redirect(place or "/"), await self.begin_session(request, identity)
+        response.fields += begun.fields
         return response
 
     async def code_page(self, request: HttpRequest) -> HttpResponse:
@@ -134,8 +135,3 @@ class Entrance(PageGroup):
         if not pem:
             raise HttpRefusal(404)
         return authority_file(pem)
-
-
-def _next(place: str) -> str:
-    """Where to go after signing in: a path of this server, or nothing."""
-    return place if place.startswith("/") and not place.startswith(("//", "/\\")) and place.isascii() and place.isprintable() else ""

@@ -55,6 +55,7 @@ class OwnPages(PageGroup):
             sessions=self.context.sessions.of(account.id),
             this=session,
             factor=self.context.second_factors.of(account.id),
+            passkeys=sum(one.account == account.id for one in self.context.accounts.secrets.passkeys.values()),
             label=faults.get("label", ""),
             fault=faults.get("fault", ""),
             place=faults.get("place", ""),
