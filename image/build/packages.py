@@ -106,11 +106,13 @@ class Archive:
         lines = [f"deb [signed-by={KEYRING} arch={ARCHITECTURE}] {uri} {SUITE}{part} main non-free-firmware\n" for uri, part in suites]
         (place / "sources.list").write_text("".join(lines))
 
-    def fetch(self, wanted: Iterable[Wanted], record: str = CHOSEN) -> list[Package]:
-        """Choose the newest versions, fetch them, and record the choice in the file `record`. Raises BuildError with apt's words."""
+    def fetch(self, wanted: Iterable[Wanted], record: str = CHOSEN, *, update: bool = True) -> list[Package]:
+        """Choose the newest versions, fetch them, and record the choice in the file `record`; `update`: ask the archive which there are.
+        Raises BuildError with apt's words."""
         wanted = [*wanted, *(Wanted(name, alone=True) for name in BUILD_ONLY)]
         unwanted = {one.name for one in wanted if one.unwanted}
-        self._apt("update", "-q")
+        if update:
+            self._apt("update", "-q")
         whole = [one.selector for one in wanted if not one.alone and not one.unwanted]
         alone = [selector for one in wanted if one.alone for selector in self._with_parts(one)]
         listed = self._apt("install", *NOTHING_HERE, "-y", "--print-uris", *whole) + self._apt("download", "--print-uris", *alone)

@@ -78,7 +78,7 @@ def build(output: Path) -> None:
         tools = open_tools(make_tools(cache, debian_mirror()), (("build", work), ("cache", cache)), 0)
         archive = packages.Archive(tools, cache, debian_mirror())
         ours = [one for one in archive.recorded() if one.name.startswith("linux-") and not packages.only_for_build(one.name)]
-        chosen = archive.fetch([packages.Wanted(name) for name in PACKAGES], RECORD)
+        chosen = archive.fetch([packages.Wanted(name) for name in PACKAGES], RECORD, update=False)  # the lists date the image
         (work / "root").mkdir()
         root.unpack(tools, [*chosen, *ours])
         root.finish(tools, work / "root", archive.release_date())

@@ -14,12 +14,11 @@ from pathlib import Path
 from appliance.system.box_settings import USED
 from image.build import layout
 
-from . import first_start, speed
+from . import building, first_start, speed
 from .bench import Bench
 from .machine import Machine
 from .mail import ACCOUNT, PASSWORD, SETTINGS, certificate, eventually, send, subjects_by_imap, subjects_by_pop, wait_account
 
-LARGEST_OCTETS = 150_000_000
 IDLE_S, SETTLE_S = 600, 120
 LARGEST_MEMORY_KIB = 96 * 1024
 LARGEST_PROCESSES = 12
@@ -276,6 +275,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("full data partition", full_data),
     ("no network", no_network),
     ("no clock, no shared keys", two_boxes),
+    ("built again, the same octets", building.built_again),
 )
 IDLE = ("ten idle minutes", idle)
 """Runs beside the others, from the second on: what it measures they do not change."""
