@@ -10,27 +10,31 @@ A message in several mailboxes is one Email. Its keywords are those any copy has
 Messages are opened one after the other, and no more is held of them than a header and VALUE_OCTETS of text; of all RESPONSE_OCTETS.
 """
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import trio
+
 from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import BodyId, ModSeq
 from appliance.mail.limits import HEADER_OCTETS
 from appliance.protocol.imap.bodystructure_fields import BodyPart, parse_bodystructure
-from appliance.protocol.imap.envelope_fields import parse_envelope
+from appliance.protocol.imap.envelope_fields import MessageEnvelope, parse_envelope
 from appliance.protocol.imap.shown_parts import has_attachment, shown_parts
 from appliance.protocol.jmap.arguments import Arguments
-from appliance.protocol.jmap.errors import MethodError, invalid
+from appliance.protocol.jmap.errors import MethodError
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.account_changes import CREATED, DESTROYED, UPDATED, WHOLE, Position, message_changes
 from appliance.store.account_messages import AccountMessage, account_messages
-from appliance.store.body_readers import StoredMessage
-from appliance.store.scope import scope_modseq
+from appliance.store.body_readers import Body, StoredMessage
+from appliance.store.scope import Scope, scope_modseq
 from appliance.store.store import Store
 
 from . import body_parts
 from .body_parts import PartFacts, part_id
-from .email_content import VALUE_OCTETS, body_value, decoded_size, extent_of, header_block, open_message
-from .header_forms import CONVENIENT, encode_date, encode_headers, from_envelope, header_list, header_value, parse_header_property
+from .email_content import VALUE_OCTETS, body_value, decoded_size, extent_of, header_block
+from .header_forms import CONVENIENT, FROM_ENVELOPE, encode_date, encode_headers, header_list, header_value, parse_header_property
 from .ids import encode_id, encode_state, parse_id, parse_state
 from .mailbox import MAIL
 from .method import Call, JmapAccount, Method
@@ -40,10 +44,10 @@ METADATA = ("id", "blobId", "threadId", "mailboxIds", "keywords", "size", "recei
 BODY = ("bodyStructure", "bodyValues", "textBody", "htmlBody", "attachments", "hasAttachment", "preview")
 PROPERTIES = (*METADATA, *CONVENIENT, "headers", *BODY)
 DEFAULT = (*METADATA, *CONVENIENT, "hasAttachment", "preview", "bodyValues", "textBody", "htmlBody", "attachments")
-IN_ROWS = frozenset((*METADATA, "from", "to", "cc", "bcc", "subject", "sentAt", "messageId", "hasAttachment", "preview"))
-"""What the rows hold."""
 RESPONSE_OCTETS = 8 * VALUE_OCTETS
 """Of all body values of a call: a larger text is cut, and says so."""
+AT_ONCE = 50
+"""Messages of a call between two looks at what others want of the event loop: 2 ms."""
 SINGLE_TEXT = (b'("TEXT" "PLAIN"', b'("TEXT" "HTML"', b'("text" "plain"', b'("text" "html"')
 SYSTEM_KEYWORDS = {"\\Seen": "$seen", "\\Flagged": "$flagged", "\\Answered": "$answered", "\\Draft": "$draft"}
 """Other system flags are of IMAP alone (RFC 8621 §4.1.1)."""
@@ -68,10 +72,7 @@ class EmailReading:
         self.all = arguments.flag("fetchAllBodyValues")
         self.most_octets = arguments.number("maxBodyValueBytes", 0) or VALUE_OCTETS
         self.left_octets = RESPONSE_OCTETS
-
-    @property
-    def opens_messages(self) -> bool:
-        return not IN_ROWS.issuperset(self.properties)
+        self.opens_messages = not set(self.properties) <= IN_ROWS
 
 
 class EmailMethods:
@@ -94,13 +95,15 @@ class EmailMethods:
             raise MethodError("requestTooLarge", "There may be too many messages for one response: name them.")
         chosen = split(wanted, call.created)
         numbers = [number for one in chosen if (number := parse_id("M", one)) is not None]
-        state, messages = await self._store.database.read(
-            lambda connection: (scope_modseq(connection, account.scope), account_messages(connection, account.scope, numbers))
+        state, messages, bodies = await self._store.database.read(
+            lambda connection: self._read(connection, account.scope, numbers, bodies=reading.opens_messages)
         )
         found = {}
-        for message in messages.values():
+        for number, message in enumerate(messages, 1):
+            if not number % AT_ONCE:
+                await trio.lowlevel.checkpoint()
             try:
-                found[encode_id("M", message.id)] = await self._email(message, reading)
+                found[encode_id("M", message.id)] = await self._email(message, bodies.pop(message.body, None), reading)
             except StoreError as error:
                 if error.trouble is not Trouble.GONE:
                     raise
@@ -108,10 +111,20 @@ class EmailMethods:
             account.id, encode_state(state), [call.created.get(one[1:], one) if one[:1] == "#" else one for one in wanted], found
         )
 
-    async def _email(self, message: AccountMessage, reading: EmailReading) -> dict[str, Any]:
+    def _read(
+        self, connection: sqlite3.Connection, scope: Scope, numbers: list[int], *, bodies: bool
+    ) -> tuple[ModSeq, list[AccountMessage], dict[BodyId, Body]]:
+        """The account's MODSEQ, the messages, and the bodies of those that will be opened, small ones in memory."""
+        messages = list(account_messages(connection, scope, numbers).values())
+        opened = self._store.bodies.load(connection, [message.body for message in messages]) if bodies else {}
+        return scope_modseq(connection, scope), messages, opened
+
+    async def _email(self, message: AccountMessage, body: Body | None, reading: EmailReading) -> dict[str, Any]:
+        """`body` None: of an earlier message too."""
         if not reading.opens_messages:
             return row_properties(message, reading.properties)
-        opened = await open_message(self._store, message)
+        opened = StoredMessage(message.prefix, message.parts, body or await self._store.bodies.open_body(message.body))
+        await opened.open()
         found = row_properties(message, [name for name in reading.properties if name in IN_ROWS])
         return found | await opened_properties(message.bodystructure, encode_id("B", message.id), opened, reading)
 
@@ -139,43 +152,40 @@ def changes_response(account: JmapAccount, since: Position, found: Any, most: in
 
 
 def row_properties(message: AccountMessage, properties: Sequence[str]) -> dict[str, Any]:
-    """Properties that the rows hold."""
-    envelope = None
+    """Properties that the rows hold, of IN_ROWS."""
+    envelope: MessageEnvelope | None = None
     found: dict[str, Any] = {}
     for name in properties:
-        if name in CONVENIENT:
-            envelope = envelope or parse_envelope(message.envelope)
-            found[name] = from_envelope(envelope, name)
-        else:
-            found[name] = _metadata(message, name)
+        encode = FROM_ENVELOPE.get(name)
+        if encode is None:
+            found[name] = _METADATA[name](message)
+            continue
+        if envelope is None:
+            envelope = parse_envelope(message.envelope)
+        found[name] = encode(envelope)
     return found
 
 
-def _metadata(message: AccountMessage, name: str) -> Any:
-    match name:
-        case "id":
-            return encode_id("M", message.id)
-        case "blobId":
-            return encode_id("B", message.id)
-        case "threadId":
-            return encode_id("T", message.thread)
-        case "mailboxIds":
-            return {encode_id("F", copy.mailbox): True for copy in message.copies}
-        case "keywords":
-            return keywords_of(message)
-        case "size":
-            return message.octets
-        case "receivedAt":
-            return encode_date(message.internal_at)
-        case "hasAttachment":
-            # a text alone, as most messages are, is none: 20 us less than to parse it
-            structure = message.bodystructure
-            return not (structure.startswith(SINGLE_TEXT) and b"ATTACHMENT" not in structure.upper()) and has_attachment(
-                parse_bodystructure(structure)
-            )
-        case "preview":
-            return message.preview
-    raise invalid(f'There is no property "{name}".')
+def _has_attachment(message: AccountMessage) -> bool:
+    structure = message.bodystructure
+    if structure.startswith(SINGLE_TEXT) and b"ATTACHMENT" not in structure.upper():
+        return False  # a text alone, as most messages are: 20 us less than to parse it
+    return has_attachment(parse_bodystructure(structure))
+
+
+_METADATA: dict[str, Callable[[AccountMessage], Any]] = {
+    "id": lambda message: encode_id("M", message.id),
+    "blobId": lambda message: encode_id("B", message.id),
+    "threadId": lambda message: encode_id("T", message.thread),
+    "mailboxIds": lambda message: {encode_id("F", copy.mailbox): True for copy in message.copies},
+    "keywords": keywords_of,
+    "size": lambda message: message.octets,
+    "receivedAt": lambda message: encode_date(message.internal_at),
+    "hasAttachment": _has_attachment,
+    "preview": lambda message: message.preview,
+}
+IN_ROWS = _METADATA.keys() | FROM_ENVELOPE.keys()
+"""What the rows hold."""
 
 
 async def opened_properties(bodystructure: bytes, blob: str, opened: StoredMessage, reading: EmailReading) -> dict[str, Any]:

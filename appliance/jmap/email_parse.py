@@ -9,8 +9,8 @@ from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.store import Store
 
 from .blobs import Blobs, OpenedMessage
-from .email import DEFAULT, IN_ROWS, METADATA, EmailReading, opened_properties
-from .header_forms import CONVENIENT, from_envelope
+from .email import DEFAULT, METADATA, EmailReading, opened_properties
+from .header_forms import FROM_ENVELOPE
 from .mailbox import MAIL
 from .method import Call, Method
 
@@ -67,8 +67,8 @@ async def _parsed(message: OpenedMessage, blob: str, reading: EmailReading) -> d
             found[name] = message.preview
         elif name in METADATA:
             found[name] = None
-        elif name in CONVENIENT and name in IN_ROWS:
-            found[name] = from_envelope(envelope, name)
+        elif name in FROM_ENVELOPE:
+            found[name] = FROM_ENVELOPE[name](envelope)
     if reading.opens_messages:
         found |= await opened_properties(message.bodystructure, blob, message.octets, reading)
     return found

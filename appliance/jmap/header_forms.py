@@ -15,15 +15,16 @@ Without `:all` the last field of that name counts, and null when there is none; 
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from unicodedata import normalize
 
 from appliance.mail.address_recovery import parse_address_list
 from appliance.mail.addresses import MISSING_DOMAIN, MISSING_MAILBOX
-from appliance.mail.date import civil, days_of, parse_zoned
+from appliance.mail.date import days_of, parse_zoned
 from appliance.mail.encoding import decode_words
 from appliance.mail.header import fields, unfold
-from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS, EnvelopeAddress, MessageEnvelope
+from appliance.protocol.imap.envelope_fields import EnvelopeAddress, MessageEnvelope
 from appliance.protocol.jmap.errors import invalid
 
 CONVENIENT = {
@@ -48,6 +49,8 @@ _IDS = re.compile(rb"[\s,]*(?:<[^<>]*>[\s,]*)*")
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|([+-])(\d\d):(\d\d))", re.ASCII)
 _URL = re.compile(rb"<([^<>]+)>")
 DAY_S = 86_400
+FIRST_AT, LAST_AT = -62_135_596_800, 253_402_300_799
+"""UTC seconds of the first and the last moment that has a Date."""
 
 HeaderList = Sequence[tuple[str, bytes]]
 """Name as written and raw value of each field, in order."""
@@ -92,7 +95,10 @@ def _raw(value: bytes) -> str:
 
 
 def text_of(value: bytes) -> str:
-    return normalize("NFC", decode_words(unfold(value))).replace("\0", "\ufffd")
+    value = unfold(value)
+    if value.isascii() and b"=?" not in value and b"\0" not in value:
+        return value.decode("ascii")
+    return normalize("NFC", decode_words(value)).replace("\0", "\ufffd")
 
 
 def _addresses(value: bytes) -> list[dict[str, Any]]:
@@ -146,16 +152,14 @@ def _urls(value: bytes) -> list[str] | None:
 
 
 def _date(value: bytes) -> str | None:
-    found = parse_zoned(unfold(value))
+    found = parse_zoned(value) or parse_zoned(unfold(value))  # few are folded
     return encode_date(*found) if found is not None else None
 
 
 def encode_date(at: int, zone_s: int = 0) -> str:
-    """A Date of RFC 8620 §1.4: "2014-10-30T14:12:00+08:00"; "Z" for UTC. `zone_s` is east of UTC."""
-    days, second = divmod(at + zone_s, DAY_S)
-    year, month, day = civil(days)
+    """A Date of RFC 8620 §1.4: "2014-10-30T14:12:00+08:00"; "Z" for UTC. `zone_s` is east of UTC. Years 1 to 9999, as RFC 3339 has."""
     zone = "Z" if not zone_s else f"{'-' if zone_s < 0 else '+'}{abs(zone_s) // 3600:02}:{abs(zone_s) // 60 % 60:02}"
-    return f"{year:04}-{month + 1:02}-{day:02}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}{zone}"
+    return datetime.fromtimestamp(min(max(at + zone_s, FIRST_AT), LAST_AT), UTC).isoformat()[:19] + zone
 
 
 def parse_date(text: str) -> tuple[int, int] | None:
@@ -181,16 +185,22 @@ _ENCODE: dict[str, Callable[[bytes], Any]] = {
 # --- from the stored envelope ------------------------------------------------------------------------
 
 
-def from_envelope(envelope: MessageEnvelope, name: str) -> Any:
-    """A convenient property out of ENVELOPE, so that a list of messages opens none of them. KeyError for `references`, which it lacks.
+def _people(entries: Sequence[EnvelopeAddress]) -> list[dict[str, Any]] | None:
+    if any(entry.host is None or entry.mailbox is None for entry in entries):  # groups
+        return [one for group in grouped(entries) for one in group["addresses"]] or None
+    return [{"name": _words(entry.name), "email": _email(entry)} for entry in entries] or None
 
-    ENVELOPE repeats From where Sender or Reply-To are missing (RFC 9051 §7.5.2), so these are not taken from it.
-    """
-    field = CONVENIENT[name][0]
-    if field in ("from", "to", "cc", "bcc"):
-        found = [one for group in grouped(envelope.addresses[ADDRESS_FIELDS.index(field)]) for one in group["addresses"]]
-        return found or None
-    octets = {"subject": envelope.subject, "date": envelope.date, "message-id": envelope.message_id, "in-reply-to": envelope.in_reply_to}[
-        field
-    ]
-    return None if octets is None else _ENCODE[CONVENIENT[name][1]](octets)
+
+FROM_ENVELOPE: dict[str, Callable[[MessageEnvelope], Any]] = {
+    "from": lambda envelope: _people(envelope.addresses[0]),
+    "to": lambda envelope: _people(envelope.addresses[3]),
+    "cc": lambda envelope: _people(envelope.addresses[4]),
+    "bcc": lambda envelope: _people(envelope.addresses[5]),
+    "subject": lambda envelope: None if envelope.subject is None else text_of(envelope.subject),
+    "sentAt": lambda envelope: None if envelope.date is None else _date(envelope.date),
+    "messageId": lambda envelope: None if envelope.message_id is None else _message_ids(envelope.message_id),
+}
+"""Convenient properties out of ENVELOPE, so that a list of messages opens none of them.
+
+ENVELOPE repeats From where Sender or Reply-To are missing (RFC 9051 §7.5.2), so these are not taken from it.
+"""

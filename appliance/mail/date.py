@@ -18,9 +18,9 @@ _NAMED_ZONES: tuple[tuple[bytes, int], ...] = (
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 _USUAL = re.compile(
-    rb"(?:[A-Za-z]{3}, )?([0-9]{1,2}) ([A-Za-z]{3}) ([0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([+-][0-9]{4})(?: \([A-Za-z]+\))?"
+    rb"(?:[A-Za-z]{3}, )?([0-9]{1,2}) ([A-Za-z]{3}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-][0-9]{2})([0-9]{2})(?: \([A-Za-z]+\))?"
 )
-"""The form of nearly every message; anything else is parsed word by word, with the same result."""
+"""The form of nearly every message; anything else is parsed word by word, with the same result in four times the time."""
 
 
 def parse_date(value: bytes) -> int | None:
@@ -36,7 +36,9 @@ def parse_zoned(value: bytes) -> tuple[int, int] | None:
     the month that the month does not have.
     """
     usual = _USUAL.fullmatch(value)
-    words = list(usual.groups()) if usual else _words(value)
+    if usual is not None and usual[2] in MONTHS:
+        return _usual_zoned(usual)
+    words = _words(value)
     if words and len(words[0]) >= 3 and words[0][:3].isalpha() and words[0][:3].title() in DAYS:
         words = words[1:]
     if len(words) >= 4 and words[0].isalpha():
@@ -51,6 +53,14 @@ def parse_zoned(value: bytes) -> tuple[int, int] | None:
         return None
     zone_s = 60 * _zone(words[4]) if len(words) > 4 else 0
     return days_of(year, month, day) * 86400 + time - zone_s, zone_s
+
+
+def _usual_zoned(found: re.Match[bytes]) -> tuple[int, int] | None:
+    day, year, hour, minute, second, zone_h = map(int, found.group(1, 3, 4, 5, 6, 7))
+    zone_s = 3600 * zone_h + (-60 if found[7].startswith(b"-") else 60) * int(found[8])
+    if not (1 <= day <= 31 and year >= 1900 and hour <= 23 and minute <= 59 and second <= 60):
+        return None
+    return days_of(year, MONTHS.index(found[2]), day) * 86400 + hour * 3600 + minute * 60 + second - zone_s, zone_s
 
 
 def _words(value: bytes) -> list[bytes]:

@@ -22,7 +22,8 @@ from tests.support.server import PASSWORD
 
 from .clients import Imap, tls
 from .meters import LoopDevice, Process
-from .searches import spent_s
+from .rows import multiply
+from .searches import spent_s, wait_for_index
 from .web import OTHERS, pss_mb, served
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ BY_DATE = {"sort": [{"property": "receivedAt", "isAscending": False}], "limit": 
 ROW = ["threadId", "mailboxIds", "keywords", "size", "receivedAt", "from", "to", "subject", "sentAt", "hasAttachment", "preview"]
 IMAP_ROW = "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE PREVIEW)"
 RARE = "quicksilver"
+BLOCK = 1000
+"""Messages appended; the others are rows made of theirs."""
 
 
 class Jmap:
@@ -166,7 +169,7 @@ def run(table: "Table", work: Path, count: int = 100_000, rounds: int = 40) -> N
     memory(table, work)
     device = LoopDevice(work) if os.geteuid() == 0 else None
     try:
-        with served((device.place if device else work) / "run", *OTHERS, "http", "https") as (server, process):
+        with served((device.place if device else work) / "run", *OTHERS, "http", "https") as (server, _):
 
             def written() -> int:
                 if device is None:
@@ -174,8 +177,15 @@ def run(table: "Table", work: Path, count: int = 100_000, rounds: int = 40) -> N
                 device.sync()
                 return device.counts()[0]
 
+            imap = Imap(server.ports["imap"], USER)
+            imap.append_many("INBOX", messages(BLOCK))
+            imap.close()
+            server.stop()
+            multiply(server.data, count // BLOCK)
+            process = Process(server.start().pid)
             imap, jmap = Imap(server.ports["imap"], USER), Jmap(server.ports["https"])
-            imap.append_many("INBOX", messages(count))
+            jmap.ask("Email/query", **BY_DATE, filter={"text": RARE})  # the search index begins
+            wait_for_index(server.data, count)
             process.settle(60)
             cost(table, jmap, imap, process, rounds)
             drafts(table, jmap, written)

@@ -70,6 +70,18 @@ def test_the_zone_of_a_date_is_returned() -> None:
     assert parse_zoned(b"2 Jan 2024 05:11:12 EST") == (AT, -18_000)
 
 
+@given(
+    st.integers(0, 33),
+    st.sampled_from(("Jan", "Feb", "Dec", "Xyz", "jan")),
+    st.integers(1800, 9999),
+    *[st.integers(0, 99)] * 3,
+    st.integers(-9999, 9999),
+)
+def test_the_usual_form_is_read_as_any_other(day: int, month: str, year: int, hour: int, minute: int, second: int, zone: int) -> None:
+    usual = f"{day} {month} {year} {hour:02}:{minute:02}:{second:02} {'-' if zone < 0 else '+'}{abs(zone):04}"
+    assert parse_zoned(usual.encode()) == parse_zoned(usual.replace(" ", "  ", 1).encode())
+
+
 @given(st.binary(max_size=60))
 def test_any_octets_are_a_date_or_none(value: bytes) -> None:
     assert parse_date(value) is None or isinstance(parse_date(value), int)

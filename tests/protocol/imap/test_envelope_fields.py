@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.errors import MisuseError
 from appliance.protocol.imap.bodystructure import make_describe
-from appliance.protocol.imap.envelope_fields import EnvelopeAddress, address_text, parse_envelope
+from appliance.protocol.imap.envelope_fields import EnvelopeAddress, _read_as_json, address_text, parse_envelope, parse_list
 
 
 def envelope_of(header: bytes) -> bytes:
@@ -37,6 +37,28 @@ def test_subjects_come_back(subject: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_header_has_an_envelope_that_reads(octets: bytes) -> None:
     parse_envelope(envelope_of(b"From: " + octets.replace(b"\n", b"") + b"\r\nSubject: " + octets.replace(b"\n", b"") + b"\r\n"))
+
+
+def in_latin_1(value: object) -> object:
+    if isinstance(value, list):
+        return [in_latin_1(one) for one in value]
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+quoted = st.binary(max_size=20).map(lambda octets: b'"%b"' % octets.translate(None, b'"\\'))
+strings = quoted | st.just(b"NIL") | st.sampled_from((b'") ("', b'"NIL"', b'"{3}"', b'"[1,2]"'))
+addresses = st.lists(st.tuples(*[strings] * 4).map(lambda words: b"(" + b" ".join(words) + b")"), min_size=1, max_size=3)
+lists = st.just(b"NIL") | addresses.map(lambda some: b"(" + b"".join(some) + b")")
+
+
+@given(st.tuples(strings, strings, *[lists] * 6, strings, strings).map(lambda fields: b"(" + b" ".join(fields) + b")"))
+def test_both_ways_to_read_an_envelope_agree(octets: bytes) -> None:
+    assert _read_as_json(octets) == in_latin_1(parse_list(octets))
+
+
+@pytest.mark.parametrize("octets", [b'("a\\"b" NIL)', b'({3}\r\na"b NIL)', b"(nil)", b"(1 2", b'("a"  NIL)', b"(" * 100_000])
+def test_what_is_no_json_is_left_to_the_other_way(octets: bytes) -> None:
+    assert _read_as_json(octets) is None
 
 
 @pytest.mark.parametrize(
