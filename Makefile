@@ -37,7 +37,7 @@ fuzz: $(VENV)/.tests-ready   ## 60 s of hostile octets on each port, ten minutes
 	@$(BIN)/python -m tests.fuzz --seconds 60 --port smtp --port imap --port pop3 --port console
 	@$(BIN)/python -m tests.fuzz --seconds 600 --port sessions
 
-jmap-model: $(VENV)/.tests-ready   ## a JMAP client that follows changes against everything that changes mail, for half an hour
+jmap-model: $(VENV)/.tests-ready   ## a JMAP client that follows changes against everything that changes mail, for ten minutes
 	@for seed in 2 3 4 5; do PILLARBOX_MODEL_ROUNDS=150 PILLARBOX_MODEL_SEED=$$seed $(BIN)/python -m pytest -q -x tests/journeys/test_jmap_model.py || exit 1; done
 
 noise: $(VENV)/.tests-ready  ## ten minutes of random keys and line noise on the serial console

@@ -10,7 +10,6 @@ A message in several mailboxes is one Email. Its keywords are those any copy has
 Messages are opened one after the other, and no more is held of them than a header and VALUE_OCTETS of text; of all RESPONSE_OCTETS.
 """
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -112,7 +111,7 @@ class EmailMethods:
         )
 
     def _read(
-        self, connection: sqlite3.Connection, scope: Scope, numbers: list[int], *, bodies: bool
+        self, connection: Any, scope: Scope, numbers: list[int], *, bodies: bool
     ) -> tuple[ModSeq, list[AccountMessage], dict[BodyId, Body]]:
         """The account's MODSEQ, the messages, and the bodies of those that will be opened, small ones in memory."""
         messages = list(account_messages(connection, scope, numbers).values())
