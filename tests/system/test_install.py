@@ -154,7 +154,7 @@ def test_the_server_s_unit_is_hardened() -> None:
 def test_every_unit_of_the_preset_exists_and_every_line_of_it_is_one() -> None:
     rows = (TREE / "systemd/system-preset/00-pillarbox.preset").read_text().splitlines()
     enabled = [row.split()[1] for row in rows if row.startswith("enable")]
-    ours = {path.name for path in (TREE / "systemd/system").iterdir()}
+    ours = {path.name for path in (TREE / "systemd/system").iterdir() if path.is_file()}
     assert {one for one in enabled if one.startswith("pillarbox")} <= ours and rows[-1] == "disable *"
     for name in ours:
         text = (TREE / "systemd/system" / name).read_text()
