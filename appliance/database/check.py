@@ -97,6 +97,7 @@ _PLACES = {
     "body": "the list of message bodies",
     "body_data": "the bodies of messages",
     "expunged": "the list of expunged messages",
+    "changed": "the list of changed messages",
     "queue": "the queue",
     "upload": "what was uploaded for messages",
     "history": "the history of sent messages",

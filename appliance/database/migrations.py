@@ -39,6 +39,7 @@ from .schema import (
     STEP_14,
     STEP_15,
     STEP_16,
+    STEP_17,
 )
 
 
@@ -67,6 +68,7 @@ STEPS: tuple[tuple[str, Callable[[Any], None]], ...] = (
     ("14 passkeys", _statements(*STEP_14)),
     ("15 changes of shared mailboxes", _statements(*STEP_15)),
     ("16 push subscriptions", _statements(*STEP_16)),
+    ("17 changes as runs of UIDs", _statements(*STEP_17)),
 )
 """Name and step. Never change a step that has been released; add the next number below it.
 

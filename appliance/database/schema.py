@@ -236,3 +236,12 @@ STEP_16: tuple[str, ...] = (
         device TEXT NOT NULL, made_at INTEGER NOT NULL, expires_at INTEGER, verified INTEGER NOT NULL, wanted TEXT NOT NULL,
         secrets TEXT NOT NULL)""",
 )
+
+STEP_17: tuple[str, ...] = (
+    # which messages were added or changed with a MODSEQ: a run of UIDs, whose messages that have this MODSEQ are meant (store/change_runs).
+    # The newest runs of a mailbox; it takes the place of an index of all messages by MODSEQ, of which a change of flags wrote two entries
+    # for each message
+    """CREATE TABLE changed(mailbox INTEGER, modseq INTEGER, first_uid INTEGER, last_uid INTEGER NOT NULL,
+        PRIMARY KEY(mailbox, modseq, first_uid)) WITHOUT ROWID""",
+    "DROP INDEX message_modseq",
+)

@@ -72,6 +72,7 @@ class Selected:
         "_lazy_seen",
         "_missing",
         "_sent",
+        "_silent",
         "_stored",
         "compiled",
         "contexts",
@@ -106,6 +107,8 @@ class Selected:
         self._sent: dict[int, int] = {}
         """UID to MODSEQ of this session's changes the client knows of: `sync` skips them."""
         self._stored: Stored | None = None
+        self._silent = 0
+        """MODSEQ of this session's STORE of which nothing need be sent."""
         self._missing = False
         self._lazy_seen: dict[int, int] = {}
         """UID to the flags sent, of messages whose lazy \\Seen is not yet known to be committed."""
@@ -234,19 +237,22 @@ class Selected:
         if modseq > self.view.modseq:
             self._missing = True
 
-    def stored(self, result: "FlagsResult", *, silent: bool, uid: bool) -> None:
-        """A STORE is committed: the next sync sends it.
+    def stored(self, result: "FlagsResult", items: "Sequence[FlagItem]", *, silent: bool, uid: bool) -> None:
+        """A STORE is committed: the next sync sends it, with `items` of extensions.
 
         `silent` holds for a message only when the client knows what its flags were: after a change by another session in between the
         whole result is sent, whichever of the two the client processes first (RFC 3501 §6.4.6, RFC 9051 §6.4.6).
         """
-        quiet = set()
+        if silent and result.since <= self.view.modseq and not items and not self._lazy_seen:
+            self._silent = result.modseq
+            return
+        rows, quiet = result.rows(), set()
         if silent:
             shown = self._lazy_seen if result.keywords[: len(self.keywords)] == self.keywords else {}  # else the bits cannot be compared
-            for (number, _, _), (flags, modseq) in zip(result.changed, result.before, strict=True):
+            for number, _, _, flags, modseq in rows:
                 if modseq <= self.view.modseq or shown.get(number) == flags:
                     quiet.add(number)
-        changed = {int(number): (flags, int(modseq)) for number, flags, modseq in result.changed}
+        changed = {number: (flags, modseq) for number, flags, modseq, _, _ in rows}
         self._stored = Stored(changed, frozenset(quiet), result.keywords, uid)
 
     async def send_keyword_names(self, client: "ImapClient", keywords: "tuple[str, ...] | None") -> None:
@@ -284,10 +290,11 @@ class Selected:
                 self.recent.add(recent)
                 await client.send(b"* %d RECENT\r\n" % self.recent.count(view))
         if changed or self._stored is not None:
-            await self._send_flags(client, changed, next_known)
+            await self._send_flags(client, [row for row in changed if row[2] != self._silent], next_known)
         for context in self.contexts if changed else ():
             await context.changed(client, [row[0] for row in changed])
         self._sent.clear()
+        self._silent = 0
         view.share(*self.mailbox.shared())
 
     async def check_rights(self, client: "ImapClient") -> None:

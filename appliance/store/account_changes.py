@@ -18,6 +18,7 @@ from typing import NamedTuple
 from appliance.mail.ids import MessageId, ModSeq
 
 from . import departures, shared_members
+from .change_runs import rows_since
 from .messages import listed
 from .modseq import account_modseq
 from .scope import Scope, scope_modseq
@@ -70,10 +71,7 @@ def message_changes(connection: sqlite3.Connection, scope: Scope, since: Positio
         return None
     latest = {int(message): int(modseq) for message, modseq in left.remaining.items()}
     for (mailbox,) in connection.execute("SELECT id FROM mailbox WHERE account = ? AND modseq > ?", (account, after)).fetchall():
-        rows = connection.execute(
-            "SELECT message_data, max(modseq) FROM message WHERE mailbox = ? AND modseq > ? GROUP BY message_data", (mailbox, after)
-        )
-        for message, modseq in rows.fetchall():
+        for message, modseq in rows_since(connection, mailbox, after, ("message_data", "modseq")):
             latest[message] = max(modseq, latest.get(message, 0))
     found = connection.execute(
         "SELECT id, thread, created_modseq, NOT EXISTS (SELECT 1 FROM message WHERE message_data = id AND flags & 8 = 0)"

@@ -1,6 +1,6 @@
 """Append: one message into several mailboxes inside one transaction; what it changes is counted in pages.
 
-One delivered message writes its leaf of `message`, of `message_modseq`, of `message_data` and of the index of its
+One delivered message writes its leaf of `message`, of `changed`, of `message_data` and of the index of its
 Message-ID, its body and its mailbox's row, no more.
 All or nothing: a mailbox that is not there or an account over its quota fails the request as a whole.
 """
@@ -14,7 +14,7 @@ from appliance.mail.flags import DELETED, SEEN
 from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid, UidValidity
 from appliance.mail.rights import changeable
 
-from . import shared_members
+from . import change_runs, shared_members
 from .keywords import bits_for
 from .modseq import next_modseq
 from .observers import Effects
@@ -63,6 +63,7 @@ def append(
         _insert_data(transaction, account, MessageId(message), modseq, placement.prefix, description)
         saved_after_s = effects.saved_after_s(placement.internal_at)
         transaction.execute(MESSAGE, (placement.mailbox, uid, modseq, flags, placement.internal_at, size, body, message, saved_after_s))
+        change_runs.keep(transaction, placement.mailbox, modseq, (uid,))
         effects.quota.took(transaction, account, size, 1, beyond=placement.beyond)
         transaction.touched(placement.mailbox, modseq)
         shared_members.came(transaction, placement.mailbox, modseq, uid, uid)

@@ -14,6 +14,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import SEEN
 from appliance.mail.ids import MailboxId, ModSeq, Uid
 
+from .change_runs import rows_since
 from .keywords import keywords_of
 from .messages import numbers
 from .values import Changes
@@ -37,8 +38,7 @@ class UidSnapshot:
 def changes_since(connection: sqlite3.Connection, mailbox: MailboxId, since: ModSeq) -> Changes:
     """All after `since`, ascending."""
     modseq, uid_next, horizon = _head(connection, mailbox)
-    flags = connection.execute("SELECT uid, flags, modseq FROM message WHERE mailbox = ? AND modseq > ?", (mailbox, since)).fetchall()
-    flags.sort()
+    flags = rows_since(connection, mailbox, since, ("uid", "flags", "modseq"))
     if since < horizon:
         gone = holes(_uids(connection, mailbox), uid_next)
     else:

@@ -16,7 +16,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 from appliance.mail.rights import changeable
 
-from . import shared_members
+from . import change_runs, shared_members
 from .account_messages import flag_names
 from .append import COUNT, LAST_UID, MESSAGE, expect_no_outbox
 from .copy_move import Copying
@@ -67,6 +67,7 @@ def copy_between(
     for body, count in Counter(row[4] for row in rows).items():
         transaction.execute("UPDATE body SET refcount = refcount + ? WHERE id = ?", (count, body))
     effects.quota.took(transaction, account, sum(row[3] for row in rows), len(rows))
+    change_runs.keep(transaction, target, modseq, copies)
     transaction.touched(target, modseq)
     shared_members.came(transaction, target, modseq, copies[0], copies[-1])
     effects.appended(transaction, target, copies)

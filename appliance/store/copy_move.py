@@ -16,7 +16,7 @@ from appliance.mail.flags import DELETED, KEYWORD_SHIFT, SEEN
 from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 from appliance.mail.rights import ALL, Rights, flag_mask
 
-from . import shared_members
+from . import change_runs, shared_members
 from .append import LAST_UID, expect_no_outbox
 from .expunge import expunge_rows
 from .keywords import translated
@@ -89,6 +89,7 @@ def copy(
                     ON CONFLICT(message_data) DO UPDATE SET refcount = refcount + excluded.refcount - 1""",
                 (source, *parameters),
             )
+        change_runs.keep(transaction, target, modseq, range(first, uid_next))
         transaction.touched(target, modseq)
         shared_members.came(transaction, target, modseq, first, uid_next - 1)
         if move:

@@ -1,28 +1,31 @@
 """Setting flags on a set of messages inside one transaction (RFC 9051 §6.4.6, RFC 7162 §3.1.3).
 
-A message whose flags do not change keeps its MODSEQ, and a request that changes nothing writes nothing.
+A message whose flags do not change keeps its MODSEQ, and a request that changes nothing writes nothing. Messages that have the same
+flags are one group here: what a change makes of them is worked out once, and SQLite has the rows.
 """
 
 # ruff: noqa: S608 - conditions and columns are words of ours, values are always parameters
 
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import DELETED, SEEN, SYSTEM_MASK
-from appliance.mail.ids import MailboxId, ModSeq, Uid
+from appliance.mail.ids import MailboxId, ModSeq
 
-from . import shared_members
+from . import change_runs, shared_members
 from .keywords import bits_for, bits_known, keywords_of
-from .messages import among, numbers
+from .messages import among, numbers, uids_where
 from .modseq import next_modseq
 from .observers import Effects
-from .values import FlagChange, FlagsResult, Mode
+from .values import FlagChange, FlagGroup, FlagsResult, Mode
 
 AFTER = {Mode.ADD: "flags | ?", Mode.REMOVE: "flags & ~?", Mode.REPLACE: "?"}
 KEEPING = "((flags & {:d}) | ?)"
 """REPLACE that leaves some bits as they are."""
+Found = list[tuple[int, list[int], str]]
+"""Messages by their flags: flags, UIDs, MODSEQs as text."""
 
 
 def set_flags(
@@ -35,49 +38,63 @@ def set_flags(
 ) -> FlagsResult:
     """Raises NO_MAILBOX, TOO_MANY (keywords)."""
     mode, names, mask = change
-    head = transaction.execute("SELECT account FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
+    head = transaction.execute("SELECT account, modseq, uid_next FROM mailbox WHERE id = ? AND selectable", (mailbox,)).fetchone()
     if head is None:
         raise StoreError(Trouble.NO_MAILBOX)
-    there, flags, modseqs = _read(transaction, mailbox, uids)
-    allowed = [unchanged_since is None or modseq <= unchanged_since for modseq in modseqs]
-    modified = [Uid(uid) for uid, may in zip(there, allowed, strict=True) if not may]
-    if modified:
-        there, flags, modseqs = (list(compress(column, allowed)) for column in (there, flags, modseqs))
-    bits, renamed = _bits(transaction, mailbox, there, mode, names)
-    sql = KEEPING.format(~mask) if mode is Mode.REPLACE and mask != -1 else AFTER[mode]
-    if mode is Mode.REPLACE:
-        after = [flag & ~mask | bits for flag in flags]
-    else:
-        after = [flag | bits for flag in flags] if mode is Mode.ADD else [flag & ~bits for flag in flags]
-    differs = [renamed or old != new for old, new in zip(flags, after, strict=True)]
-    newest = ModSeq(0)
-    if any(differs):
-        newest = next_modseq(transaction, head[0])
-        unseen = sum(map(_without_seen, after)) - sum(map(_without_seen, flags))
-        deleted = sum(map(_with_deleted, after)) - sum(map(_with_deleted, flags))
-        hidden = [uid for uid, old, new in zip(there, flags, after, strict=True) if new & DELETED and not old & DELETED]
+    account, since, uid_next = head
+    condition, parameters = among(uids)
+    modified: list[int] = []
+    if unchanged_since is not None:
+        modified = uids_where(transaction, mailbox, f"{condition} AND modseq > ?", (*parameters, unchanged_since))
+        condition, parameters = f"{condition} AND modseq <= ?", (*parameters, unchanged_since)
+    found = _read(transaction, mailbox, condition, parameters)
+    bits, renamed = _bits(transaction, mailbox, [uid for _, some, _ in found for uid in some], mode, names)
+    groups = []
+    for before, some, modseqs in found:
+        after = _after(before, mode, bits, mask)
+        groups.append(FlagGroup(before, after, renamed or before != after, some, modseqs))
+    modseq, changing = since, [group for group in groups if group.changed]
+    if changing:
+        hidden = _uids([group for group in changing if group.after & DELETED and not group.before & DELETED])
         left = shared_members.members_at(transaction, mailbox, *among(hidden)) if hidden else ()
-        condition, parameters = among(list(compress(there, differs)))
+        modseq = next_modseq(transaction, account)
+        sql = KEEPING.format(~mask) if mode is Mode.REPLACE and mask != -1 else AFTER[mode]
         transaction.execute(
             f"UPDATE message SET flags = {sql}, modseq = ? WHERE mailbox = ? AND {condition} AND flags <> {sql}",
-            (bits, newest, mailbox, *parameters, bits),
+            (bits, modseq, mailbox, *parameters, bits),
         )
-        if shown := [uid for uid, old, new in zip(there, flags, after, strict=True) if old & DELETED and not new & DELETED]:
-            _create_anew(transaction, mailbox, shown, newest)
+        shown = _uids([group for group in changing if group.before & DELETED and not group.after & DELETED])
+        if shown:
+            _create_anew(transaction, mailbox, shown, modseq)
         arrived = shared_members.members_at(transaction, mailbox, *among(shown)) if shown else ()
-        shared_members.keep(transaction, mailbox, newest, came=arrived, gone=left)
-        transaction.execute(
-            "UPDATE mailbox SET modseq = ?, unseen = unseen + ?, deleted = deleted + ? WHERE id = ?", (newest, unseen, deleted, mailbox)
-        )
-        transaction.touched(mailbox, newest)
-        effects.flags_changed(transaction, mailbox, list(compress(there, differs)))
-    changed = [
-        (Uid(uid), flag, newest if differ else ModSeq(modseq))
-        for uid, flag, modseq, differ in zip(there, after, modseqs, differs, strict=True)
-    ]
-    gone = sorted(set(uids).difference(there, modified))
-    before = list(zip(flags, map(ModSeq, modseqs), strict=True))
-    return FlagsResult(changed, modified, [Uid(uid) for uid in gone], before, keywords_of(transaction, mailbox))
+        shared_members.keep(transaction, mailbox, modseq, came=arrived, gone=left)
+        _count(transaction, mailbox, modseq, changing)
+        effects.flags_changed(transaction, mailbox, _uids(changing))
+    there = sum(len(group.uids) for group in groups) + len(modified)
+    gone = sorted(set(uids).difference(modified, *[group.uids for group in groups])) if there < len(uids) else []
+    return FlagsResult(groups, modified, gone, keywords_of(transaction, mailbox), since, modseq, uid_next)
+
+
+def _after(before: int, mode: Mode, bits: int, mask: int) -> int:
+    if mode is Mode.REPLACE:
+        return before & ~mask | bits
+    return before | bits if mode is Mode.ADD else before & ~bits
+
+
+def _count(transaction: Transaction, mailbox: MailboxId, modseq: ModSeq, groups: Sequence[FlagGroup]) -> None:
+    """What changed rows are to their mailbox."""
+    unseen = sum(len(group.uids) * ((not group.after & SEEN) - (not group.before & SEEN)) for group in groups)
+    deleted = sum(len(group.uids) * (bool(group.after & DELETED) - bool(group.before & DELETED)) for group in groups)
+    transaction.execute(
+        "UPDATE mailbox SET modseq = ?, unseen = unseen + ?, deleted = deleted + ? WHERE id = ?", (modseq, unseen, deleted, mailbox)
+    )
+    change_runs.keep(transaction, mailbox, modseq, _uids(groups))
+    transaction.touched(mailbox, modseq)
+
+
+def _uids(groups: Iterable[FlagGroup]) -> list[int]:
+    """Ascending."""
+    return sorted(chain.from_iterable([group.uids for group in groups]))
 
 
 def _bits(transaction: Transaction, mailbox: MailboxId, there: Sequence[int], mode: Mode, names: tuple[str, ...]) -> tuple[int, bool]:
@@ -109,20 +126,10 @@ def _create_anew(transaction: Transaction, mailbox: MailboxId, uids: Sequence[in
     )
 
 
-def _without_seen(flags: int) -> bool:
-    return not flags & SEEN
-
-
-def _with_deleted(flags: int) -> bool:
-    return bool(flags & DELETED)
-
-
-def _read(transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
-    """UIDs, flags and MODSEQs of those that are there, ascending, in one step."""
-    condition, parameters = among(uids)
-    uid_text, flags_text, modseq_text = transaction.execute(
-        "SELECT group_concat(uid), group_concat(flags), group_concat(modseq)"
-        f" FROM (SELECT uid, flags, modseq FROM message WHERE mailbox = ? AND {condition} ORDER BY uid)",
+def _read(transaction: Transaction, mailbox: MailboxId, condition: str, parameters: Sequence[int | str]) -> Found:
+    """The messages that meet the condition, in a step for each combination of flags."""
+    rows = transaction.execute(
+        f"SELECT flags, group_concat(uid), group_concat(modseq) FROM message WHERE mailbox = ? AND {condition} GROUP BY flags",
         (mailbox, *parameters),
-    ).fetchone()
-    return numbers(uid_text), numbers(flags_text), numbers(modseq_text)
+    )
+    return [(flags, numbers(uids), modseqs) for flags, uids, modseqs in rows.fetchall()]

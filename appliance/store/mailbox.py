@@ -340,9 +340,12 @@ class Mailbox:
         Flags for which a right is missing stay as they are; NO_RIGHT when that leaves nothing to change (RFC 4314 §4).
         """
         number, flags = self._writable(), tuple(names)
-        return await self._store.database.write(
+        result = await self._store.database.write(
             lambda transaction: self._set_flags(transaction, number, uids, mode, flags, unchanged_since=unchanged_since)
         )
+        if self._known is not None and result.modseq > result.since:
+            self._known.take_in(result.since, result.changes())
+        return result
 
     def _set_flags(
         self, transaction: Transaction, number: MailboxId, uids: Sequence[Uid], mode: Mode, names: tuple[str, ...], *,

@@ -81,6 +81,13 @@ class CachedMailbox:
         self._advance(since, changes)
         return changes
 
+    def take_in(self, since: ModSeq, changes: Changes) -> None:
+        """What a commit of this process changed: who knows all up to `since` need not read it, unless more was committed meanwhile."""
+        if changes.modseq >= self.newest:
+            self.last = (since, changes)
+            self.wake(changes.modseq)
+            self._advance(since, changes)
+
     def _advance(self, since: ModSeq, changes: Changes) -> None:
         base = self.snapshot
         if since <= base.modseq < changes.modseq:

@@ -201,7 +201,7 @@ def forget(transaction: Transaction, row: MailboxRow) -> None:
 
 
 def drop_row(transaction: Transaction, number: MailboxId) -> None:
-    for table in ("keyword", "expunged", "mailbox_right", "shared_change"):
+    for table in ("keyword", "changed", "expunged", "mailbox_right", "shared_change"):
         transaction.execute(f"DELETE FROM {table} WHERE mailbox = ?", (number,))
     metadata.forget(transaction, number)
     transaction.execute("DELETE FROM mailbox WHERE id = ?", (number,))

@@ -19,12 +19,14 @@ now, leads nowhere.
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 from zlib import crc32
 
 from appliance.database.writer import Transaction
 from appliance.mail.ids import MailboxId, ModSeq
 
+from .change_runs import rows_since
 from .messages import listed
 from .scope import Scope, only_readable, readable
 from .shared_sight import is_known_since, reads_since
@@ -99,14 +101,10 @@ def walks(connection: sqlite3.Connection, scope: Scope, since: tuple[int, int]) 
         return None
     mailboxes = listed(numbers)
     found: dict[int, Walk] = {}
-    rows = connection.execute(
-        "SELECT message_data, max(modseq) FROM message WHERE mailbox IN (SELECT value FROM json_each(?)) AND modseq > ?"
-        " GROUP BY message_data",
-        (mailboxes, after),
-    ).fetchall()
-    for message, modseq in rows:
+    for message, modseq in chain.from_iterable(rows_since(connection, one, after, ("message_data", "modseq")) for one in numbers):
         if (modseq, message) > since:
-            found.setdefault(message, Walk()).last = modseq
+            walk = found.setdefault(message, Walk())
+            walk.last = max(walk.last, modseq)
     events = [one for one in _events(connection, mailboxes, after) if one[:2] > since]
     for _, message, _, thread in events:
         found.setdefault(message, Walk()).thread = thread

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
+from itertools import chain, repeat
 from typing import NamedTuple
 
 from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, Uid, UidValidity
@@ -157,17 +158,43 @@ class FlagChange(NamedTuple):
     mask: int = -1
 
 
+class FlagGroup(NamedTuple):
+    """Messages that had the same flags `before` a change and have the same `after`. `modseqs`: what they had before, in the order of
+    `uids`, as the text SQLite gave; few ask for it. `changed`: they got the change's own MODSEQ."""
+
+    before: int
+    after: int
+    changed: bool
+    uids: list[int]
+    modseqs: str
+
+
 @dataclass(slots=True)
 class FlagsResult:
-    """`changed`: (uid, flags, modseq) after the change, of every message that was there (changed or not);
-    `modified`: UIDs refused because their MODSEQ is above `unchanged_since` (RFC 7162 §3.1.3); `gone`: UIDs not there;
-    `before`: (flags, modseq) of each of `changed` until then; `keywords`: the mailbox's table when the change was made."""
+    """`groups`: every message that was there, changed or not; `modified`: UIDs refused because their MODSEQ is above
+    `unchanged_since` (RFC 7162 §3.1.3); `gone`: UIDs not there; `keywords`: the mailbox's table when the change was made; `since` and
+    `modseq`: the mailbox's MODSEQ before and after it, the same when nothing changed."""
 
-    changed: list[tuple[Uid, int, ModSeq]]
-    modified: list[Uid]
-    gone: list[Uid]
-    before: list[tuple[int, ModSeq]]
+    groups: list[FlagGroup]
+    modified: list[int]
+    gone: list[int]
     keywords: tuple[str, ...]
+    since: ModSeq
+    modseq: ModSeq
+    uid_next: Uid
+
+    def rows(self) -> list[tuple[int, int, int, int, int]]:
+        """(uid, flags, modseq, flags before, MODSEQ before) of all messages that were there, ascending."""
+        found: list[tuple[int, int, int, int, int]] = []
+        for before, after, changed, uids, text in self.groups:
+            modseqs = list(map(int, text.split(",")))
+            found += zip(uids, repeat(after), repeat(self.modseq) if changed else modseqs, repeat(before), modseqs)
+        return sorted(found)
+
+    def changes(self) -> Changes:
+        """What happened in the mailbox after `since`, for those who know all up to there."""
+        changed = [zip(uids, repeat(after), repeat(self.modseq)) for _, after, changed, uids, _ in self.groups if changed]
+        return Changes(self.modseq, self.uid_next, sorted(chain(*changed)), (), self.keywords)  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)

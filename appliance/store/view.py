@@ -50,7 +50,7 @@ class SequenceView:
         if changes.modseq <= self.modseq:
             return []
         old = self.uid_next
-        fresh = [uid for uid, _, _ in changes.flags if uid >= old]
+        fresh = [row[0] for row in changes.flags[bisect_left(changes.flags, (old,)) :]]
         if fresh:
             if not self._own:
                 self.uids, self._own = self.uids[:], True

@@ -32,6 +32,7 @@ from appliance.database.schema import (
     STEP_14,
     STEP_15,
     STEP_16,
+    STEP_17,
 )
 from appliance.mail.errors import SetupError
 from tests.crash.storage import Model, Storage
@@ -46,6 +47,7 @@ FROZEN = {
     "0a7c0153a98ed2a1": STEP_14,
     "287c932342ce028f": STEP_15,
     "30a6a4bcd13e3c5d": STEP_16,
+    "44821c8e55b4910e": STEP_17,
 }  # fmt: skip
 """The steps as released. When one differs, the change belongs into a step of its own."""
 NEXT_STEP = (

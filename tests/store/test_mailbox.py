@@ -231,7 +231,7 @@ async def test_keywords_have_no_case_and_an_end(tmp_path: Path) -> None:
         await box.set_flags([Uid(1)], Mode.ADD, ["$LABEL1", "\\SEEN"])
         assert (await box.changes(ModSeq(0))).keywords == ("$Label1",)
         more = [f"k{number}" for number in range(KEYWORDS_PER_MAILBOX - 1)]
-        [(_, flags, _)] = (await box.set_flags([Uid(1)], Mode.ADD, more)).changed
+        [(_, flags, *_)] = (await box.set_flags([Uid(1)], Mode.ADD, more)).rows()
         assert flags.bit_count() == KEYWORDS_PER_MAILBOX + 1
         newest = box.newest()
         assert newest > before

@@ -214,7 +214,7 @@ async def test_keywords_that_are_replaced_make_room_for_their_successors(tmp_pat
             await box.set_flags([Uid(1)], Mode.REPLACE, ("new", "newer"))
         assert box.newest() == box.modseq and (await flags_of(store, "INBOX"))[0] == {"k0"}, "nothing changed"
         result = await box.set_flags([Uid(1)], Mode.REPLACE, ("new", "\\Seen"))
-        assert result.changed[0][2] == box.modseq + 1
+        assert result.rows()[0][2] == box.modseq + 1
         assert (await flags_of(store, "INBOX"))[0] == {"new"}
         assert [row[0] for row in (await box.changes(box.modseq)).flags] == [1]
         assert (await store.find(ANN, "INBOX")).unseen == 1

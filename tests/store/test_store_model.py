@@ -116,10 +116,10 @@ class Run:
                 new = {Mode.ADD: old | set(words), Mode.REMOVE: old - set(words), Mode.REPLACE: frozenset(words)}[mode]
                 box.messages[uid] = (frozenset(new), identity, octets)
         keywords = (await self.changes_of(name, 0))[1]
-        assert {uid: names_of(flags, keywords) for uid, flags, _ in result.changed} == {
+        assert {uid: names_of(flags, keywords) for uid, flags, *_ in result.rows()} == {
             uid: box.messages[uid][0] for uid in there if uid not in result.modified
         }
-        for uid, flags, modseq in result.changed:
+        for uid, flags, modseq, *_ in result.rows():
             assert (modseq > before[uid].modseq) == (flags != before[uid].flags)
 
     async def copy(self, name: str, other: str, which: int, words: tuple[str, ...], move: bool = False) -> None:
@@ -320,6 +320,9 @@ def check_refcount(connection: sqlite3.Connection) -> None:
         " WHERE refcount <> coalesce(n, 0)",
         "SELECT count(*) FROM message WHERE mailbox NOT IN (SELECT id FROM mailbox)",
         "SELECT count(*) FROM expunged WHERE mailbox NOT IN (SELECT id FROM mailbox)",
+        "SELECT count(*) FROM changed WHERE mailbox NOT IN (SELECT id FROM mailbox)",
+        "SELECT count(*) FROM message AS m WHERE NOT EXISTS (SELECT 1 FROM changed AS c WHERE c.mailbox = m.mailbox"
+        " AND c.modseq = m.modseq AND m.uid BETWEEN c.first_uid AND c.last_uid)",
         "SELECT count(*) FROM mailbox WHERE expunged_runs <> (SELECT count(*) FROM expunged WHERE mailbox = id)",
     ):
         assert connection.execute(query).fetchone() == (0,), query

@@ -65,7 +65,7 @@ async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> Complet
         return ok(b"No messages found.")
     mode, flags, since = plan.mode, plan.flags, plan.unchanged_since
     result = await in_progress(session, len(uids), lambda: selected.mailbox.set_flags(uids, mode, flags, unchanged_since=since))
-    selected.stored(result, silent=plan.silent, uid=uid)
+    selected.stored(result, session.updates.flag_items, silent=plan.silent, uid=uid)
     for complete in plan.complete:
         completion = complete(selected, result, uid)
         if completion is not None:
