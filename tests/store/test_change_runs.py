@@ -58,7 +58,7 @@ async def test_who_follows_a_store_reads_nothing(tmp_path: Path) -> None:
         reads = []
         monitored, store.database.read = store.database.read, lambda work: reads.append(work) or monitored(work)  # type: ignore
         changes = await box.changes(since)
-        assert [row[:2] for row in changes.flags] == [(1, 2), (3, 2)] and not reads
+        assert [row[0] for row in changes.flags] == [1, 3] and not reads
         store.database.read = monitored
-        assert (await box.changes(since, fresh=True)) == changes
+        assert (await box.changes(since, fresh=True)).flags == changes.flags
         box.close()
