@@ -9,7 +9,7 @@ SUITE ?= bookworm
 RUN_AS ?= user
 TEST_PROCESSES ?= 3
 
-.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test node-test web-shots tables catalogues jmap-model lock clean help
+.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test node-test jmapc-test web-shots tables catalogues jmap-model lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -62,8 +62,11 @@ web-test: $(VENV)/.tests-ready   ## every page in a real browser, then as pictur
 	@PILLARBOX_REQUIRE_ALL=1 $(BIN)/python -m pytest tests/web tests/web/webmail/matrix.py
 	@$(BIN)/python -m tests.web.shots build/shots
 
-node-test: $(VENV)/.tests-ready  ## imapflow and node-imap of npm against a real server (needs nodejs and npm)
+node-test: $(VENV)/.tests-ready  ## imapflow, node-imap and jmap-jam of npm against a real server (needs nodejs and npm)
 	@$(BIN)/python -m tests.clients.node_libraries
+
+jmapc-test: $(VENV)/.tests-ready ## jmapc of PyPI against a real server, in an environment of its own
+	@$(BIN)/python -m tests.clients.jmapc_library
 
 web-shots: $(VENV)/.tests-ready  ## every page at three widths, light and dark, as pictures in build/shots
 	@$(BIN)/python -m tests.web.shots build/shots

@@ -8,6 +8,8 @@ from .arguments import MOST_INT, Arguments
 from .errors import MethodError, invalid
 
 T = TypeVar("T")
+WINDOW = ("position", "anchor", "anchorOffset", "limit", "calculateTotal")
+"""Arguments of a query that jmapc sends with each row of `sort` as well, where they are passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def read_sort(arguments: Arguments, known: Sequence[str], collations: Sequence[s
 
 
 def _comparator(row: dict[str, object], known: Sequence[str], collations: Sequence[str]) -> Comparator:
-    inner = Arguments(row)
+    inner = Arguments({member: value for member, value in row.items() if member not in WINDOW})
     name = inner.text("property")
     if not name:
         raise invalid('A row of "sort" has no "property".')

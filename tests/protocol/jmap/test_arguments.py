@@ -96,7 +96,7 @@ def test_an_unknown_anchor_is_its_own_error() -> None:
 
 
 def test_sort_rows() -> None:
-    rows = [{"property": "receivedAt", "isAscending": False}, {"property": "hasKeyword", "keyword": "$flagged"}]
+    rows = [{"property": "receivedAt", "isAscending": False, "anchorOffset": 0}, {"property": "hasKeyword", "keyword": "$flagged"}]
     found = read_sort(Arguments({"sort": rows}), ["receivedAt", "hasKeyword"], ["i;unicode-casemap"])
     assert found == (Comparator("receivedAt", False), Comparator("hasKeyword", True, "", "$flagged"))
 
