@@ -112,6 +112,8 @@ class PushSender:
                 known = watch.known
                 changed = await watch.next()
                 outcome = await self._tell(row, changed, new)
+                if outcome is None:
+                    continue
                 if outcome.gone:
                     return await self._end(row)
                 if outcome.delivered:
@@ -126,8 +128,9 @@ class PushSender:
 
     async def _tell(
         self, row: PushSubscription, changed: "Mapping[str, dict[str, str]]", new: list[tuple[str, Deliveries]]
-    ) -> PushOutcome:
-        """Push what changed, as far as it is wanted; the first outcome that is none of delivery ends it."""
+    ) -> PushOutcome | None:
+        """Push what changed, as far as it is wanted; the first outcome that is none of delivery ends it. None: nothing was to be pushed."""
+        outcome = None
         for name, messages in new:
             for place, message in await messages.read():
                 outcome = await self._push(row, messages.encode(name, message, PUSH_OCTETS), "high")
@@ -137,7 +140,7 @@ class PushSender:
         told = _wanted_of(changed, row.wanted.types)
         while len(json.dumps(state_change(told))) > PUSH_OCTETS:
             told.popitem()  # of its changes the client hears when it looks
-        return await self._push(row, state_change(told), "normal") if told else PushOutcome(delivered=True)
+        return await self._push(row, state_change(told), "normal") if told else outcome
 
     async def _push(self, row: PushSubscription, message: dict[str, Any], urgency: str) -> PushOutcome:
         if not self._subscriptions.is_live(row):

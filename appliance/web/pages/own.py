@@ -9,8 +9,10 @@ from typing import Any
 from appliance.control import requests as controls
 from appliance.languages.catalogues import tags
 from appliance.mail.errors import SetupError
+from appliance.mail.ids import AccountId
 from appliance.mail.protocols import protocol
 from appliance.protocol.http.cookie import encode_cookie
+from appliance.protocol.jmap.push_endpoint import parse_push_endpoint
 
 from ..language import refusal_text
 from ..message import LANGUAGE_COOKIE, HttpRefusal, HttpRequest, HttpResponse, redirect
@@ -32,6 +34,7 @@ class OwnPages(PageGroup):
             WebRoute("POST", "/own/password", self.set_password, before_change=True),
             WebRoute("POST", "/own/devices", self.add_device),
             WebRoute("POST", "/own/devices/remove", self.remove_device),
+            WebRoute("POST", "/own/notifications/end", self.end_notifications),
             WebRoute("POST", "/own/sessions/end", self.end_session),
             WebRoute("POST", "/own/sessions/end-others", self.end_other_sessions),
             WebRoute("POST", "/own/language", self.set_language),
@@ -54,6 +57,7 @@ class OwnPages(PageGroup):
             devices=(await self.ask(controls.ListAppPasswords(account.address))).facts["app_passwords"],
             sessions=self.context.sessions.of(account.id),
             this=session,
+            notified=await self._notified(account.id),
             factor=self.context.second_factors.of(account.id),
             passkeys=sum(one.account == account.id for one in self.context.accounts.secrets.passkeys.values()),
             label=faults.get("label", ""),
@@ -120,6 +124,32 @@ class OwnPages(PageGroup):
         label = form.get("label")
         await self.ask(controls.RemoveAppPassword(account.address, label))
         return self.done(request, _("The password of “%(label)s” is removed.", label=label), PLACE)
+
+    # --- notifications ------------------------------------------------------------------------------
+
+    async def _notified(self, account: AccountId) -> list[dict[str, Any]]:
+        """The push subscriptions: of which browser or program, and through whom."""
+        subscriptions = self.context.push_subscriptions
+        await subscriptions.open()
+        agents = {one.digest: one.agent for one in self.context.sessions.of(account)}
+        labels = {row.id: row.label for row in self.context.accounts.secrets.rows.get(account, ())}
+        return [
+            {
+                "id": row.id,
+                "agent": agents.get(row.credentials.session, ""),
+                "label": labels.get(row.credentials.password, ""),
+                "through": parse_push_endpoint(row.url).host,
+            }
+            for row in subscriptions.of(account)
+        ]
+
+    async def end_notifications(self, request: HttpRequest) -> HttpResponse:
+        form, _ = await request.form(), request.language
+        _session, account = self.signed_in(request)
+        subscriptions = self.context.push_subscriptions
+        await subscriptions.open()
+        await subscriptions.end([row for row in subscriptions.of(account.id) if str(row.id) == form.get("subscription")])
+        return self.done(request, _("That device is not notified any more."), PLACE)
 
     # --- sessions and language ----------------------------------------------------------------------
 

@@ -122,7 +122,14 @@ class Webmail:
     async def worker(self, request: HttpRequest) -> HttpResponse:
         """The service worker: the same file whatever the version, so that browsers find the next one; it is told the version here."""
         _ = request.language
-        shell = {"version": self._modules.version, "files": self._modules.addresses(), "offline": _("No connection to the server.")}
+        shell = {
+            "version": self._modules.version,
+            "files": self._modules.addresses(),
+            "icon": self._pages.static.address("icon.svg"),
+            "offline": _("No connection to the server."),
+            "newMail": _("New mail"),
+            "on": _("Notifications are on."),
+        }
         script = f"const SHELL = {json.dumps(shell)}\n".encode() + self._modules.source("worker.js")
         return HttpResponse(200, script, "text/javascript; charset=utf-8", cached="no-cache")
 

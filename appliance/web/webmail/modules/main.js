@@ -226,6 +226,7 @@ $("sign-out").addEventListener("submit", async (event) => {
   event.target.submit()
 })
 $("keyboard").onclick = () => KEYS["?"][1]()
+$("notifications").onclick = async () => (await load("./notifications.js")).show()
 
 const drawFolders = showFolders(() => place.where, list.dragged)
 changes.addEventListener("mailboxes", title)
@@ -238,4 +239,8 @@ connection.addEventListener("online", () => list.refresh().catch(() => {}))
 route()
 addEventListener("load", () => { follow(look); install() })  // the first list comes first
 if (localStorage.getItem(`draft ${boot.address}`)) say(_("A message was not finished."), { undoing: async () => (await writing()).resume(), label: _("Go on writing"), lasting: true })
+navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+  if (data.thread) go({ where: actions.inboxId(), filter: "", thread: data.thread })
+})
+if (localStorage.getItem(`notifications ${boot.address}`)) load("./notifications.js").then((module) => module.renew()).catch(() => {})
 document.documentElement.dataset.ready = "1"

@@ -1,0 +1,211 @@
+"""Notifications of new mail in a real browser: switched on in webmail, pushed by the server to a push service of the test's own, decrypted
+as the browser would, and given to the service worker, which shows them."""
+
+import json
+import queue
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from appliance.certificates.contents import wanted
+from tests.support.certificates import make_certificates
+from tests.support.push_receiver import Receiver, checked_token
+from tests.support.server import PASSWORD, Pillarbox, new_data
+from tests.support.wire import faults
+from tests.web.browser import PROTOCOLS, chromium, sign_in, violations
+from tests.web.webmail.mailing import deliver, message
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+ENDPOINT = "https://push.example/device-1"
+SUBSCRIPTION = """
+const KEYS = %s
+const made = () => ({ endpoint: "%s", toJSON: () => ({ endpoint: "%s", keys: KEYS }), unsubscribe: async () => delete localStorage.made })
+PushManager.prototype.subscribe = async (wanted) => { localStorage.made = wanted.applicationServerKey; return made() }
+PushManager.prototype.getSubscription = async () => (localStorage.made ? made() : null)
+"""
+"""Debian's Chromium knows no push service: what it would answer. The rest is the browser's own."""
+
+
+@dataclass
+class Phone:
+    """What a browser's maker has between server and browser: a push service, and the keys that only the browser knows."""
+
+    receiver: Receiver
+    posted: "queue.Queue[tuple[dict[str, str], bytes]]" = field(default_factory=queue.Queue)
+
+    def next(self) -> tuple[dict[str, str], str]:
+        fields, body = self.posted.get(timeout=60)
+        return fields, self.receiver.decrypt(body).decode()
+
+
+@contextmanager
+def push_service(certificate: Path, phone: Phone) -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            phone.posted.put(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(201)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def phone() -> Phone:
+    return Phone(Receiver())
+
+
+@pytest.fixture(scope="module")
+def server(phone: Phone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
+    place = tmp_path_factory.mktemp("push")
+    certificates = make_certificates(place / "service", wanted("box", ["push.example"], []))
+    authority = place / "authority.pem"
+    authority.write_text(certificates.authority_pem)
+    with push_service(certificates.server, phone) as port:
+        command = [sys.executable, "-m", "tests.support.local_push", str(port), str(authority)]
+        with Pillarbox(new_data(place / "data", "ada"), protocols=PROTOCOLS, command=command) as one:
+            yield one
+            assert not faults(one.log)
+
+
+@pytest.fixture(scope="module")
+def ada(server: Pillarbox, phone: Phone) -> Iterator["Page"]:
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=60_000)
+    with chromium(server) as browser:
+        page = browser.page(permissions=["notifications"])
+        page.set_default_timeout(60_000)
+        page.add_init_script(SUBSCRIPTION % (json.dumps(phone.receiver.keys), ENDPOINT, ENDPOINT))
+        sign_in(page, "ada@home.example", PASSWORD)
+        page.goto("/mail/")
+        page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+        yield page
+        assert not page.faults  # type: ignore[attr-defined]
+
+
+def give(page: "Page", text: str) -> None:
+    """The worker gets a push message, as the browser's push client would give it."""
+    session = page.context.new_cdp_session(page)
+    known: list[str] = []
+    session.on("ServiceWorker.workerRegistrationUpdated", lambda told: known.extend(one["registrationId"] for one in told["registrations"]))
+    session.send("ServiceWorker.enable")
+    for _ in range(600):
+        if not known:
+            page.wait_for_timeout(100)
+    assert known, "no service worker is registered"
+    origin = page.evaluate("location.origin")
+    session.send("ServiceWorker.deliverPushMessage", {"origin": origin, "registrationId": known[0], "data": text})
+    session.detach()
+
+
+def said(page: "Page", sentence: str) -> None:
+    """The line that says what was done does; it is taken away for the next time."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#said")).to_have_text(sentence)
+    page.evaluate("document.getElementById('said').replaceChildren()")
+
+
+def shown(page: "Page", title: str) -> Any:
+    """The notification with this title, once it is there: its text and what it leads to."""
+    script = """async (title) => {
+        for (let tries = 0; tries < 600; tries++) {
+            const found = await (await navigator.serviceWorker.ready).getNotifications()
+            const one = found.find((one) => one.title === title)
+            if (one) return { body: one.body, data: one.data }
+            await new Promise((resolve) => setTimeout(resolve, 100))
+        }
+        throw new Error(`${title} is not shown`)
+    }"""
+    return page.evaluate(script, title)
+
+
+def test_new_mail_is_notified_as_the_user_chose_and_leads_to_the_conversation(ada: "Page", phone: Phone, server: Pillarbox) -> None:
+    from playwright.sync_api import expect
+
+    ada.get_by_role("button", name="Notifications").click()
+    dialog = ada.get_by_role("dialog")
+    expect(dialog).to_contain_text("the browser's maker, who sees when mail arrives")
+    expect(dialog.get_by_label("Show sender and subject")).to_be_disabled()
+    dialog.get_by_label("Notify me of new mail").check()
+    assert not violations(ada)
+    dialog.get_by_role("button", name="Save").click()
+    fields, code = phone.next()
+    assert json.loads(code)["@type"] == "PushVerification"
+    checked_token(fields["authorization"], ada.evaluate("localStorage.made"))
+    give(ada, code)
+    said(ada, "Notifications are on.")
+    assert shown(ada, "Notifications are on.")["body"] == ""
+
+    deliver(server, message("A secret plan", "Come at six\n"))
+    _, told = phone.next()
+    assert "secret" not in told and "mary" not in told.lower(), "sender and subject are not told unless the user chose so"
+    give(ada, told)
+    assert shown(ada, "New mail")["body"] == ""
+
+    ada.get_by_role("button", name="Notifications").click()
+    dialog.get_by_label("Show sender and subject").check()
+    dialog.get_by_role("button", name="Save").click()
+    give(ada, phone.next()[1])
+    said(ada, "Notifications are on.")
+    deliver(server, message("Dinner", "Shall we meet at six?\n"))
+    _, told = phone.next()
+    give(ada, told)
+    found = shown(ada, "Mary Smith")
+    assert found["body"] == "Dinner" and found["data"] == json.loads(told)["email"]["threadId"]
+
+    (worker,) = ada.context.service_workers
+    worker.evaluate("""async () => {
+        const [notification] = (await registration.getNotifications()).filter((one) => one.title === "Mary Smith")
+        dispatchEvent(new NotificationEvent("notificationclick", { notification }))
+    }""")
+    expect(ada.get_by_role("heading", name="Dinner")).to_be_visible()
+    assert not ada.evaluate("caches.keys()").count("") and ada.evaluate("indexedDB.databases()") == [], "the worker keeps nothing of it"
+
+
+def test_the_own_page_lists_and_ends_it_and_the_page_makes_it_again(ada: "Page", phone: Phone, server: Pillarbox) -> None:
+    from playwright.sync_api import expect
+
+    ada.goto("/own/")
+    row = ada.get_by_role("row").filter(has_text="push.example")
+    expect(row).to_contain_text("Chrom")
+    assert not violations(ada)
+    row.get_by_role("button", name="Switch off").click()
+    expect(ada.get_by_text("That device is not notified any more.")).to_be_visible()
+    expect(ada.get_by_text("push.example")).to_have_count(0)
+    deliver(server, message("Nobody is told", "x\n"))
+    ada.goto("/mail/")
+    told = phone.next()[1]
+    assert json.loads(told)["@type"] == "PushVerification", "the page that has notifications on made the subscription again"
+    give(ada, told)
+    ada.get_by_role("button", name="Notifications").click()
+    expect(ada.get_by_label("Notify me of new mail")).to_be_checked()
+    ada.get_by_label("Notify me of new mail").uncheck()
+    ada.get_by_role("button", name="Save").click()
+    said(ada, "Notifications are off.")
+    ada.goto("/own/")
+    expect(ada.get_by_text("push.example")).to_have_count(0)
+    assert phone.posted.empty()
