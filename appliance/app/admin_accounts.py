@@ -1,6 +1,6 @@
 """Admin requests about accounts, their passwords and mailboxes."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from appliance.accounts.accounts import UNCHANGED
 from appliance.accounts.states import KEPT_DAYS
@@ -81,7 +81,7 @@ class AccountRequests:
         verdict = await code.verify(request.code, request.source.encode())
         if not verdict.accepted:
             raise SetupError(verdict.problem)
-        return Response("That is the setup code.")
+        return Response(Sentence("That is the setup code."))
 
     async def show_setup_code(self, request: controls.ShowSetupCode) -> Response:
         code = self._components.setup_code
@@ -122,10 +122,15 @@ class AccountRequests:
         quota = UNCHANGED if request.quota_mb == -1 else request.quota_mb * MB or None
         account = await self._accounts.set_account(request.address, quota_octets=quota, name=request.name if request.named else None)
         used, limit = self._store.quota(account.id)
-        called = f" ({account.name})" if account.name else ""
-        text = f"{account.address}{called}: " + (f"{limit / MB:,.0f} MB of space." if limit else "no limit.")
+        who = f"{account.address} ({account.name})" if account.name else account.address
+        text: str = Sentence("%(who)s: no limit.", who=who)
+        if limit:
+            text = Sentence("%(who)s: %(space)s MB of space.", who=who, space=f"{limit / MB:,.0f}")
         if limit and used > limit:
-            text += f" The mail there has {used / MB:,.1f} MB: all of it stays, and nothing more arrives until there is room."
+            more = Sentence(
+                "The mail there has %(used)s MB: all of it stays, and nothing more arrives until there is room.", used=f"{used / MB:,.1f}"
+            )
+            text = joined(text, more)
         return Response(text, {"address": account.address, "name": account.name, "quota_octets": limit})
 
     async def rename_account(self, request: controls.RenameAccount) -> Response:
@@ -162,11 +167,14 @@ class AccountRequests:
 
     async def set_admin(self, request: controls.SetAdmin) -> Response:
         account = await self._accounts.set_admin(request.address, request.is_admin)
-        text = f"{account.address} is an administrator now." if account.is_admin else f"{account.address} is no administrator any more."
+        text = Sentence("%(address)s is no administrator any more.", address=account.address)
+        if account.is_admin:
+            text = Sentence("%(address)s is an administrator now.", address=account.address)
         return Response(text, {"address": account.address, "admin": account.is_admin})
 
     async def list_accounts(self, request: controls.ListAccounts) -> Response:
-        rows, lines = [], []
+        rows: list[dict[str, Any]] = []
+        lines: list[str] = []
         accounts = self._accounts.directory.accounts()
         width = max((len(account.address) for account in accounts), default=0)
         for account in accounts:
@@ -181,15 +189,20 @@ class AccountRequests:
                 "second_factor": account.id in self._accounts.secrets.second_factors,
             }
             rows.append({"address": account.address, **facts})
-            space = f"{used / MB:,.1f} MB" + (f" of {limit / MB:,.0f} MB" if limit else "")
-            role, state = "administrator" if account.is_admin else "", "disabled: nobody can sign in" if account.disabled else ""
-            notes = [*filter(None, (account.name, role, state))]
-            lines.append("  ".join((f"{account.address:<{width}}", space, *notes)))
+            space: str = f"{used / MB:,.1f} MB"
+            if limit:
+                space = Sentence("%(used)s of %(limit)s", used=space, limit=f"{limit / MB:,.0f} MB")
+            role = Sentence("administrator") if account.is_admin else ""
+            state = Sentence("disabled: nobody can sign in") if account.disabled else ""
+            lines.append(joined(f"{account.address:<{width}}", space, account.name, role, state, by="  "))
         if not lines:
-            lines.append("There are no accounts yet. Add the first with: pillarbox account add NAME@DOMAIN")
+            lines.append(Sentence("There are no accounts yet. Add the first with: pillarbox account add NAME@DOMAIN"))
         removed = [{"address": one.address, "removed_at": one.removed_at} for one in self._accounts.directory.removed()]
-        lines += [f"{row['address']}  removed; to bring it back: pillarbox account restore {row['address']}" for row in removed]
-        return Response("\n".join(lines), {"accounts": rows, "removed": removed})
+        back = [
+            Sentence("%(address)s  removed; to bring it back: pillarbox account restore %(address)s", address=row["address"])
+            for row in removed
+        ]
+        return Response(joined(*lines, *back, by="\n"), {"accounts": rows, "removed": removed})
 
     async def set_password(self, request: controls.SetPassword) -> Response:
         password, made = given_or_generated(request.password, request.address)
@@ -233,8 +246,8 @@ class AccountRequests:
             } for row in passwords
         ]  # fmt: skip
         width = max((len(row.label) for row in passwords), default=0)
-        lines = [f"{row.label:<{width}}  {last_use(row.used_at, row.used_from, row.used_protocol)}" for row in passwords]
-        return Response("\n".join(lines) or "No app passwords.", {"app_passwords": rows})
+        lines = [joined(f"{row.label:<{width}}", last_use(row.used_at, row.used_from, row.used_protocol), by="  ") for row in passwords]
+        return Response(joined(*lines, by="\n") or Sentence("No app passwords."), {"app_passwords": rows})
 
     async def list_mailboxes(self, request: controls.ListMailboxes) -> Response:
         rows = [
@@ -242,8 +255,8 @@ class AccountRequests:
             for box in await self._store.list(account_of(self._accounts, request.address).id)
         ]
         width = max(len(str(row["name"])) for row in rows)
-        lines = [f"{row['name']:<{width}}  {row['messages']} message{'s' * (row['messages'] != 1)}, {row['unseen']} unread" for row in rows]
-        return Response("\n".join(lines), {"mailboxes": rows})
+        lines = [joined(f"{row['name']:<{width}}", _counts(row), by="  ") for row in rows]
+        return Response(joined(*lines, by="\n"), {"mailboxes": rows})
 
     def _sessions_ended(self) -> dict[str, int]:
         """Call right after a change of accounts or passwords: sessions signed in with what is gone end now."""
@@ -253,7 +266,13 @@ class AccountRequests:
 def last_use(used_at: int | None, used_from: str, used_protocol: str) -> str:
     """When, from where and by which service a password was last used, for people."""
     if used_at is None:
-        return "never used"
-    where = f" from {used_from}" if used_from else ""
-    how = f" by {service_name(used_protocol)}" if used_protocol else ""
-    return f"last used {stamp(used_at)}{where}{how}"
+        return Sentence("never used")
+    where = Sentence("from %(where)s", where=used_from) if used_from else ""
+    how = Sentence("by %(service)s", service=service_name(used_protocol)) if used_protocol else ""
+    return joined(Sentence("last used %(time)s", time=stamp(used_at)), where, how)
+
+
+def _counts(row: dict[str, Any]) -> str:
+    """What a mailbox has."""
+    messages = Sentence.counted("%(number)s message", "%(number)s messages", row["messages"])
+    return Sentence("%(messages)s, %(unseen)s unread", messages=messages, unseen=row["unseen"])

@@ -6,7 +6,7 @@ from appliance.certificates.certificates import OwnCertificates, describe, expor
 from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.mail.errors import SetupError
-from appliance.mail.sentence import Sentence
+from appliance.mail.sentence import Sentence, joined
 from appliance.network.tls import ServerTls
 
 from .admin_request import Answers, Running
@@ -30,16 +30,17 @@ class CertificateRequests:
 
     async def show_certificate(self, request: controls.ShowCertificate) -> Response:
         if self._tls is None:
-            text = show(self._certificates.server.parent) + "The server is not running; a certificate that its settings name is not shown."
+            stopped = Sentence("The server is not running; a certificate that its settings name is not shown.")
+            text = joined(show(self._certificates.server.parent), stopped, by="\n")
             return Response(text, {"text": text})
         served = self._tls.facts
         facts: dict[str, Any] = {"names": list(served.names), "not_after_at": served.not_after_at, "source": self._tls.source}
         facts |= {"fingerprint": served.fingerprint, "file": str(self._tls.file)}
         if self._tls.source == "own":
-            lines = describe("certificate in use, named in the settings", served)
-            text = "\n".join([*lines, f"  file         {self._tls.file}"])
+            lines = describe(Sentence("certificate in use, named in the settings"), served)
+            text = joined(*lines, Sentence("  file         %(file)s", file=self._tls.file), by="\n")
         else:
-            text = show(self._certificates.server.parent).rstrip("\n") + names_left_out(self._certificates)
+            text = joined(show(self._certificates.server.parent), names_left_out(self._certificates), by="\n")
         return Response(text, facts | {"text": text})
 
     async def export_certificate(self, request: controls.ExportCertificate) -> Response:
@@ -59,15 +60,17 @@ class CertificateRequests:
     async def new_authority(self, request: controls.NewAuthority) -> Response:
         await self._certificates.ensure(new_authority=True)
         return await self._reloaded(
-            "The authority is new. Until a device trusts it, its mail programs warn or refuse. Write it with "
-            "`pillarbox certificate export --out FILE` and install it on each device.\n"
+            Sentence(
+                "The authority is new. Until a device trusts it, its mail programs warn or refuse. Write it with "
+                "`pillarbox certificate export --out FILE` and install it on each device."
+            )
         )
 
     async def _reloaded(self, before: str) -> Response:
         if self._tls is not None:
             self._tls.reload()
         shown = await self.show_certificate(controls.ShowCertificate())
-        return Response(before + shown.text, shown.facts)
+        return Response(joined(before, shown.text, by="\n"), shown.facts)
 
 
 def names_left_out(certificates: OwnCertificates) -> str:
@@ -75,8 +78,9 @@ def names_left_out(certificates: OwnCertificates) -> str:
     names = certificates.left_out()
     if not names:
         return ""
-    return (
-        f"\nThe server certificate does not name {', '.join(names)}: the authority that devices trust was made without them. "
+    return Sentence(
+        "The server certificate does not name %(names)s: the authority that devices trust was made without them. "
         "Mail programs go on with the server names they know. For a new authority, which every device must then trust: "
-        "pillarbox certificate new-authority"
+        "pillarbox certificate new-authority",
+        names=", ".join(names),
     )

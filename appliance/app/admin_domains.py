@@ -46,13 +46,15 @@ class DomainRequests:
 
     async def list_aliases(self, request: controls.ListAliases) -> Response:
         rows = [{"address": alias, "targets": list(targets)} for alias, targets in self._components.accounts.directory.aliases()]
-        return Response("\n".join(f"{row['address']} -> {', '.join(row['targets'])}" for row in rows) or "No aliases.", {"aliases": rows})
+        return Response(
+            "\n".join(f"{row['address']} -> {', '.join(row['targets'])}" for row in rows) or Sentence("No aliases."), {"aliases": rows}
+        )
 
     async def add_domain(self, request: controls.AddDomain) -> Response:
         name = await self._components.accounts.add_domain(request.name)
         self._components.certificates.look_again()
         text = Sentence("The server accepts messages for %(name)s now.", name=name)
-        return Response(joined(text, names_left_out(self._components.certificates), by=""), {"name": name})
+        return Response(joined(text, names_left_out(self._components.certificates), by="\n"), {"name": name})
 
     async def remove_domain(self, request: controls.RemoveDomain) -> Response:
         await self._components.accounts.remove_domain(request.name)
@@ -62,8 +64,13 @@ class DomainRequests:
     async def list_domains(self, request: controls.ListDomains) -> Response:
         directory = self._components.accounts.directory
         rows = [{"name": name, "catch_all": directory.catch_all(name)} for name in directory.domains()]
-        lines = [row["name"] + (f" (unknown names go to {row['catch_all']})" if row["catch_all"] else "") for row in rows]
-        return Response("\n".join(lines) or "No domain yet: the first account brings one.", {"domains": rows})
+        lines = [
+            Sentence("%(name)s (unknown names go to %(others)s)", name=row["name"], others=row["catch_all"])
+            if row["catch_all"]
+            else row["name"]
+            for row in rows
+        ]
+        return Response(joined(*lines, by="\n") or Sentence("No domain yet: the first account brings one."), {"domains": rows})
 
     async def set_catch_all(self, request: controls.SetCatchAll) -> Response:
         await self._components.accounts.set_catch_all(request.name, request.address or None)
@@ -79,7 +86,8 @@ class DomainRequests:
         found = records(facts)
         rows = [{"name": one.name, "kind": one.kind, "value": one.value, "why": one.why} for one in found]
         await self._outbound.records_shown()
-        text = f"; for {facts.domain}, to be published where its name servers are managed\n{zone_text(found)}"
+        heading = Sentence("; for %(domain)s, to be published where its name servers are managed", domain=facts.domain)
+        text = joined(heading, zone_text(found), by="\n")
         return Response(text, {"domain": facts.domain, "records": rows})
 
     async def domain_check(self, request: controls.DomainCheck) -> Response:

@@ -8,7 +8,7 @@ from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.languages.catalogues import Language, catalogue
 from appliance.mail.errors import SetupError
-from appliance.mail.sentence import Sentence
+from appliance.mail.sentence import Sentence, joined
 
 from .admin_request import Answers, account_of
 from .server_message import ServerMessages
@@ -50,8 +50,13 @@ class ForwardingRequests:
         facts = {"target": state.target, "keep": state.keep, "asked": state.asked, "asked_keep": state.asked_keep}
         lines = [_shown(account.address, state.target, state.keep)]
         if state.asked:
-            lines.append(f"{state.asked} waits for its code: pillarbox account forward {account.address} --code CODE")
-        return Response("\n".join(lines), facts)
+            waits = Sentence(
+                "%(asked)s waits for its code: pillarbox account forward %(address)s --code CODE",
+                asked=state.asked,
+                address=account.address,
+            )
+            lines.append(waits)
+        return Response(joined(*lines, by="\n"), facts)
 
     async def ask(self, request: controls.AskForwarding) -> Response:
         """Nothing is forwarded before the code that goes to the new address is known here."""
@@ -87,7 +92,7 @@ class ForwardingRequests:
         target = await self._accounts.change(lambda transaction, tables: forwarding.stop(transaction, account.id))
         if target:
             await self._tell(_, account.address, _("Your messages are no longer forwarded to %(target)s.", target=target))
-        return Response("Messages are not forwarded.", {"target": target})
+        return Response(Sentence("Messages are not forwarded."), {"target": target})
 
     def _addressed(self, request: Spoken) -> "tuple[Account, Language]":
         """The account, and the language of the messages: the request's, else what the owner is written to in."""
@@ -112,5 +117,7 @@ def code_message(_: Language, address: str, code: str) -> tuple[str, str]:
 
 def _shown(address: str, target: str, keep: bool) -> str:
     if not target:
-        return f"Messages to {address} are not forwarded."
-    return f"Messages to {address} are forwarded to {target}" + (", and a copy stays." if keep else "; no copy stays.")
+        return Sentence("Messages to %(address)s are not forwarded.", address=address)
+    if keep:
+        return Sentence("Messages to %(address)s are forwarded to %(target)s, and a copy stays.", address=address, target=target)
+    return Sentence("Messages to %(address)s are forwarded to %(target)s; no copy stays.", address=address, target=target)

@@ -6,7 +6,7 @@ from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.mail.errors import MisuseError, SetupError, StoreError, Trouble
 from appliance.mail.rights import LEVELS, NONE, Rights, encode_rights, level_of, parse_rights
-from appliance.mail.sentence import Sentence
+from appliance.mail.sentence import Sentence, joined
 from appliance.store.values import Mode
 from appliance.store.visible import VisibleMailboxes
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from appliance.accounts.directory import Account
     from appliance.mail.ids import AccountId
-
-UNREADABLE = "{who} does not see {name} in lists with these rights."
 
 
 class MailboxRequests:
@@ -48,9 +46,17 @@ class MailboxRequests:
             "rights": encode_rights(rights),
             "name": shown,
         }
-        seen = f"{other.address} sees it as {shown}." if shown else UNREADABLE.format(who=other.address, name=request.name)
-        text = f"{request.name} of {owner.address} is shared with {other.address} ({level_of(rights)}). {seen}"
-        return Response(text + " What one of them reads or marks is read or marked for all.", facts)
+        seen = Sentence("%(who)s does not see %(name)s in lists with these rights.", who=other.address, name=request.name)
+        if shown:
+            seen = Sentence("%(who)s sees it as %(name)s.", who=other.address, name=shown)
+        text = Sentence(
+            "%(name)s of %(owner)s is shared with %(other)s (%(rights)s).",
+            name=request.name,
+            owner=owner.address,
+            other=other.address,
+            rights=level_of(rights),
+        )
+        return Response(joined(text, seen, Sentence("What one of them reads or marks is read or marked for all.")), facts)
 
     async def unshare(self, request: controls.UnshareMailbox) -> Response:
         owner, other = account_of(self._accounts, request.address), account_of(self._accounts, request.account)
@@ -74,20 +80,24 @@ class MailboxRequests:
     async def list_shares(self, request: controls.ListShares) -> Response:
         """What an account shares, and what is shared with it."""
         account = account_of(self._accounts, request.address)
-        lines, given, received = [], [], []
+        given: list[dict[str, str]] = []
+        received: list[dict[str, str]] = []
+        lines: list[str] = []
         for info in await VisibleMailboxes(self._store, account.id).list():
             if info.account != account.id:
                 owner = self._accounts.directory.account(info.account)
                 facts = {"mailbox": info.own_name, "address": owner.address if owner is not None else ""}
                 received.append({**facts, "name": info.name, "rights": encode_rights(info.rights)})
-                lines.append(f"{info.name}: {facts['mailbox']} of {facts['address']} ({level_of(info.rights)})")
+                shown = {"name": info.name, **facts, "rights": level_of(info.rights)}
+                lines.append(Sentence("%(name)s: %(mailbox)s of %(address)s (%(rights)s)", **shown))
                 continue
             for number, rights in (await self._given(account, info.name)).items():
                 other = self._accounts.directory.account(number)
                 if other is not None:
                     given.append({"mailbox": info.name, "account": other.address, "rights": encode_rights(rights)})
-                    lines.append(f"{info.name} is shared with {other.address} ({level_of(rights)})")
-        return Response("\n".join(lines) or "No mailbox is shared.", {"given": given, "received": received})
+                    shared = {"name": info.name, "other": other.address, "rights": level_of(rights)}
+                    lines.append(Sentence("%(name)s is shared with %(other)s (%(rights)s)", **shared))
+        return Response(joined(*lines, by="\n") or Sentence("No mailbox is shared."), {"given": given, "received": received})
 
     # --- the store, with refusals for people --------------------------------------------------
 

@@ -55,10 +55,13 @@ class PasskeyRequests:
     async def list(self, request: controls.ListPasskeys) -> Response:
         passkeys = self._passkeys.of(account_of(self._accounts, request.address).id)
         width = max((len(one.name) for one in passkeys), default=0)
-        lines = [f"{one.name:<{width}}  {last_use(one)}, works at {one.host}" for one in passkeys]
+        lines = [
+            joined(f"{one.name:<{width}}", Sentence("%(used)s, works at %(host)s", used=last_use(one), host=one.host), by="  ")
+            for one in passkeys
+        ]
         rows = [{"name": one.name, "host": one.host, "made_at": one.made_at, "used_at": one.used_at} for one in passkeys]
-        return Response("\n".join(lines) or "No passkeys.", {"passkeys": rows})
+        return Response(joined(*lines, by="\n") or Sentence("No passkeys."), {"passkeys": rows})
 
 
 def last_use(passkey: Passkey) -> str:
-    return f"last used {stamp(passkey.used_at)}" if passkey.used_at is not None else "never used"
+    return Sentence("last used %(time)s", time=stamp(passkey.used_at)) if passkey.used_at is not None else Sentence("never used")

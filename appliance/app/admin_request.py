@@ -40,10 +40,6 @@ def account_of(accounts: "Accounts", address: str) -> "Account":
     return found
 
 
-def counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
-
-
 def given_or_generated(given: str, name: str = "") -> tuple[str, dict[str, Any]]:
     """(the password to set, {"password": ...} when it was generated here). `name`: whose it is. Raises SetupError for a weak one."""
     if given:

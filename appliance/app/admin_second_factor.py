@@ -6,6 +6,7 @@ from binascii import unhexlify
 from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 from .admin_request import Answers, Running, account_of
 from .components import Components
@@ -37,15 +38,17 @@ class SecondFactorRequests:
         ended = self._running.end_sessions() if self._running is not None else 0
         await self._tell(account.address, *second_factor_enabled())
         facts = {"address": account.address, "recovery_codes": list(codes), "sessions_ended": ended}
-        return Response(f"{account.address} has a second factor now.", facts)
+        return Response(Sentence("%(address)s has a second factor now.", address=account.address), facts)
 
     async def renew_codes(self, request: controls.NewRecoveryCodes) -> Response:
         account = account_of(self._components.accounts, request.address)
         codes = await self._components.second_factors().renew_codes(account)
-        return Response(f"{account.address} has new recovery codes.", {"address": account.address, "recovery_codes": list(codes)})
+        text = Sentence("%(address)s has new recovery codes.", address=account.address)
+        return Response(text, {"address": account.address, "recovery_codes": list(codes)})
 
     async def remove(self, request: controls.RemoveSecondFactor) -> Response:
         account = account_of(self._components.accounts, request.address)
         await self._components.second_factors().remove(account)
         await self._tell(account.address, *second_factor_removed(request.by_owner))
-        return Response(f"{account.address} has no second factor any more: its password is enough.", {"address": account.address})
+        text = Sentence("%(address)s has no second factor any more: its password is enough.", address=account.address)
+        return Response(text, {"address": account.address})

@@ -6,10 +6,11 @@ from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.database.check import looks_damaged
 from appliance.mail.errors import SetupError, StoreError
+from appliance.mail.sentence import Sentence, joined
 from appliance.runtime.supervisor import Ending
 from appliance.status.text import encode_snapshot, readable
 
-from .admin_request import Answers, Running, counted
+from .admin_request import Answers, Running
 from .components import Components
 from .outbound import Outbound
 from .port_check import check, findings_text, listener_probe
@@ -36,15 +37,19 @@ class ServerRequests:
     async def status(self, request: controls.Status) -> Response:
         if self._board is None:
             accounts = self._components.accounts.directory.accounts()
-            count = counted(len(accounts), "account", "accounts")
-            text = f"Pillarbox is not running on {self._components.directory.path}. It has {count}. Start it with: pillarbox serve"
+            text = joined(
+                Sentence("Pillarbox is not running on %(directory)s.", directory=self._components.directory.path),
+                Sentence.counted("It has %(number)s account.", "It has %(number)s accounts.", len(accounts)),
+                Sentence("Start it with: pillarbox serve"),
+            )
             damaged = await self._is_damaged()
             if damaged:
-                text = f"CRITICAL: The database is damaged. For details and what to do: pillarbox check\n{text}"
+                critical = Sentence("CRITICAL: The database is damaged. For details and what to do: pillarbox check")
+                text = joined(critical, text, by="\n")
             facts = {"accounts": len(accounts), "domains": list(self._components.accounts.directory.domains())}
             return Response(text, {"running": False, **facts, **({"damaged": True} if damaged else {})})
         snapshot = self._board.snapshot()
-        return Response(readable(snapshot).rstrip("\n"), {"running": True, **encode_snapshot(snapshot)})
+        return Response(readable(snapshot), {"running": True, **encode_snapshot(snapshot)})
 
     async def _is_damaged(self) -> bool:
         try:

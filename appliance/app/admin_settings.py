@@ -66,7 +66,9 @@ class SettingsRequests:
             "trial": trial.id if trial else "",
         }
         changed = settings_edit.digest_of(text) != self._at_start
-        return Response(text or f"{self._file} is not there: every setting has its default.", facts | {"restart_needed": changed})
+        return Response(
+            text or Sentence("%(file)s is not there: every setting has its default.", file=self._file), facts | {"restart_needed": changed}
+        )
 
     def _shown(self, section: Any, one: Any) -> dict[str, Any]:
         meta, default = one.metadata, default_of(one)

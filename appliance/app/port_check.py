@@ -12,16 +12,19 @@ import trio
 
 from appliance.mail.errors import PeerError
 from appliance.mail.protocols import GREETINGS, protocol
+from appliance.mail.sentence import Sentence, joined
 from appliance.network.dial import read_greeting
 from appliance.status.snapshot import ListenerFacts
 
 PATIENCE_S = 35.0
 """Above the longest pause before a greeting that the settings allow."""
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
-OUTSIDE = (
+OUTSIDE = Sentence(
     "Whether the internet reaches port 25 here can only be tested from outside: send yourself a message from another address. "
     "If nothing arrives, have the router forward port 25 to this machine."
 )
+STATES = {"open": Sentence("open    "), "closed": Sentence("closed  "), "unknown": Sentence("unknown ")}
+"""The column of states, with the spaces behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +75,5 @@ async def check(probes: Sequence[PortProbe]) -> list[PortFinding]:
 
 def findings_text(findings: Sequence[PortFinding]) -> str:
     """A line for each finding."""
-    rows = [f"{one.state:<8} {one.service:<12} {one.where}   {one.text}".rstrip() for one in findings]
-    return "\n".join((*rows, "", OUTSIDE))
+    rows = [joined(STATES[one.state], joined(f"{one.service:<12} {one.where}", one.text, by="   ")) for one in findings]
+    return Sentence("%(rows)s\n\n%(outside)s", rows=joined(*rows, by="\n"), outside=OUTSIDE)

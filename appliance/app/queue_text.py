@@ -5,7 +5,7 @@ from time import localtime, strftime
 from typing import Any
 
 from appliance.control.requests import Response
-from appliance.mail.sentence import parts_of
+from appliance.mail.sentence import Sentence, joined, parts_of, with_parts
 from appliance.queue.entry import QueueEntry
 from appliance.queue.history import HistoryLine
 from appliance.status.plain import encode_plain
@@ -48,69 +48,73 @@ def facts_of(entry: QueueEntry, due_at: int) -> dict[str, Any]:
 def listed(entries: Sequence[QueueEntry], due_at: DueAt) -> Response:
     """`pillarbox queue list`."""
     rows = [facts_of(entry, due_at(entry)) for entry in entries]
-    lines = []
+    lines: list[str] = []
     for row in rows:
         to = ", ".join(one["address"] for one in row["recipients"][:3]) + (" ..." if len(row["recipients"]) > 3 else "")
         lines.append(f"{row['id']:>5}  {row['message']}  {row['sender'] or '<>'} -> {to}")
-        lines.append(f"       {_state(row)}{_why(row)}")
-    return Response("\n".join(lines) or "The queue is empty.", {"messages": rows})
+        lines.append(joined("      ", joined(_state(row), _why(row), by=": ")))
+    return Response(joined(*lines, by="\n") or Sentence("The queue is empty."), {"messages": rows})
 
 
 def _state(row: dict[str, Any]) -> str:
     if row["state"] == "held":
-        return "held"
+        return Sentence("held")
+    due = when(row["due_at"])
     if row["release_at"] and not row["attempts"]:
-        return f"to leave at {when(row['due_at'])}"
-    return (
-        f"tried {row['attempts']} time{'s' * (row['attempts'] != 1)}, next {when(row['due_at'])}" if row["attempts"] else "about to leave"
-    )
+        return Sentence("to leave at %(time)s", time=due)
+    if not row["attempts"]:
+        return Sentence("about to leave")
+    return Sentence.counted("tried %(number)s time, next %(time)s", "tried %(number)s times, next %(time)s", row["attempts"], time=due)
 
 
 def _why(row: dict[str, Any]) -> str:
-    text = next((one["text"] for one in row["recipients"] if one["text"]), "")
-    return f": {text}" if text else ""
+    return next((_text_of(one) for one in row["recipients"] if one["text"]), "")
+
+
+def _text_of(facts: dict[str, Any]) -> str:
+    """The sentence of an outcome."""
+    return with_parts(facts.get("text", ""), facts.get("text_parts"))
 
 
 def shown(entries: Sequence[QueueEntry], due_at: DueAt) -> Response:
     """`pillarbox queue show`."""
     rows = [facts_of(entry, due_at(entry)) for entry in entries]
     first = rows[0]
-    lines = [
-        f"message   {first['message']}",
-        f"from      {first['sender'] or '<>'}",
-        f"size      {first['octets']:,} octets",
-        f"accepted  {when(first['accepted_at'])}",
+    lines: list[str] = [
+        Sentence("message   %(message)s", message=first["message"]),
+        Sentence("from      %(sender)s", sender=first["sender"] or "<>"),
+        Sentence("size      %(octets)s octets", octets=f"{first['octets']:,}"),
+        Sentence("accepted  %(time)s", time=when(first["accepted_at"])),
     ]
     for row in rows:
-        lines.append(f"row {row['id']}  {route_text(row['destination'])}, {_state(row)}")
+        route = route_text(row["destination"])
+        lines.append(Sentence("row %(id)s  %(route)s, %(state)s", id=row["id"], route=route, state=_state(row)))
         for one in row["recipients"]:
-            lines.append(f"  to {one['address']}" + (f": {one['text']}" if one["text"] else ""))
+            lines.append(joined(Sentence("  to %(address)s", address=one["address"]), _text_of(one), by=": "))
             if one["reply"]:
-                lines.append(f"     {one['host']} replied: {one['reply']}")
-    lines.append(f"All that happened: pillarbox message track {first['message']}")
-    return Response("\n".join(lines), {"messages": rows})
+                lines.append(Sentence("     %(host)s replied: %(reply)s", host=one["host"], reply=one["reply"]))
+    lines.append(Sentence("All that happened: pillarbox message track %(message)s", message=first["message"]))
+    return Response(joined(*lines, by="\n"), {"messages": rows})
 
 
 def route_text(destination: str) -> str:
     """A destination for people."""
-    return (
-        f"by the relay {destination[1:]}"
-        if destination.startswith("@")
-        else "for this server"
-        if destination == "."
-        else f"to {destination}"
-    )
+    if destination == ".":
+        return Sentence("for this server")
+    if destination.startswith("@"):
+        return Sentence("by the relay %(relay)s", relay=destination[1:])
+    return Sentence("to %(address)s", address=destination)
 
 
 def timeline(lines: Sequence[HistoryLine]) -> Response:
     """`pillarbox message track`: the whole timeline."""
     message = lines[0].message
     facts = [{"at": line.at, "event": line.event, **line.facts} for line in lines]
-    text = [f"The message {message}:"]
+    text: list[str] = [Sentence("The message %(message)s:", message=message)]
     for line in lines:
-        text.append(f"{when(line.at)}  {_SENTENCES.get(line.event, _other)(line)}")
-        text += [f"                      {detail}" for detail in _details(line)]
-    return Response("\n".join(text), {"message": message, "events": facts})
+        text.append(joined(when(line.at), _SENTENCES.get(line.event, _other)(line), by="  "))
+        text += [joined(" " * 21, detail) for detail in _details(line)]
+    return Response(joined(*text, by="\n"), {"message": message, "events": facts})
 
 
 def refused(refusals: Sequence[RefusalFacts], address: str, since_at: int) -> Response:
@@ -119,17 +123,26 @@ def refused(refusals: Sequence[RefusalFacts], address: str, since_at: int) -> Re
     They are kept in memory only, so the answer says since when: `since_at`, the start of the server.
     """
     rows = [encode_plain(one) for one in refusals if address.lower() in ("", one.sender.lower(), one.recipient.lower())]
-    lines = [
-        f"{when(row['at'])}  from {row['sender'] or '<>'}{_to_whom(row)} over {row['protocol']} [{row['peer']}]: {row['reply']}"
-        for row in rows
-    ]
-    nothing = f"No message{f' from or to {address}' if address else ''} was refused since the server started, {when(since_at)}."
-    return Response("\n".join(lines) or nothing, {"refused": rows, "since_at": since_at})
+    nothing = Sentence("No message was refused since the server started, %(time)s.", time=when(since_at))
+    if address:
+        nothing = Sentence(
+            "No message from or to %(address)s was refused since the server started, %(time)s.", address=address, time=when(since_at)
+        )
+    return Response(joined(*map(_refused, rows), by="\n") if rows else nothing, {"refused": rows, "since_at": since_at})
 
 
-def _to_whom(row: dict[str, Any]) -> str:
-    """The recipient; "" where the refusal came before one was named."""
-    return f" to {row['recipient']}" if row["recipient"] else ""
+def _refused(row: dict[str, Any]) -> str:
+    """A line about one; the refusal may have come before a recipient was named."""
+    to = Sentence(" to %(recipient)s", recipient=row["recipient"]) if row["recipient"] else ""
+    return Sentence(
+        "%(time)s  from %(sender)s%(to)s over %(protocol)s [%(peer)s]: %(reply)s",
+        time=when(row["at"]),
+        sender=row["sender"] or "<>",
+        to=to,
+        protocol=row["protocol"],
+        peer=row["peer"],
+        reply=row["reply"],
+    )
 
 
 def _to(line: HistoryLine) -> str:
@@ -138,39 +151,48 @@ def _to(line: HistoryLine) -> str:
 
 
 def _accepted(line: HistoryLine) -> str:
-    sender = line.facts.get("sender") or "the server"
-    later = f", to leave at {when(line.facts['release_at'])}" if line.facts.get("release_at") else ""
-    return f"accepted from {sender} for {_to(line)}{later}"
+    sender, at = line.facts.get("sender") or Sentence("the server"), line.facts.get("release_at")
+    if at:
+        return Sentence("accepted from %(sender)s for %(to)s, to leave at %(time)s", sender=sender, to=_to(line), time=when(at))
+    return Sentence("accepted from %(sender)s for %(to)s", sender=sender, to=_to(line))
 
 
 def _sent(line: HistoryLine) -> str:
-    return f"sent to {_to(line)}: {line.facts.get('text', '')}"
+    return Sentence("sent to %(to)s: %(text)s", to=_to(line), text=_text_of(line.facts))
 
 
 def _deferred(line: HistoryLine) -> str:
-    return f"deferred for {_to(line)}: {line.facts.get('text', '')} Tried again in {span(line.facts.get('again_s', 0))}."
+    again = span(line.facts.get("again_s", 0))
+    return Sentence("deferred for %(to)s: %(text)s Tried again in %(span)s.", to=_to(line), text=_text_of(line.facts), span=again)
 
 
 def _bounced(line: HistoryLine) -> str:
-    return f"not delivered to {_to(line)}: {line.facts.get('text', '')}"
+    return Sentence("not delivered to %(to)s: %(text)s", to=_to(line), text=_text_of(line.facts))
 
 
 def _other(line: HistoryLine) -> str:
-    text = line.facts.get("text", "")
-    destination = line.facts.get("destination", "")
-    return f"{line.event}{f' ({route_text(destination)})' if destination else ''}{f': {text}' if text else ''}"
+    event, destination = Sentence(line.event), line.facts.get("destination", "")
+    if destination:
+        event = Sentence("%(event)s (%(route)s)", event=event, route=route_text(destination))
+    return joined(event, _text_of(line.facts), by=": ")
 
 
 def _details(line: HistoryLine) -> list[str]:
     """Which servers were tried, how securely, and what they replied."""
-    found = []
+    found: list[str] = []
     for host, address, port, tls, cipher, verified, took_s in line.facts.get("met", ()):
-        safe = f"{tls} {cipher}, verified by {verified}" if tls and verified not in ("", "none") else f"{tls} {cipher}" if tls else "no TLS"
+        safe: str = Sentence("no TLS")
+        if tls:
+            safe = f"{tls} {cipher}"
+            if verified not in ("", "none"):
+                safe = Sentence("%(tls)s, verified by %(verified)s", tls=safe, verified=verified)
         if verified == "downgraded":
-            safe = "no TLS this time, though it offered TLS before"
-        found.append(f"tried {host} [{address}]:{port}, {safe}, {took_s:g} s")
+            safe = Sentence("no TLS this time, though it offered TLS before")
+        where = f"{host} [{address}]:{port}"
+        found.append(Sentence("tried %(where)s, %(safe)s, %(took)s s", where=where, safe=safe, took=f"{took_s:g}"))
     if line.facts.get("reply"):
-        found.append(f"{line.facts.get('host') or 'The server'} replied: {line.facts['reply']}")
+        host = line.facts.get("host") or Sentence("The server")
+        found.append(Sentence("%(host)s replied: %(reply)s", host=host, reply=line.facts["reply"]))
     return found
 
 
@@ -187,9 +209,10 @@ def when(at: int) -> str:
 
 def span(seconds: float) -> str:
     """A duration in words, in its largest unit."""
-    for unit_s, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= unit_s:
-            count = round(seconds / unit_s)
-            return f"{count} {name}{'s' * (count != 1)}"
-    count = round(seconds)
-    return f"{count} second{'s' * (count != 1)}"
+    if seconds >= 86_400:
+        return Sentence.counted("%(number)s day", "%(number)s days", round(seconds / 86_400))
+    if seconds >= 3600:
+        return Sentence.counted("%(number)s hour", "%(number)s hours", round(seconds / 3600))
+    if seconds >= 60:
+        return Sentence.counted("%(number)s minute", "%(number)s minutes", round(seconds / 60))
+    return Sentence.counted("%(number)s second", "%(number)s seconds", round(seconds))

@@ -72,7 +72,8 @@ class ServerMessages:
             author = account.address.rpartition("@")[2] if request.recipient else ""
             arrival = Arrival(message, envelope, b"", begun_mono=components.clock.mono_s(), account=account.id, author=author)
             await intake.accept(arrival, body)
-        return Response(f"The message {message} is on its way to {to}.", {"message": message, "recipient": str(to)})
+        text = Sentence("The message %(message)s is on its way to %(to)s.", message=message, to=to)
+        return Response(text, {"message": message, "recipient": str(to)})
 
     def _envelope(self, account: "Account", recipient: str) -> Envelope:
         directory = self._components.accounts.directory

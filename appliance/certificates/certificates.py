@@ -28,7 +28,7 @@ import trio
 
 from appliance.mail.clock import Clock
 from appliance.mail.errors import SetupError
-from appliance.mail.sentence import Sentence
+from appliance.mail.sentence import Sentence, joined
 from appliance.network.x509 import BEGIN, END, CertificateDetails
 from appliance.status.board import Board
 from appliance.status.events import CertificateTrouble, ConditionFound
@@ -183,24 +183,23 @@ class OwnCertificates:
 
 def show(directory: Path) -> str:
     """Names, dates and fingerprints of both certificates as text. Raises SetupError when there are none."""
-    lines = []
-    for title, name in (("server certificate", SERVER), ("authority to trust", AUTHORITY)):
+    lines: list[str] = []
+    for title, name in ((Sentence("server certificate"), SERVER), (Sentence("authority to trust"), AUTHORITY)):
         facts = details_of(directory / name)
         if facts is None:
             raise SetupError("The server has not made certificates yet.", "Start it once, or name the directory with --data.")
         lines += describe(title, facts)
-    return "\n".join(lines) + "\n"
+    return joined(*lines, by="\n")
 
 
 def describe(title: str, facts: CertificateDetails) -> list[str]:
     """One certificate as lines of text."""
-    lines = [title]
-    if facts.names:
-        lines.append(f"  names        {', '.join(facts.names)}")
+    names = ", ".join(facts.names)
     return [
-        *lines,
-        f"  from         {_day(facts.not_before_at)}",
-        f"  until        {_day(facts.not_after_at)}",
+        title,
+        *([Sentence("  names        %(names)s", names=names)] if names else []),
+        Sentence("  from         %(day)s", day=_day(facts.not_before_at)),
+        Sentence("  until        %(day)s", day=_day(facts.not_after_at)),
         f"  SHA-256      {facts.fingerprint}",
     ]
 

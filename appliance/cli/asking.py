@@ -11,13 +11,16 @@ from pathlib import Path
 from appliance.mail.errors import SetupError
 from appliance.mail.sentence import Sentence
 
+from .wording import words
+
 
 def make_sure(question: str, typed: str = "yes") -> None:
     """Ask for confirmation; raises SetupError unless the answer is `typed`, upper or lower case."""
     if not sys.stdin.isatty():
         raise SetupError(Sentence("%(question)s Nothing was done.", question=question), "To do it without a question, add --yes.")
-    answer = "yes" if typed == "yes" else f"the address {typed}"
-    print(f"{question} Type {answer} to go on: ", end="", file=sys.stderr, flush=True)
+    _ = words()
+    how = _("Type yes to go on:") if typed == "yes" else _("Type the address %(address)s to go on:", address=typed)
+    print(f"{question} {how} ", end="", file=sys.stderr, flush=True)
     given = sys.stdin.readline().strip().lower()
     if given != typed.lower() and not (typed == "yes" and given == "y"):
         raise SetupError("Nothing was done.")
@@ -43,8 +46,8 @@ def expect_terminal(remedy: str = "Give one with --password-file.") -> None:
 def _typed() -> str:
     """On a terminal: twice, without echo."""
     try:
-        first = getpass.getpass("New password: ")
-        again = getpass.getpass("The same again: ")
+        first = getpass.getpass(words()("New password:") + " ")
+        again = getpass.getpass(words()("The same again:") + " ")
     except EOFError:
         raise SetupError("No password was typed.", "Nothing was done.") from None
     if first != again:

@@ -19,12 +19,14 @@ from appliance.mail.limits import MB
 from appliance.mail.sentence import Sentence
 from appliance.runtime.identity import BODIES, DATABASE, KEPT, database_is_there, refuse_lost_database
 
+from .wording import words
+
 Server = Callable[[Request], AbstractAsyncContextManager[Control]]
-INDEXES_ONLY = "What to do: restart the server; it rebuilds damaged indexes."
-REMEDY = """What to do:
+INDEXES_ONLY = Sentence("What to do: restart the server; it rebuilds damaged indexes.")
+REMEDY = Sentence("""What to do:
   1. Save what can be read: pillarbox export --all TARGET (the rest is skipped and counted).
   2. Restore the data directory from a backup; or start with an empty one and import what was saved.
-  3. Consider a new SD card or disk: this one has lost data."""
+  3. Consider a new SD card or disk: this one has lost data.""")
 
 
 def check(args: Any, server: Server) -> int:
@@ -58,18 +60,21 @@ def _facts(report: Report, readable: tuple[int, int] | None) -> dict[str, Any]:
 
 def _text(report: Report, readable: tuple[int, int] | None) -> str:
     count, mailboxes = report.rows.get("message", 0), report.rows.get("mailbox", 0)
-    lines = [f"{count:,} message{'s' * (count != 1)} in {mailboxes} mailboxes, {report.body_octets / MB:,.1f} MB of mail"]
+    _ = words()
+    messages = _.counted("%(number)s message", "%(number)s messages", count)
+    mail, stored, database = (_.number(round(octets / MB, 1)) for octets in (report.body_octets, report.stored_octets, report.octets))
+    lines = [_("%(messages)s in %(mailboxes)s mailboxes, %(mail)s MB of mail", messages=messages, mailboxes=mailboxes, mail=mail)]
     if count or not report.faults:
-        lines.append(f"stored in {report.stored_octets / MB:,.1f} MB; the database has {report.octets / MB:,.1f} MB")
+        lines.append(_("stored in %(stored)s MB; the database has %(database)s MB", stored=stored, database=database))
     else:
-        lines = ["The messages cannot be counted."]
-    lines += [f"Note: {note}." for note in report.notes]
-    lines += [f"DAMAGED: {fault}." for fault in report.faults]
+        lines = [_("The messages cannot be counted.")]
+    lines += [_("Note: %(note)s.", note=_(note)) for note in report.notes]
+    lines += [_("DAMAGED: %(fault)s.", fault=_(fault)) for fault in report.faults]
     if readable:
-        lines.append(f"{readable[0]:,} messages can be read, {readable[1]:,} cannot.")
-    if report.faults:
-        lines.append(INDEXES_ONLY if report.only_indexes else REMEDY)
-    return "\n".join(lines if report.faults else [*lines, "All is well."])
+        good, lost = map(_.number, readable)
+        lines.append(_("%(good)s messages can be read, %(lost)s cannot.", good=good, lost=lost))
+    lines.append(_((INDEXES_ONLY if report.only_indexes else REMEDY) if report.faults else "All is well."))
+    return "\n".join(lines)
 
 
 async def _readable(server: Server) -> tuple[int, int] | None:

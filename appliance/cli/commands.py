@@ -9,6 +9,7 @@ from typing import Any
 
 from appliance.control import requests as controls
 from appliance.mail.errors import SetupError
+from appliance.mail.sentence import Sentence
 
 from .serve import DATA_HELP, Parser, add_first_boot, add_serving
 
@@ -24,7 +25,7 @@ class CommandRow:
     request: Callable[[Any], controls.Request]
     password: bool = False
     question: str = ""
-    """The confirmation that is asked for unless --yes is given; may name arguments, as in {address}."""
+    """The confirmation that is asked for unless --yes is given; may name arguments, as in %(address)s."""
     typed: str = ""
     """The argument to be typed as confirmation; "" for a plain yes."""
     options: tuple[tuple[str, dict[str, Any]], ...] = ()
@@ -60,8 +61,8 @@ ROWS: tuple[CommandRow, ...] = (
     CommandRow(("account", "list"), "list the accounts, with the space they use", (), lambda o: controls.ListAccounts()),
     CommandRow(("account", "remove"), "remove an account; its mail is kept for 30 days, `account restore` brings it back", ("address",),
         lambda o: controls.RemoveAccount(o.address, o.purge), typed="address",
-        question="This removes {address}: no messages arrive there and nobody can sign in. "
-        "To keep a copy of the mail: pillarbox export {address} FOLDER.",
+        question=Sentence("This removes %(address)s: no messages arrive there and nobody can sign in. "
+            "To keep a copy of the mail: pillarbox export %(address)s FOLDER."),
         options=(("--purge", {"action": "store_true", "help": "erase all mail at once, for good"}),)),
     CommandRow(("account", "restore"), "bring a removed account back, with its mail and passwords", ("address",),
         lambda o: controls.RestoreAccount(o.address)),
@@ -131,7 +132,7 @@ ROWS: tuple[CommandRow, ...] = (
     CommandRow(("certificate", "renew"), "make a new certificate now; devices keep trusting it", (), lambda o: controls.RenewCertificate()),
     CommandRow(("certificate", "new-authority"), "make a new authority, which every device must then trust", (),
         lambda o: controls.NewAuthority(),
-        question="Every phone and computer refuses this server until it trusts the new authority. Make a new one?"),
+        question=Sentence("Every phone and computer refuses this server until it trusts the new authority. Make a new one?")),
     CommandRow(("queue", "list"), "list the messages in the queue", (), lambda o: controls.ListQueue()),
     CommandRow(("queue", "show"), "show one message in the queue in full", ("message",), lambda o: controls.ShowMessage(o.message)),
     CommandRow(("queue", "retry"), "try to send a message now", ("message",), lambda o: controls.RetryMessage(o.message)),

@@ -10,13 +10,12 @@ import trio
 import appliance.panel.service as service
 from appliance.control.client import NotRunning, RemoteControl
 from appliance.database.migrations import refuse_before_release
-from appliance.languages.catalogues import language_of_environment
 from appliance.mail.errors import SetupError
 from appliance.mail.sentence import Sentence
 from appliance.runtime.clock import RealClock
 from appliance.runtime.identity import DATABASE
 
-from .wording import in_words
+from .wording import in_words, words
 
 
 def console(args: Any) -> int:
@@ -32,7 +31,7 @@ def console(args: Any) -> int:
 
 
 async def _console(data: Path, live: bool) -> str:
-    return await service.on_terminal(RemoteControl(data), live=live, language=language_of_environment(os.environ))
+    return await service.on_terminal(RemoteControl(data), live=live, language=words())
 
 
 def panel(args: Any) -> int:
@@ -47,7 +46,7 @@ def panel(args: Any) -> int:
             raise SetupError(
                 Sentence("%(path)s cannot be written: %(strerror)s.", path=path, strerror=error.strerror), "Choose another place."
             ) from error
-        print(f"Written to {path}. Print it and tape it to the box.")
+        print(words()("Written to %(path)s. Print it and tape it to the box.", path=path))
     elif args.simulate:
         try:
             trio.run(service.simulate_beside, RemoteControl(args.data), RealClock(), _log)

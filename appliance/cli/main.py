@@ -21,7 +21,6 @@ from appliance.config.settings_file import SettingsError
 from appliance.control import requests as controls
 from appliance.control.client import NotRunning, RemoteControl
 from appliance.database.migrations import is_outdated, refuse_before_release
-from appliance.languages.catalogues import language_of_environment
 from appliance.mail.errors import NotRunningError, PillarboxError, SetupError
 from appliance.mail.sentence import Sentence
 from appliance.runtime.data_directory import InUse
@@ -32,7 +31,7 @@ from appliance.status.snapshot import Condition
 from .asking import expect_terminal, make_sure, password_of
 from .commands import parser
 from .serve import data_of, is_named
-from .wording import in_words
+from .wording import in_words, words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -120,7 +119,7 @@ def _failed(error: PillarboxError, status: int, *, as_json: bool) -> int:
 
 def _worded(condition: dict[str, Any]) -> str:
     """A condition of the snapshot's JSON as a line in the language of whoever asks."""
-    _, one = language_of_environment(os.environ), decode_plain(Condition, condition)
+    _, one = words(), decode_plain(Condition, condition)
     return f"{one.severity.upper()}: {_(one.sentence)} {_(one.remedy)}"
 
 
@@ -133,7 +132,7 @@ def _run(args: Any, offline: Offline) -> int:
         from .settings_check import check_settings
 
         check_settings(Path(args.file), boot=args.boot)
-        print(json.dumps({"file": args.file, "faults": []}, indent=2) if args.json else f"{args.file} has no faults.")
+        print(json.dumps({"file": args.file, "faults": []}, indent=2) if args.json else words()("%(file)s has no faults.", file=args.file))
         return 0
     if special in ("first-boot", "install", "uninstall"):
         from . import system
@@ -155,7 +154,7 @@ def _run(args: Any, offline: Offline) -> int:
             print(answer.text, end="")
         else:
             _write(Path(args.out), answer.text)
-            print(f"Written to {args.out}. Install it on each device as a trusted authority.")
+            print(words()("Written to %(file)s. Install it on each device as a trusted authority.", file=args.out))
         return 0
     return _request(args, offline)
 
@@ -177,7 +176,7 @@ def _move(args: Any, offline: Offline) -> int:
 
 def _request(args: Any, offline: Offline) -> int:
     if args.row.question and not args.yes:
-        make_sure(args.row.question.format(**vars(args)), getattr(args, args.row.typed) if args.row.typed else "yes")
+        make_sure(words()(str(args.row.question), **vars(args)), getattr(args, args.row.typed) if args.row.typed else "yes")
     if args.row.password:
         args.password = password_of(args.password_file)
     request = args.row.request(args)
@@ -186,13 +185,13 @@ def _request(args: Any, offline: Offline) -> int:
         expect_terminal("Run this command on a terminal, without a pipe or file for its output.")
     answer = _ask(args.data, request, offline)
     if fresh:
-        print(f"Created a new data directory: {args.data.resolve()}", file=sys.stderr)
+        print(words()("Created a new data directory: %(directory)s", directory=args.data.resolve()), file=sys.stderr)
     if getattr(args, "check", False):
         return _checked(answer.facts, as_json=args.json)
     if args.json:
         print(json.dumps(answer.facts, indent=2, ensure_ascii=False))
     else:
-        print(language_of_environment(os.environ)(answer.text))
+        print(words()(answer.text))
     return NOT_RUNNING if isinstance(request, controls.Status) and not answer.facts.get("running", True) else 0
 
 
@@ -222,7 +221,7 @@ def _is_new(args: Any) -> bool:
 
 def _checked(facts: dict[str, Any], *, as_json: bool) -> int:
     """`status --check`: the conditions, and the worst of them as exit status."""
-    _ = language_of_environment(os.environ)
+    _ = words()
     if not facts.get("running", True):
         found, status = [], NOT_RUNNING
     else:
@@ -243,7 +242,8 @@ def _ask(data: Path, request: controls.Request, offline: Offline) -> controls.Re
         with trio.move_on_after(patience_s):
             async with _server(data, request, offline) as server:
                 return await server.ask(request)
-        raise PillarboxError(f"The server has not answered for {STATUS_S:.0f} seconds. Check its log, or restart it.")
+        silent = Sentence("The server has not answered for %(seconds)s seconds. Check its log, or restart it.", seconds=f"{STATUS_S:.0f}")
+        raise PillarboxError(silent)
 
     return trio.run(ask)
 

@@ -17,13 +17,19 @@ from appliance.control.import_result import import_response
 from appliance.control.requests import Control, Export, Import, ListAccounts, Request, Response
 from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError
-from appliance.mail.sentence import Sentence
+from appliance.mail.sentence import Sentence, joined
 from appliance.store.transfer import ExportNames, MaildirWriter, MboxWriter, PassedOver, mailboxes_of, messages_of
+
+from .wording import words
 
 TransferApi = Callable[[Request], AbstractAsyncContextManager[Control]]
 """Opens the running server, or the data directory in this process."""
 PROGRESS_EVERY = 100
 """Messages between two lines of progress."""
+
+
+READ = str(Sentence("%(number)s messages read ..."))
+WRITTEN = str(Sentence("%(number)s messages written ..."))
 
 
 async def import_messages(args: Any, server: TransferApi) -> int:
@@ -40,13 +46,18 @@ async def import_messages(args: Any, server: TransferApi) -> int:
                 taken += 1
             else:
                 left_out += 1
-            _progress(taken + left_out, "read")
+            _progress(taken + left_out, READ)
     answer = import_response(taken, left_out)
     text = answer.text
     if passed.count:
-        text += f" {passed.count} skipped, because they cannot be read or are no message files. The first: {passed.first}."
+        skipped = Sentence(
+            "%(count)s skipped, because they cannot be read or are no message files. The first: %(first)s.",
+            count=passed.count,
+            first=passed.first,
+        )
+        text = joined(text, skipped)
     if continues:
-        text += " It continued where an earlier import of the same source ended; --again starts from the beginning."
+        text = joined(text, Sentence("It continued where an earlier import of the same source ended; --again starts from the beginning."))
     return _printed(args, Response(text, {**answer.facts, "skipped": passed.count, "first_skipped": passed.first}))
 
 
@@ -70,13 +81,28 @@ async def export_messages(args: Any, server: TransferApi) -> int:
             Sentence("%(filename)s cannot be written: %(strerror)s.", filename=error.filename or target, strerror=error.strerror),
             "Choose another place.",
         ) from error
-    text = f"{count} message{'s' * (count != 1)}" + (f" of {len(addresses)} account{'s' * (len(addresses) != 1)}" if args.all else "")
-    text += f" exported to {target}."
-    if lost:
-        text += f" {lost} could not be read and {'was' if lost == 1 else 'were'} skipped: the storage is damaged. See: pillarbox check"
+    text = joined(_exported(count, len(addresses) if args.all else 0, target), _skipped(lost))
     facts = {"exported": count, **({"unreadable": lost} if lost else {}), **({"addresses": addresses} if args.all else {})}
     _printed(args, Response(text, facts))
     return 1 if lost else 0
+
+
+def _exported(count: int, accounts: int, target: Path) -> str:
+    messages = Sentence.counted("%(number)s message", "%(number)s messages", count)
+    if accounts:
+        of = Sentence.counted("of %(number)s account", "of %(number)s accounts", accounts)
+        return Sentence("%(messages)s %(of)s exported to %(target)s.", messages=messages, of=of, target=target)
+    return Sentence("%(messages)s exported to %(target)s.", messages=messages, target=target)
+
+
+def _skipped(lost: int) -> str:
+    if not lost:
+        return ""
+    return Sentence.counted(
+        "%(number)s could not be read and was skipped: the storage is damaged. See: pillarbox check",
+        "%(number)s could not be read and were skipped: the storage is damaged. See: pillarbox check",
+        lost,
+    )
 
 
 async def _export_messages(admin_api: Control, request: Export, target: Path, form: str) -> tuple[int, int]:
@@ -95,7 +121,7 @@ async def _export_messages(admin_api: Control, request: Export, target: Path, fo
                 writer.write(chunk)
             writer.end()
             count += 1
-            _progress(count, "written")
+            _progress(count, WRITTEN)
     return count, lost
 
 
@@ -191,12 +217,12 @@ async def _each(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 def _progress(count: int, done: str) -> None:
     if count % PROGRESS_EVERY == 0 and sys.stderr.isatty():
-        sys.stderr.write(f"\r{count:,} messages {done} ...")
+        sys.stderr.write(f"\r{words()(done, number=f'{count:,}')}")
         sys.stderr.flush()
 
 
 def _printed(args: Any, answer: Response) -> int:
     if sys.stderr.isatty():
         sys.stderr.write("\r\033[K")
-    print(json.dumps(answer.facts, indent=2) if args.json else answer.text)
+    print(json.dumps(answer.facts, indent=2) if args.json else words()(answer.text))
     return 0

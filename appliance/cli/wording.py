@@ -2,13 +2,18 @@
 
 import os
 
-from appliance.languages.catalogues import language_of_environment
+from appliance.languages.catalogues import Language, language_of_environment
 from appliance.mail.errors import PillarboxError, SetupError
+
+
+def words() -> Language:
+    """The language of whoever typed the command."""
+    return language_of_environment(os.environ)
 
 
 def in_words(error: PillarboxError) -> str:
     """A failure: what happened, then what to do."""
-    _ = language_of_environment(os.environ)
+    _ = words()
     if isinstance(error, SetupError):
         return f"{_(error.problem)} {_(error.remedy)}".strip()
     return _(str(error))

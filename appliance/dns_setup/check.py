@@ -69,19 +69,31 @@ async def check(facts: DomainFacts, names: Resolver, *, patience_s: float = PATI
     return [findings[number] for number in range(len(asked))]
 
 
+STATES = {
+    "right": Sentence("right   "), "wrong": Sentence("wrong   "), "missing": Sentence("missing "), "unknown": Sentence("unknown "),
+}  # fmt: skip
+"""The column of states, with the spaces behind."""
+
+
 def findings_text(findings: Sequence[DnsFinding]) -> str:
     """A line for each finding, with what to do where it is not right; the last line sums up."""
-    lines = []
+    lines: list[str] = []
     for one in findings:
-        lines.append(f"{one.state:<8} {one.record.kind:<5} {one.record.name}" + (f"   {one.found[:80]}" if one.found else ""))
+        about = f"{one.record.kind:<5} {one.record.name}" + (f"   {one.found[:80]}" if one.found else "")
+        lines.append(joined(STATES[one.state], about))
         if one.advice:
-            lines.append(f"         {one.advice}")
+            lines.append(joined("        ", one.advice))
     could = sum(one.state == "missing" and not one.record.needed for one in findings)
     must = sum(one.state in ("wrong", "missing") for one in findings) - could
     unknown = sum(one.state == "unknown" for one in findings)
-    counts = ((must, "to do"), (could, "good to have"), (unknown, "unknown"))
-    last = ", ".join(f"{count} {what}" for count, what in counts if count)
-    return "\n".join((*lines, f"{last}." if last else "All records are published and right."))
+    left = (
+        Sentence("%(number)s to do", number=must) if must else "",
+        Sentence("%(number)s good to have", number=could) if could else "",
+        Sentence("%(number)s unknown", number=unknown) if unknown else "",
+    )
+    last = joined(*left, by=", ")
+    done = Sentence("%(left)s.", left=last) if last else Sentence("All records are published and right.")
+    return joined(*lines, done, by="\n")
 
 
 def shown(text: str) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from appliance.mail.protocols import PROTOCOLS, ProtocolRow
-from appliance.mail.sentence import Sentence
+from appliance.mail.sentence import Sentence, joined
 
 TXT_OCTETS = 255
 """RFC 1035 §3.3: one string of a TXT record; longer values are several."""
@@ -113,14 +113,14 @@ def zone_text(found: Sequence[Record]) -> str:
     """Lines to copy, each with its reason above; what cannot be copied as it stands is a comment."""
     copied = [one for one in found if one.value and one.kind != "PTR"]
     width = max((len(one.name) for one in copied), default=0) + 1
-    lines = []
+    lines: list[str] = []
     for one in found:
-        lines.append(f"; {one.why}")
+        lines.append(Sentence("; %(why)s", why=one.why))
         if one in copied:
             lines.append(f"{one.name + '.':<{width}}  {one.kind:<4}  {one.zone_value}")
         else:
             lines.append(f"; {one.name}. {one.kind} {one.zone_value}")
-    return "\n".join(lines)
+    return joined(*lines, by="\n")
 
 
 def quoted(value: str) -> str:

@@ -55,25 +55,31 @@ def enumerated(*texts: str) -> str:
     return Sentence("%(words)s and %(last)s", words=joined(*first, by=", "), last=last) if first else last
 
 
+def keyed(text: str) -> Sentence:
+    """A text that may be a key of the catalogues as a value of another Sentence, where only a Sentence is said in another language."""
+    return text if isinstance(text, Sentence) else Sentence(text)
+
+
 def parts_of(text: str) -> Any:
-    """What a Sentence was made of, as JSON can say it; None for any other text."""
-    if not isinstance(text, Sentence) or not text.values:
-        return None
+    """What a Sentence was made of, as JSON can say it; None for any other text, and for one without values, which is its own key."""
+    return _parts(text) if isinstance(text, Sentence) and text.values else None
+
+
+def _parts(text: Sentence) -> dict[str, Any]:
     parts: dict[str, Any] = {"text": text.text, "values": dict(text.values)}
     if text.many:
         parts |= {"many": text.many, "number": text.number}
-    nested = {name: parts_of(value) for name, value in text.values.items() if isinstance(value, str)}
-    if nested := {name: value for name, value in nested.items() if value is not None}:
+    if nested := {name: _parts(value) for name, value in text.values.items() if isinstance(value, Sentence)}:
         parts["parts"] = nested
     return parts
 
 
-def with_parts(text: str, parts: Any) -> str:
-    """The Sentence of these parts; the text as it is where there are none, or none that can be read."""
+def with_parts(text: str, parts: Any) -> Sentence:
+    """The Sentence of these parts; of the text alone where there are none, or none that can be read."""
     try:
-        return from_parts(parts) if parts else text
+        return from_parts(parts) if parts else Sentence(text)
     except (TypeError, ValueError):
-        return text
+        return Sentence(text)
 
 
 def from_parts(parts: Any) -> Sentence:

@@ -1,11 +1,23 @@
-"""A snapshot as short text and as JSON values, for `pillarbox status`, and back; instants and sizes for people."""
+"""A snapshot as short text and as JSON values, for `pillarbox status`, and back; instants and sizes for people.
+
+Each line of the text is a Sentence: the label's column is part of it, so a translation keeps it.
+"""
 
 from time import gmtime, localtime, strftime
 from typing import Any
 
+from appliance.mail.sentence import Sentence, joined, keyed
+
 from .plain import decode_plain, encode_plain
-from .snapshot import Snapshot
+from .snapshot import Condition, SessionFacts, Snapshot
 from .storage_life import life_text
+
+PHASES = (
+    Sentence("recovering"), Sentence("updating"), Sentence("starting"), Sentence("ready"), Sentence("draining"), Sentence("stopped"),
+)  # fmt: skip
+OUTCOMES = {"sent": Sentence("  sent      "), "delayed": Sentence("  delayed   "), "failed": Sentence("  failed    ")}
+ISSUERS = (Sentence("server"), Sentence("own"))
+"""Codes of a snapshot in words; `Sentence(code)` finds their translation."""
 
 
 def encode_snapshot(snapshot: Snapshot) -> dict[str, Any]:
@@ -21,18 +33,36 @@ def decode_snapshot(facts: dict[str, Any], kind: type[Snapshot] = Snapshot) -> S
 
 
 def readable(snapshot: Snapshot) -> str:
-    """Some twenty lines: what needs attention first, then the facts. Ends with a line end."""
+    """Some twenty lines: what needs attention first, then the facts."""
     s = snapshot
-    lines = [f"{c.severity.upper()}: {c.sentence} {c.remedy}" for c in s.conditions] or ["All is well."]
-    lines.append(f"state        {s.phase}, running for {_span(s.running_s)}")
-    lines.append(f"accounts     {s.accounts} at {', '.join(s.domains) or 'no domain'}")
+    attention = [_attention(one) for one in s.conditions]
+    lines: list[str] = [*attention] or [Sentence("All is well.")]
+    lines.append(Sentence("state        %(phase)s, running for %(span)s", phase=Sentence(s.phase), span=_span(s.running_s)))
+    at = ", ".join(s.domains) or Sentence("no domain")
+    lines.append(Sentence("accounts     %(number)s at %(domains)s", number=s.accounts, domains=at))
     for row in s.listeners:
-        lines.append(f"listening    {row.protocol:<12} {row.address}{f'  DOWN: {row.reason}' if row.reason else ''}")
-    for one in s.sessions:
-        lines.append(f"sessions     {one.protocol:<12} {one.open} open, {one.opened} so far, {one.refused} refused, {one.failed} failed")
+        down = Sentence("  DOWN: %(reason)s", reason=keyed(row.reason)) if row.reason else ""
+        where = f"{row.protocol:<12} {row.address}"
+        lines.append(Sentence("listening    %(where)s%(down)s", where=where, down=down))
+    lines += [_sessions(one) for one in s.sessions]
     lines += _messages(s)
-    lines.append(f"signing in   {s.logins.succeeded} times, {s.logins.failed} wrong passwords")
-    return "\n".join([*lines, *_host(s)]) + "\n"
+    lines.append(Sentence("signing in   %(times)s times, %(failed)s wrong passwords", times=s.logins.succeeded, failed=s.logins.failed))
+    return joined(*lines, *_host(s), by="\n")
+
+
+def _attention(one: Condition) -> str:
+    return Sentence("%(severity)s: %(text)s", severity=one.severity.upper(), text=joined(keyed(one.sentence), keyed(one.remedy)))
+
+
+def _sessions(one: SessionFacts) -> str:
+    return Sentence(
+        "sessions     %(protocol)s %(open)s open, %(opened)s so far, %(refused)s refused, %(failed)s failed",
+        protocol=f"{one.protocol:<12}",
+        open=one.open,
+        opened=one.opened,
+        refused=one.refused,
+        failed=one.failed,
+    )
 
 
 def _messages(s: Snapshot) -> list[str]:
@@ -41,44 +71,66 @@ def _messages(s: Snapshot) -> list[str]:
     def local(at: int) -> str:
         return stamp(at, s.utc_offset_s)
 
-    lines = [f"messages     {s.messages_accepted} accepted ({size(s.messages_octets)}), {s.messages_refused} refused since the start"]
+    octets = size(s.messages_octets)
+    lines: list[str] = [
+        Sentence(
+            "messages     %(accepted)s accepted (%(size)s), %(refused)s refused since the start",
+            accepted=s.messages_accepted,
+            size=octets,
+            refused=s.messages_refused,
+        )
+    ]
     for message in s.arrivals[:3]:
-        lines.append(f"  accepted   {local(message.at)} from {message.sender or '<>'} by {message.protocol}, {size(message.octets)}")
+        came = {
+            "time": local(message.at),
+            "sender": message.sender or "<>",
+            "protocol": message.protocol or Sentence("the server"),
+            "size": size(message.octets),
+        }
+        lines.append(Sentence("  accepted   %(time)s from %(sender)s by %(protocol)s, %(size)s", **came))
     for refusal in s.refusals[:3]:
-        to = f" to {refusal.recipient}" if refusal.recipient else ""
-        lines.append(f"  refused    {local(refusal.at)} from {refusal.sender or '<>'}{to}: {refusal.reply}")
+        to = Sentence(" to %(recipient)s", recipient=refusal.recipient) if refusal.recipient else ""
+        refused = {"time": local(refusal.at), "sender": refusal.sender or "<>", "to": to, "reply": refusal.reply}
+        lines.append(Sentence("  refused    %(time)s from %(sender)s%(to)s: %(reply)s", **refused))
     if s.outbound.sentence:
-        lines.append(f"outbound     {s.outbound.sentence}")
+        lines.append(Sentence("outbound     %(text)s", text=keyed(s.outbound.sentence)))
     if s.queue.waiting or s.queue.held:
-        soon = f", next try {local(s.queue.next_attempt_at)}" if s.queue.next_attempt_at else ""
-        lines.append(f"queue        {s.queue.waiting} waiting, {s.queue.held} held, oldest since {local(s.queue.oldest_at)}{soon}")
+        soon = Sentence(", next try %(time)s", time=local(s.queue.next_attempt_at)) if s.queue.next_attempt_at else ""
+        queue = {"waiting": s.queue.waiting, "held": s.queue.held, "time": local(s.queue.oldest_at), "soon": soon}
+        lines.append(Sentence("queue        %(waiting)s waiting, %(held)s held, oldest since %(time)s%(soon)s", **queue))
     if s.messages_sent or s.messages_failed:
-        lines.append(f"sent         {s.messages_sent} recipients, {s.messages_failed} failed since the start")
+        sent = {"sent": s.messages_sent, "failed": s.messages_failed}
+        lines.append(Sentence("sent         %(sent)s recipients, %(failed)s failed since the start", **sent))
     for one in s.attempts[:3]:
-        lines.append(f"  {one.outcome:<10} {local(one.at)} {one.message} to {one.destination}: {one.text}")
+        attempt = {"time": local(one.at), "message": one.message, "to": one.destination, "text": keyed(one.text)}
+        lines.append(joined(OUTCOMES.get(one.outcome, one.outcome), Sentence("%(time)s %(message)s to %(to)s: %(text)s", **attempt)))
     return lines
 
 
 def _host(s: Snapshot) -> list[str]:
     """Storage, host, certificate and clock."""
-    lines = []
+    lines: list[str] = []
     storage, host, served = s.storage, s.host, s.certificate
     if storage.total_octets:
-        space = f"{size(storage.free_octets)} of {size(storage.total_octets)} free, mail {size(storage.mail_octets)}"
-        lines.append(f"storage      {space}, {size(host.written_octets_today)} written today{_life(s)}")
+        octets = {"free": size(storage.free_octets), "total": size(storage.total_octets), "mail": size(storage.mail_octets)}
+        written = {"written": size(host.written_octets_today), "life": _life(s)}
+        facts = octets | written
+        lines.append(Sentence("storage      %(free)s of %(total)s free, mail %(mail)s, %(written)s written today%(life)s", **facts))
     if host.name:
         heat = f", {host.temperature_c:.0f} C" if host.temperature_c is not None else ""
-        lines.append(f"host         {host.name} at {', '.join(host.addresses) or 'no address'}, memory {size(host.memory_octets)}{heat}")
+        addresses = ", ".join(host.addresses) or Sentence("no address")
+        about = {"name": host.name, "addresses": addresses, "memory": size(host.memory_octets), "heat": heat}
+        lines.append(Sentence("host         %(name)s at %(addresses)s, memory %(memory)s%(heat)s", **about))
     if served.names:
-        lines.append(
-            f"certificate  {', '.join(served.names[:4])}, until {stamp(served.not_after_at, s.utc_offset_s)}, issued by {served.source}"
-        )
-    return [*lines, f"clock        {'set' if s.clock_trusted else 'not set yet'}"]
+        until, issuer = stamp(served.not_after_at, s.utc_offset_s), Sentence(served.source) if served.source else ""
+        names = ", ".join(served.names[:4])
+        lines.append(Sentence("certificate  %(names)s, until %(time)s, issued by %(issuer)s", names=names, time=until, issuer=issuer))
+    return [*lines, Sentence("clock        set") if s.clock_trusted else Sentence("clock        not set yet")]
 
 
 def _life(s: Snapshot) -> str:
     life = life_text(s.storage.total_octets, s.host.written_octets_a_day)
-    return f" ({life})" if life else ""
+    return Sentence(" (%(life)s)", life=life) if life else ""
 
 
 def stamp(at: int, utc_offset_s: int | None = None, date: str = "%Y-%m-%d") -> str:
@@ -108,7 +160,10 @@ def size(octets: int) -> str:
 
 
 def _span(seconds: float) -> str:
-    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} seconds"
+    if seconds >= 2 * 86_400:
+        return Sentence("%(number)s days", number=f"{seconds / 86_400:.0f}")
+    if seconds >= 2 * 3600:
+        return Sentence("%(number)s hours", number=f"{seconds / 3600:.0f}")
+    if seconds >= 120:
+        return Sentence("%(number)s minutes", number=f"{seconds / 60:.0f}")
+    return Sentence("%(number)s seconds", number=f"{seconds:.0f}")

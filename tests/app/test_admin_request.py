@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.accounts.passwords import check_strength
-from appliance.app.admin_request import counted, given_or_generated, shown_once
+from appliance.app.admin_request import given_or_generated, shown_once
 from appliance.mail.errors import SetupError
 
 
@@ -19,7 +19,3 @@ def test_a_password_that_is_given_is_never_shown_and_a_generated_one_once() -> N
 def test_weak_ones_are_refused_before_anything_changes(password: str, name: str) -> None:
     with pytest.raises(SetupError):
         given_or_generated(password, name)
-
-
-def test_counts_in_words() -> None:
-    assert [counted(number, "message", "messages") for number in (0, 1, 2)] == ["0 messages", "1 message", "2 messages"]
