@@ -12,7 +12,7 @@ import trio
 
 from appliance.mail.errors import PeerError
 from appliance.mail.protocols import GREETINGS, protocol
-from appliance.mail.sentence import Sentence, joined
+from appliance.mail.sentence import Sentence, joined, keyed
 from appliance.network.dial import read_greeting
 from appliance.status.snapshot import ListenerFacts
 
@@ -75,5 +75,8 @@ async def check(probes: Sequence[PortProbe]) -> list[PortFinding]:
 
 def findings_text(findings: Sequence[PortFinding]) -> str:
     """A line for each finding."""
-    rows = [joined(STATES[one.state], joined(f"{one.service:<12} {one.where}", one.text, by="   ")) for one in findings]
+    rows = [
+        joined(STATES[one.state], joined(f"{one.service:<12} {one.where}", keyed(one.text) if one.text else "", by="   "))
+        for one in findings
+    ]
     return Sentence("%(rows)s\n\n%(outside)s", rows=joined(*rows, by="\n"), outside=OUTSIDE)

@@ -22,7 +22,7 @@ from ipaddress import ip_address, ip_network
 import trio
 
 from appliance.mail.errors import LookupTrouble, MisuseError
-from appliance.mail.sentence import Sentence, joined
+from appliance.mail.sentence import Sentence, joined, keyed
 from appliance.mailauth.spf import Spf, SpfResult, spf_texts
 from appliance.network.resolver import DnsAnswer, Resolver, addresses_of
 
@@ -82,7 +82,7 @@ def findings_text(findings: Sequence[DnsFinding]) -> str:
         about = f"{one.record.kind:<5} {one.record.name}" + (f"   {one.found[:80]}" if one.found else "")
         lines.append(joined(STATES[one.state], about))
         if one.advice:
-            lines.append(joined("        ", one.advice))
+            lines.append(joined("        ", keyed(one.advice)))
     could = sum(one.state == "missing" and not one.record.needed for one in findings)
     must = sum(one.state in ("wrong", "missing") for one in findings) - could
     unknown = sum(one.state == "unknown" for one in findings)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from appliance.mail.protocols import PROTOCOLS, ProtocolRow
-from appliance.mail.sentence import Sentence, joined
+from appliance.mail.sentence import Sentence, joined, keyed
 
 TXT_OCTETS = 255
 """RFC 1035 §3.3: one string of a TXT record; longer values are several."""
@@ -115,7 +115,7 @@ def zone_text(found: Sequence[Record]) -> str:
     width = max((len(one.name) for one in copied), default=0) + 1
     lines: list[str] = []
     for one in found:
-        lines.append(Sentence("; %(why)s", why=one.why))
+        lines.append(Sentence("; %(why)s", why=keyed(one.why)))
         if one in copied:
             lines.append(f"{one.name + '.':<{width}}  {one.kind:<4}  {one.zone_value}")
         else:

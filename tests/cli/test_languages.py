@@ -15,6 +15,7 @@ from tests.support.catalogues import foreign_letters, left_in_english
 from tests.support.console import busy_board
 
 FOREIGN = re.compile(
+    r'"[^"]*"|\b[A-Z]+ ADDRESS\b|'
     r"`?pillarbox [a-z -]+`?|\b[0-9a-f]{16}\b|\b(MX|TXT|SRV|PTR|CNAME|AAAA?|UTC|SHA-256|NAME@DOMAIN|FILE|MB|kB|TLS|DKIM)\b"
     r"|\b(CRITICAL|WARNING|NOTICE|imaps?|smtp|pop3s?|submissions?|bytes|friend|mx|mail|read|all|phone)\b|Nobody here has that address"
     r"|the address is in use|v=\S+|p=\S+|-all|ip[46]:\S+|rsa\b.*|([0-9A-F]{2}:)+[0-9A-F]{2}|TLSv[\d.]+|M7A\d|->|/\S+|[\w-]+\._\w+|_\w+\b"
