@@ -27,6 +27,7 @@ from appliance.database.migrations import is_outdated
 from appliance.mail.address import ascii_domain
 from appliance.mail.limits import MB
 from appliance.protocol.imap.bodystructure import make_describe
+from appliance.queue.submissions import report_came
 from appliance.runtime.clock import RealClock
 from appliance.runtime.data_directory import DataDirectory
 from appliance.runtime.host import Host, host_addresses
@@ -43,6 +44,7 @@ from appliance.status.board import Board
 from appliance.status.events import AccountsState, ServerState, StorageDamage, StorageTrouble
 from appliance.status.journal import Journal
 from appliance.store.bodies import Bodies
+from appliance.store.observers import Observers
 from appliance.store.search_index import SearchIndex
 from appliance.store.store import Store
 
@@ -63,6 +65,8 @@ SEARCH_INDEX = "search"
 """Directory of the search index: it may be removed while no server runs, and is made anew."""
 POOL_THREADS = 3
 """Threads for compression and body files."""
+OBSERVERS = Observers(appended=(report_came,))
+"""What joins the commits that change mail."""
 
 
 @dataclass(slots=True)
@@ -180,7 +184,7 @@ async def _components(directory: DataDirectory, database: Database, settings: Se
         bodies = await Bodies.open(database, data / BODIES, trio.CapacityLimiter(POOL_THREADS))
         await keep_id(database, data)
         made_before = await authority_made_before(database)
-        store = await Store.start(database, bodies, describe=make_describe, quota_of=quota_of, clock=clock)
+        store = await Store.start(database, bodies, describe=make_describe, quota_of=quota_of, clock=clock, observers=OBSERVERS)
     components = assembled(directory, database, settings, basics, accounts, store, bodies)
     components.search_index = store.search_index = SearchIndex(
         store, data / SEARCH_INDEX, read_hop=limited(1), write_hop=limited(1), report=basics.journal.log

@@ -14,10 +14,13 @@ from .identity import SUBMISSION, own_account
 from .ids import encode_id, encode_state, parse_id, parse_state
 from .method import Call, Method
 from .standard import get_response, read_most_changes, read_properties, split
+from .submission_reports import Reports, read_reports
 
 PROPERTIES = (
     "id", "identityId", "emailId", "threadId", "envelope", "sendAt", "undoStatus", "deliveryStatus", "dsnBlobIds", "mdnBlobIds",
 )  # fmt: skip
+REPORTED = frozenset(("deliveryStatus", "dsnBlobIds", "mdnBlobIds"))
+"""What the reports that came back have a say in."""
 
 
 class SubmissionMethods:
@@ -49,7 +52,8 @@ class SubmissionMethods:
         state, rows = await self._store.database.read(work)
         found = {}
         for row, known in rows:
-            whole = _object(row, known)
+            reports = await read_reports(self._store, account.account, row) if not REPORTED.isdisjoint(properties) else Reports()
+            whole = _object(row, known, reports)
             found[whole["id"]] = {name: whole[name] for name in properties}
         return get_response(account.id, encode_state(state), chosen, found)
 
@@ -75,7 +79,7 @@ class SubmissionMethods:
         }
 
 
-def _object(row: SubmissionRow, known: dict[str, RecipientStatus]) -> dict[str, Any]:
+def _object(row: SubmissionRow, known: dict[str, RecipientStatus], reports: Reports) -> dict[str, Any]:
     return {
         "id": encode_id("S", row.id),
         "identityId": row.identity,
@@ -84,9 +88,7 @@ def _object(row: SubmissionRow, known: dict[str, RecipientStatus]) -> dict[str, 
         "envelope": row.envelope,
         "sendAt": encode_date(row.send_at),
         "undoStatus": row.undo,
-        "deliveryStatus": {
-            address: {"smtpReply": one.reply, "delivered": one.delivered, "displayed": "unknown"} for address, one in known.items()
-        },
-        "dsnBlobIds": [],
-        "mdnBlobIds": [],
+        "deliveryStatus": {address: reports.status(address, one) for address, one in known.items()},
+        "dsnBlobIds": reports.dsn,
+        "mdnBlobIds": reports.mdn,
     }

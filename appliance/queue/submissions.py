@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 from appliance.database.writer import Transaction
 from appliance.mail.address import parse_address
-from appliance.mail.ids import AccountId, MessageId
+from appliance.mail.ids import AccountId, MailboxId, MessageId
 from appliance.store.object_changes import SUBMISSION, changed, forget_oldest
+from appliance.store.reports import reported_messages
 
 KEPT = 1000
 KEPT_S = 30 * 86_400
@@ -139,6 +140,15 @@ def noted(transaction: Transaction, message: str, event: str) -> None:
     elif undo == PENDING and event == "cancelled":
         undo = CANCELED
     transaction.execute("UPDATE submission SET undo = ?, modseq = ? WHERE id = ?", (undo, changed(transaction, AccountId(account)), number))
+
+
+def report_came(transaction: Transaction, mailbox: MailboxId, uids: Sequence[int]) -> None:
+    """A store observer: where a message that came is a DSN or MDN on a submitted one, that submission is another one now."""
+    account, messages = reported_messages(transaction, mailbox, uids)
+    for message in messages:
+        rows = transaction.execute("SELECT id FROM submission WHERE account = ? AND email = ? AND NOT destroyed", (account, message))
+        for (number,) in rows.fetchall():
+            transaction.execute("UPDATE submission SET modseq = ? WHERE id = ?", (changed(transaction, account), number))
 
 
 def statuses(connection: sqlite3.Connection, row: SubmissionRow) -> dict[str, RecipientStatus]:

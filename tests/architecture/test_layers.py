@@ -68,7 +68,8 @@ PUBLIC: dict[str, set[str]] = {
     "status": {"board", "events", "journal", "plain", "snapshot", "storage_life", "text"},
     "store": {"account_changes", "account_messages", "account_rows", "bodies", "body_readers", "file_imports", "incoming", "loading",
         "mailbox", "message_create", "message_ids", "message_update", "modseq", "received_files", "reclaim", "redescription",
-        "search_filling", "search_found", "search_index", "scope", "sharing", "store", "mailbox_counts", "transfer", "transfer_service",
+        "observers", "reports", "search_filling", "search_found", "search_index", "scope", "sharing", "store",
+        "mailbox_counts", "transfer", "transfer_service",
         "uploads", "values", "view", "visible", "zip_export",
         "account_watch", "identities", "object_changes"},
 }  # fmt: skip

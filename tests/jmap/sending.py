@@ -23,7 +23,9 @@ from appliance.mail.outcome import HostAttempt, Outcome
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.queue.entry import QueueEntry
 from appliance.queue.queue import Queue
+from appliance.queue.submissions import report_came
 from appliance.store.bodies import Bodies
+from appliance.store.observers import Observers
 from appliance.store.store import Store
 from appliance.store.values import Placement
 from tests.support.accounts import Listener
@@ -140,7 +142,8 @@ class SendingServer:
 @asynccontextmanager
 async def a_sending_server(directory: Path, *, quota: int = 100, rules: SubmissionRules | None = None) -> AsyncIterator[SendingServer]:
     async with await Database.open(directory / "pillarbox.db", migrate_in_child=False, lazy_s=0.02) as database:
-        store = await Store.start(database, await Bodies.open(database, directory / "bodies"), describe=make_describe)
+        bodies = await Bodies.open(database, directory / "bodies")
+        store = await Store.start(database, bodies, describe=make_describe, observers=Observers(appended=(report_came,)))
         if not await store.list(ANN):
             await database.write(lambda transaction: _fill(transaction, store))
         server = SendingServer(store, database, quota, rules or SubmissionRules("mail.home.test"))
