@@ -7,6 +7,7 @@
 | Identity               | as Identity/get has it                                                                  |
 | EmailSubmission        | as EmailSubmission/get has it                                                           |
 
+An account that is not open to the client any more is told once, its states empty.
 A watch is woken by every commit that touches its accounts, whichever server made it, and then reads the states once (0.1 ms); what
 changes while its owner is busy is told together. A watch costs a few hundred octets and nothing while nothing changes.
 """
@@ -115,6 +116,10 @@ class StateWatch:
             changed = {name: state for name, state in states.items() if name in self._types and known.get(name) != state}
             if changed:
                 found[account] = changed
+        for account, states in before.items():  # whoever asks for more of it hears that it is not there
+            gone = [name for name in states if name in self._types]
+            if gone and account not in now:
+                found[account] = dict.fromkeys(gone, "")
         return found
 
 

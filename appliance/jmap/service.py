@@ -83,6 +83,10 @@ def mail_methods(store: Store, limits: JmapLimits) -> list[Method]:
     ]
 
 
+ACCOUNTS = 100
+"""In one session object; push states have as many (`parse_states`)."""
+
+
 class JmapService:
     """Made once, when the first request of JMAP comes. `report` gets faults of ours."""
 
@@ -145,7 +149,7 @@ class JmapService:
         own = JmapAccount(encode_id("A", account), account, self._address(account))
         others = [
             JmapAccount(encode_id("A", one), one, self._address(one), is_personal=False, read_only=not can_change, viewer=account)
-            for one, can_change in self.store.shared_accounts.of(account)
+            for one, can_change in self.store.shared_accounts.of(account)[: ACCOUNTS - 1]
         ]
         return Caller(account, own.name, (own, *others), credentials)
 

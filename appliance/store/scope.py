@@ -59,7 +59,8 @@ def readable(source: Source, scope: Scope) -> list[MailboxId]:
 
 
 def only_readable(source: Source, scope: Scope, column: str = "mailbox") -> tuple[str, tuple[str, ...]]:
-    """What a statement that finds messages of the account by identity has to ask besides, with its parameters; nothing of the owner."""
+    """What a statement that finds messages by identity, or mailboxes, of the account has to ask besides, with its parameters; nothing of
+    its owner."""
     if scope.is_own:
         return "", ()
     return f" AND +{column} IN (SELECT value FROM json_each(?))", (listed(readable(source, scope)),)
@@ -82,8 +83,8 @@ def scope_modseq(connection: sqlite3.Connection, scope: Scope) -> ModSeq:
 
 def arrivals(connection: sqlite3.Connection, scope: Scope) -> tuple[int, int]:
     """How many mailboxes may be read, and a number that rises with each message that comes into one of them."""
+    condition, parameters = only_readable(connection, scope, "id")
     found: tuple[int, int] = connection.execute(
-        "SELECT count(*), coalesce(sum(uid_next), 0) FROM mailbox WHERE id IN (SELECT value FROM json_each(?))",
-        (listed(readable(connection, scope)),),
+        f"SELECT count(*), coalesce(sum(uid_next), 0) FROM mailbox WHERE account = ?{condition}", (scope.account, *parameters)
     ).fetchone()
     return found

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from appliance.jmap.push_states import PushStates
+import trio
+
+from appliance.jmap.push_states import PushStates, StateWatch
 from appliance.jmap.session import session_object
 from appliance.mail.rights import parse_rights
 from appliance.store.values import Mode
@@ -290,5 +292,13 @@ async def test_states_are_pushed_to_whoever_sees_the_mailbox(tmp_path: Path) -> 
         after = (await now())[0]
         assert after["A2"] == before["A2"] and after["A1"]["Email"] == (await ben.call("Email/get", ids=[]))["state"]
         assert all(after["A1"][name] != state for name, state in before["A1"].items())
+        watch = StateWatch(states, ben.client.store, BEN, lambda: ben.client.caller(BEN).accounts, {"Email"})
+        await watch.begin()
         await ben.share("Tours", "")
         assert set((await now())[0]) == {"A2"}
+        with trio.fail_after(20):
+            assert await watch.next() == {"A1": {"Email": ""}}, "told once, so that Ben's client looks"
+        await ben.share("Tours", "lr")
+        with trio.fail_after(20):
+            assert list(await watch.next()) == ["A1"]
+        watch.close()

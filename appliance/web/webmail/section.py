@@ -98,6 +98,12 @@ class Webmail:
             "address": session["username"],
             "version": self._modules.version,
             "mailboxes": mailboxes,
+            "shared": [
+                {"account": one, "name": facts["name"], "mailboxes": await self._mail.call(account, "Mailbox/get", accountId=one, ids=None)}
+                for one, facts in session["accounts"].items()
+                if not facts["isPersonal"]
+            ],
+            "sessionState": session["state"],
             "largestMessage": await self._largest_octets(parse_address(session["username"])),
             "list": {"rows": ROWS, "query": QUERY, "reading": READING},
             "first": await first_list(self._mail, account, own, inbox) if inbox else None,

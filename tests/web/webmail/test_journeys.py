@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from appliance.web.webmail.text_document import Flow, unflowed
+from tests.journeys.talk import Reader
 from tests.support.server import PASSWORD, Pillarbox, new_data
 from tests.support.wire import faults
 from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in, violations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
-    with Pillarbox(new_data(tmp_path_factory.mktemp("webmail") / "data", "ada", "mary"), protocols=PROTOCOLS) as one:
+    with Pillarbox(new_data(tmp_path_factory.mktemp("webmail") / "data", "ada", "mary"), protocols=(*PROTOCOLS, "imap")) as one:
         deliver(one, *(message(f"Number {number}", f"Text {number}\n") for number in range(24)))
         first = message("Dinner", "Shall we meet at six?\n", id="<d1@x>")
         deliver(one, first, message("Re: Dinner", "Yes, gladly.\n", id="<d2@x>", after="<d1@x>"))
@@ -73,6 +74,46 @@ def test_a_conversation_is_read_put_away_and_brought_back(ada: "Page") -> None:
     expect(ada.get_by_role("option").filter(has_text="Dinner")).to_have_count(0)
     ada.keyboard.press("z")
     expect(ada.get_by_role("option").filter(has_text="Dinner")).to_have_count(1)
+
+
+def test_a_mailbox_that_another_shares(server: Pillarbox, ada: "Page") -> None:
+    """Read, starred, moved from and into as the rights allow, and gone with them, in a page that stays open."""
+    from playwright.sync_api import expect
+
+    seeds = message("Seeds", "Beans and peas.\n").as_bytes().replace(b"\n", b"\r\n")
+    deliver(server, message("Tulips", "Red ones.\n"))
+    with Reader(server.ports["imap"], "mary@home.example") as mary:
+        mary.ok(b"CREATE Garden")  # type: ignore[attr-defined]
+        mary.append("Garden", [seeds])  # type: ignore[attr-defined]
+        mary.ok(b"SETACL Garden ada@home.example lrswite")  # type: ignore[attr-defined]
+        heading = ada.locator("#folders").get_by_role("heading", name="Shared by mary@home.example")
+        expect(heading).to_be_visible()
+        ada.locator("#folders").get_by_role("link", name="Garden").click()
+        row = ada.get_by_role("option").filter(has_text="Seeds")
+        row.click()
+        expect(ada.frame_locator("article.open iframe").locator("body")).to_contain_text("Beans and peas.")
+        expect(row).not_to_contain_text("Unread")
+        ada.keyboard.press("s")
+        expect(ada.locator("#said")).to_contain_text("1 message has a star")
+        ada.keyboard.press("v")
+        ada.get_by_label("To which mailbox?").select_option("Archive")
+        ada.get_by_role("button", name="Move", exact=True).click()
+        expect(ada.locator("#said")).to_contain_text("1 conversation moved: Archive")
+        expect(row).to_have_count(0)
+        ada.locator("#folders").get_by_role("link", name="Inbox").click()
+        ada.get_by_role("option").filter(has_text="Tulips").first.click()
+        expect(ada.get_by_role("heading", name="Tulips")).to_be_visible()
+        ada.keyboard.press("v")
+        ada.get_by_label("To which mailbox?").select_option("Garden")
+        ada.get_by_role("button", name="Move", exact=True).click()
+        expect(ada.locator("#said")).to_contain_text("1 conversation moved: Garden")
+        held = b"".join(mary.bodies("Garden").values())  # type: ignore[attr-defined]
+        assert b"Subject: Tulips" in held and b"Subject: Seeds" not in held
+        ada.locator("#folders").get_by_role("link", name="Garden").click()
+        expect(ada.get_by_role("option").filter(has_text="Tulips")).to_have_count(1)
+        mary.ok(b'SETACL Garden ada@home.example ""')  # type: ignore[attr-defined]
+        expect(heading).to_have_count(0)
+        expect(ada.get_by_role("heading", name="Inbox")).to_be_visible()
 
 
 def test_the_first_list_comes_with_the_page(ada: "Page") -> None:
@@ -132,7 +173,7 @@ def test_several_are_selected_by_keyboard_and_moved(ada: "Page") -> None:
     ada.keyboard.press("Shift+ArrowUp")
     expect(ada.locator("#selected-count")).to_have_text("2 selected")
     ada.keyboard.press("v")
-    ada.get_by_role("dialog").get_by_role("button", name="Move").click()
+    ada.get_by_role("dialog").get_by_role("button", name="Move", exact=True).click()
     expect(ada.locator("#said")).to_contain_text("2 conversations moved: Archive")
     expect(ada.locator("#total")).to_have_text("24 conversations")
     ada.keyboard.press("z")

@@ -4,8 +4,8 @@ An action is for conversations: it takes each message of them that is in the mai
 and sent ones). Undo puts back the mailboxes and keywords each message had. */
 
 import { _, ask, counted, h, say } from "./dom.js"
-import { Offline, call } from "./jmap.js"
-import { byRole, conversation, emails, isUnread, listed, mailboxName, mailboxes, update, wanted } from "./mail.js"
+import { Offline, call, shown } from "./jmap.js"
+import { allows, byRole, conversation, emails, isUnread, listed, mailboxName, mailboxes, shared, update, wanted } from "./mail.js"
 
 /** Set by the list: `take(emails)` takes rows out of sight, `again()` reads them anew. */
 export const view = { mailbox: null, take() {}, again() {} }
@@ -74,12 +74,31 @@ export async function moveTo(rows, target) {
   if (!rows.length || target === view.mailbox) return
   const name = mailboxName(mailboxes.get(target))
   const done = counted("%(number)s conversation moved", "%(number)s conversations moved", rows.length)
+  if (mailboxes.get(target).account !== shown.account) return copyTo(rows, concerned(rows), target, `${done}: ${name}`)
   await change(rows, concerned(rows), moved(target), `${done}: ${name}`, { leaves: view.mailbox !== null })
+}
+
+/** Into a mailbox of another account (RFC 8620 §5.4): each message is copied, and then taken out of where it was. */
+async function copyTo(rows, some, target, done) {
+  const account = shown.account
+  const create = Object.fromEntries(some.map((email) => [email.id, { id: email.id, mailboxIds: { [target]: true } }]))
+  view.take(rows)
+  const copied = await attempt(() => call("Email/copy", { fromAccountId: account, accountId: mailboxes.get(target).account, create }))
+  const there = some.filter((email) => copied?.created?.[email.id])
+  const stays = (email) => view.mailbox && Object.keys(email.mailboxIds).length > 1
+  const leave = { update: Object.fromEntries(there.filter(stays).map((email) => [email.id, { [`mailboxIds/${view.mailbox}`]: null }])),
+    destroy: there.filter((email) => !stays(email)).map((email) => email.id) }
+  const left = there.length ? await attempt(() => call("Email/set", leave, { account })) : null
+  const refused = copied?.notCreated || left?.notUpdated || left?.notDestroyed
+  if (copied && left && !refused) say(done)
+  else if (refused) say(_("The server refused that for some messages."), { fault: true })
+  view.again()
 }
 
 async function toRole(rows, role, patch, done) {
   if (!rows.length) return
   const target = await attempt(() => wanted(role))
+  if (target === undefined) say(_("There is no such mailbox here."), { fault: true })
   if (!target) return
   if (target.id === view.mailbox) return
   await change(rows, concerned(rows), patch(target.id), done(rows.length), { leaves: true })
@@ -96,15 +115,16 @@ export async function junk(rows) {
 
 /** To the trash; in the trash for good, after a question. */
 export async function remove(rows) {
-  if (mailboxes.get(view.mailbox)?.role !== "trash")
+  if (mailboxes.get(view.mailbox)?.role !== "trash" && byRole("trash", shown.account))
     return toRole(rows, "trash", elsewhere, (number) => counted("%(number)s conversation deleted", "%(number)s conversations deleted", number))
   const some = concerned(rows)
   if (!some.length) return
   const question = counted("%(number)s message will be gone for good.", "%(number)s messages will be gone for good.", some.length)
   if ((await ask(_("Delete for good?"), h("p", {}, question), [["yes", _("Delete for good"), "danger"]])) !== "yes") return
   view.take(rows)
-  await attempt(() => call("Email/set", { destroy: some.map((email) => email.id) }))
-  say(counted("%(number)s message is gone for good", "%(number)s messages are gone for good", some.length))
+  const gone = await attempt(() => call("Email/set", { destroy: some.map((email) => email.id) }, { account: shown.account }))
+  if (gone?.notDestroyed) say(_("The server refused that for some messages."), { fault: true })
+  else if (gone) say(counted("%(number)s message is gone for good", "%(number)s messages are gone for good", some.length))
   view.again()
 }
 
@@ -112,7 +132,7 @@ export async function remove(rows) {
 export async function toggleRead(rows, seen = null) {
   const all = concerned(rows, { all: true })
   const wantsSeen = seen ?? all.some(isUnread)
-  const some = wantsSeen ? all.filter(isUnread) : concerned(rows).slice(-rows.length)
+  const some = (wantsSeen ? all.filter(isUnread) : concerned(rows).slice(-rows.length)).filter((email) => seen === null || allows(email, "maySetSeen"))
   if (!some.length) return
   const done = wantsSeen ? counted("%(number)s message is marked as read", "%(number)s messages are marked as read", some.length)
     : counted("%(number)s message is marked as unread", "%(number)s messages are marked as unread", some.length)
@@ -126,12 +146,18 @@ export async function toggleFlag(rows) {
   await change(rows, rows, () => ({ "keywords/$flagged": flagged || null }), done)
 }
 
+export const sharedBy = (name) => _("Shared by %(name)s", { name })
+
 /** Where to? In a dialog. */
 export async function chooseMailbox(rows) {
   if (!rows.length) return
-  const options = listed().filter(({ mailbox }) => mailbox.id !== view.mailbox && !KEPT.includes(mailbox.role))
-  const select = h("select", { size: Math.min(options.length, 10), required: true, id: "target" },
-    options.map(({ mailbox, depth }, at) => h("option", { value: mailbox.id, selected: !at }, "\u2003".repeat(depth) + mailboxName(mailbox))))
+  const targets = (account) => listed(account).filter(({ mailbox }) => mailbox.id !== view.mailbox && !KEPT.includes(mailbox.role) && mailbox.myRights.mayAddItems)
+  const own = targets()
+  const options = (some) => some.map(({ mailbox, depth }) => h("option", { value: mailbox.id, selected: mailbox === own[0]?.mailbox }, "\u2003".repeat(depth) + mailboxName(mailbox)))
+  const others = [...shared].map(([account, { name }]) => [name, targets(account)]).filter(([, some]) => some.length)
+  const number = own.length + others.reduce((sum, [, some]) => sum + some.length + 1, 0)
+  const select = h("select", { size: Math.min(number, 10), required: true, id: "target" },
+    options(own), others.map(([name, some]) => h("optgroup", { label: sharedBy(name) }, options(some))))
   const title = counted("Move %(number)s conversation", "Move %(number)s conversations", rows.length)
   const body = h("p", {}, h("label", { htmlFor: "target" }, _("To which mailbox?")), select)
   if ((await ask(title, body, [["yes", _("Move")]])) === "yes" && select.value) await moveTo(rows, select.value)

@@ -3,14 +3,16 @@ comes into this page. */
 
 import { _, addressText, boot, fullDate } from "./dom.js"
 import { call, send } from "./jmap.js"
+import { emails } from "./mail.js"
 
 const PROPERTIES = ["from", "to", "cc", "bcc", "replyTo", "subject", "receivedAt", "messageId", "references", "inReplyTo", "attachments", "htmlBody", "textBody", "bodyValues"]
 const TYPE = "header:Content-Type:asRaw"
 const PARTS = ["partId", "blobId", "type", "name", "cid", "disposition", "size", TYPE]
 const MOST_REFERENCES = 30
 
-const get = async (id, more = {}) => (await call("Email/get", { ids: [id], properties: PROPERTIES, bodyProperties: PARTS, ...more })).list[0]
-const textOf = async (id) => (await send(`/mail/text/${boot.account}/${id}`)).text()
+const accountOf = (id) => emails.get(id)?.account ?? boot.account
+const get = async (id, more = {}) => (await call("Email/get", { ids: [id], properties: PROPERTIES, bodyProperties: PARTS, ...more }, { account: accountOf(id) })).list[0]
+const textOf = async (id) => (await send(`/mail/text/${accountOf(id)}/${id}`)).text()
 
 export async function answerTo(row, how, identities) {
   const [email, text] = await Promise.all([get(row.id), textOf(row.id)])
@@ -21,7 +23,7 @@ export async function answerTo(row, how, identities) {
   const from = email.from?.[0] ?? { name: "", email: "" }
   const references = [...(email.references ?? email.inReplyTo ?? []), ...(email.messageId ?? [])].slice(-MOST_REFERENCES)
   const common = { identity, inReplyTo: email.messageId ?? [], references }
-  if (how === "forward") return { ...common, inReplyTo: [], references: [], title: _("Forward"), forwards: row.id, subject: prefixed("Fwd", email.subject), text: forwarded(email, text), attachments: attached(email) }
+  if (how === "forward") return { ...common, inReplyTo: [], references: [], title: _("Forward"), forwards: row.id, subject: prefixed("Fwd", email.subject), text: forwarded(email, text), attachments: await ownOnes(attached(email), accountOf(row.id)) }
   const sender = mine(from) ? email.to ?? [] : email.replyTo?.length ? email.replyTo : [from]
   const others = how === "all" ? addressed.filter((one) => !mine(one) && !sender.some((to) => to.email.toLowerCase() === one.email.toLowerCase())) : []
   const quote = text.trimEnd().split("\n").map((line) => (line.startsWith(">") ? `>${line}` : `> ${line}`)).join("\n")
@@ -39,6 +41,13 @@ function forwarded(email, text) {
 }
 
 const attached = (email) => email.attachments.filter((part) => !(part.cid && part.disposition === "inline")).map(({ blobId, type, name, size }) => ({ blobId, type, name: name ?? "attachment", size }))
+
+/** The same attachments as blobs of one's own account, for a message that another shares. */
+async function ownOnes(parts, fromAccountId) {
+  if (fromAccountId === boot.account || !parts.length) return parts
+  const { copied } = await call("Blob/copy", { fromAccountId, blobIds: parts.map((part) => part.blobId) })
+  return parts.filter((part) => copied?.[part.blobId]).map((part) => ({ ...part, blobId: copied[part.blobId] }))
+}
 
 /** A draft as it was left; HTML of other programs is opened as text. */
 export async function draftOf(id) {

@@ -1,7 +1,7 @@
 /* The attachments of a message: listed, looked at when the browser can show them safely, saved one by one or in one file. */
 
-import { _, boot, counted, h, icon, size } from "./dom.js"
-import { MethodError, request } from "./jmap.js"
+import { _, counted, h, icon, size } from "./dom.js"
+import { MethodError, request, shown as place } from "./jmap.js"
 
 const SHOWN_INSIDE = /^(image\/|text\/(plain|html)$)/
 const IMAGE = /^image\/(png|jpe?g|gif|webp|avif|bmp)$/
@@ -23,13 +23,13 @@ export function attachmentList(email) {
   return h("section", { className: "attachments", "aria-label": _("Attachments") },
     h("h2", {}, counted("%(number)s attachment", "%(number)s attachments", parts.length)),
     h("ul", {}, items.map(({ element }) => element)),
-    parts.length > 1 ? h("p", {}, h("a", { className: "button quiet", href: `/mail/zip/${boot.account}/${email.id}`, download: "attachments.zip" }, icon("save"), _("Save all in one file"))) : null)
+    parts.length > 1 ? h("p", {}, h("a", { className: "button quiet", href: `/mail/zip/${place.account}/${email.id}`, download: "attachments.zip" }, icon("save"), _("Save all in one file"))) : null)
 }
 
 function item(part) {
   const name = nameOf(part)
   const octets = h("span", { className: "dim" })
-  const saved = `/jmap/download/${boot.account}/${part.blobId}/${encodeURIComponent(name.replace(/[/\\]/g, "_"))}`
+  const saved = `/jmap/download/${place.account}/${part.blobId}/${encodeURIComponent(name.replace(/[/\\]/g, "_"))}`
   const looked = IMAGE.test(part.type) || part.type === "application/pdf" || part.type === "text/plain"
   const element = h("li", {},
     icon(IMAGE.test(part.type) ? "image" : "file"),
@@ -41,7 +41,7 @@ function item(part) {
 
 /** How large each is takes reading them, so it is asked for when the message is on the screen. */
 async function sizes(email, items) {
-  const [got] = await request([["Email/get", { ids: [email.id], properties: ["attachments", "htmlBody"], bodyProperties: ["partId", "size"] }]]).catch(() => [null])
+  const [got] = await request([["Email/get", { ids: [email.id], properties: ["attachments", "htmlBody"], bodyProperties: ["partId", "size"] }]], { account: place.account }).catch(() => [null])
   if (!got || got instanceof MethodError || !got.list.length) return
   const known = new Map([...got.list[0].attachments, ...got.list[0].htmlBody].map((part) => [part.partId, part.size]))
   for (const { octets, part } of items) octets.textContent = known.has(part.partId) ? size(known.get(part.partId)) : ""
@@ -50,13 +50,13 @@ async function sizes(email, items) {
 /** In a dialog: an image as such; a PDF in a frame, which must not be sandboxed or browsers show nothing; text in a frame. */
 function look(part, name, saved) {
   const charset = part.charset ? `?charset=${encodeURIComponent(part.charset)}` : ""
-  const src = `/mail/preview/${boot.account}/${part.blobId}${charset}`
-  const shown = IMAGE.test(part.type) ? h("img", { src, alt: name }) : h("iframe", { src, title: name, ...(part.type === "application/pdf" ? {} : { sandbox: "" }) })
+  const src = `/mail/preview/${place.account}/${part.blobId}${charset}`
+  const view = IMAGE.test(part.type) ? h("img", { src, alt: name }) : h("iframe", { src, title: name, ...(part.type === "application/pdf" ? {} : { sandbox: "" }) })
   const dialog = h("dialog", { className: "look", "aria-label": name, onclose: () => dialog.remove() },
     h("form", { method: "dialog" },
       h("h2", {}, name),
       h("p", { className: "buttons" }, h("button", {}, _("Close")), h("a", { className: "button quiet", href: saved, download: name }, _("Save")))),
-    shown)
+    view)
   document.body.append(dialog)
   dialog.showModal()
 }

@@ -1,8 +1,8 @@
 /* The list of mailboxes with their counts; messages can be dropped on one. */
 
 import { $, _, counted, h, icon } from "./dom.js"
-import { changes, listed, mailboxName } from "./mail.js"
-import { moveTo } from "./actions.js"
+import { changes, listed, mailboxName, shared } from "./mail.js"
+import { moveTo, sharedBy } from "./actions.js"
 
 const ICONS = { inbox: "inbox", drafts: "draft", sent: "sent", archive: "archive", junk: "junk", trash: "trash", scheduled: "clock" }
 export const DRAGGED = "application/x-pillarbox"
@@ -11,7 +11,9 @@ export const DRAGGED = "application/x-pillarbox"
 export function showFolders(current, dragged) {
   const draw = () => {
     const focused = document.activeElement?.dataset?.mailbox
-    $("folder-list").replaceChildren(...listed().map((row) => item(row, current(), dragged)))
+    const items = (account) => listed(account).map((row) => item(row, current(), dragged))
+    const others = [...shared].map(([account, { name }]) => h("li", {}, h("h2", {}, sharedBy(name)), h("ul", {}, items(account))))
+    $("folder-list").replaceChildren(...items(), ...others)
     if (focused) document.querySelector(`[data-mailbox="${focused}"]`)?.focus()
   }
   changes.addEventListener("mailboxes", draw)
@@ -29,7 +31,7 @@ function item({ mailbox, depth }, current, dragged) {
     number ? h("span", { className: "count", title: label }, h("span", { "aria-hidden": "true" }, number > 9999 ? "9999+" : String(number)), h("span", { className: "away" }, label)) : null)
   if (depth) link.classList.add(`depth-${Math.min(depth, 4)}`)
   link.ondragover = (event) => {
-    if (!event.dataTransfer.types.includes(DRAGGED)) return
+    if (!event.dataTransfer.types.includes(DRAGGED) || !mailbox.myRights.mayAddItems) return
     event.preventDefault()
     event.dataTransfer.dropEffect = "move"
     link.classList.add("target")

@@ -34,13 +34,25 @@ export const connection = new EventTarget()
 export const fields = { "x-form-token": TOKEN }
 let waiting = 0
 
+/** The account of the mailbox shown: one's own, or one that shares it. */
+export const shown = { account: boot.account }
+
+/** Fires `change` when accounts began or ceased to share mailboxes with this one. */
+export const session = new EventTarget()
+let sessionState = boot.sessionState
+
 /** The arguments of each response, in the order of the calls. A call is [name, arguments]; the account is added. */
-export async function request(calls, { signal } = {}) {
-  const methodCalls = calls.map(([name, given], at) => [name, { accountId: boot.account, ...given }, String(at)])
+export async function request(calls, { signal, account = boot.account } = {}) {
+  const methodCalls = calls.map(([name, given], at) => [name, { accountId: account, ...given }, String(at)])
   const headers = { "content-type": "application/json", ...fields }
   const response = await send("/jmap/api", { method: "POST", headers, body: JSON.stringify({ using: USING, methodCalls }), signal })
   const found = calls.map(() => null)
-  for (const [name, facts, id] of (await response.json()).methodResponses) {
+  const answer = await response.json()
+  if (answer.sessionState !== sessionState) {
+    sessionState = answer.sessionState
+    session.dispatchEvent(new Event("change"))
+  }
+  for (const [name, facts, id] of answer.methodResponses) {
     if (name === "error") found[id] ??= new MethodError(facts)
     else if (!found[id] || name === calls[id][0]) found[id] = facts
   }

@@ -1,10 +1,11 @@
-/* What this tab knows of the mail: mailboxes, rows of messages, threads; each as the server last said.
+/* What this tab knows of the mail: mailboxes, rows of messages, threads; each as the server last said. Mailboxes that others share are
+there as well, by their accounts; ids are the server's, so none is used twice.
 
 Rows are kept for ROWS messages. Whoever shows something listens to `changes`: `mailboxes` when counts or names changed, `messages`
 when rows did, `remote` when something came from elsewhere and lists have to look again. */
 
 import { _, boot } from "./dom.js"
-import { MethodError, call, request } from "./jmap.js"
+import { MethodError, call, request, send, session, shown } from "./jmap.js"
 
 export const ROW = boot.list.reading[0][1].properties
 const ROWS = 4000
@@ -20,21 +21,34 @@ export const states = { Email: "", Mailbox: "" }
 
 const tell = (name) => changes.dispatchEvent(new Event(name))
 
-function keepMailboxes(response) {
-  mailboxes.clear()
-  for (const one of response.list) mailboxes.set(one.id, one)
-  states.Mailbox = response.state
+/** The accounts that share mailboxes, each with its name and the state of its mailboxes. */
+export const shared = new Map()
+
+const mailboxesOf = (account) => [...mailboxes.values()].filter((one) => one.account === account)
+
+function keepMailboxes(response, account = boot.account) {
+  for (const one of mailboxesOf(account)) mailboxes.delete(one.id)
+  for (const one of response.list) mailboxes.set(one.id, { ...one, account })
+  if (account === boot.account) states.Mailbox = response.state
+  else shared.get(account).state = response.state
 }
 keepMailboxes(boot.mailboxes)
+for (const { account, name, mailboxes: found } of boot.shared) {
+  shared.set(account, { name })
+  keepMailboxes(found, account)
+}
 
-export const byRole = (role) => [...mailboxes.values()].find((one) => one.role === role)
+export const byRole = (role, account = boot.account) => mailboxesOf(account).find((one) => one.role === role)
 export const mailboxName = (one) => (one.role && NAMES()[one.role]) || one.name
 
+/** May the user do this with a message: is the right there for each mailbox it is in (RFC 8621 §2)? */
+export const allows = (email, right) => Object.keys(email.mailboxIds).every((id) => mailboxes.get(id)?.myRights[right] ?? true)
+
 /** Mailboxes as they are listed: those with a role first, then by name, each below the one it is in; with `depth`. */
-export function listed() {
+export function listed(account = boot.account) {
   const rows = []
   const add = (parent, depth) => {
-    const level = [...mailboxes.values()].filter((one) => (one.parentId ?? null) === parent)
+    const level = mailboxesOf(account).filter((one) => (one.parentId ?? null) === parent)
     level.sort((a, b) => a.sortOrder - b.sortOrder || mailboxName(a).localeCompare(mailboxName(b)))
     for (const one of level) {
       rows.push({ mailbox: one, depth })
@@ -45,8 +59,9 @@ export function listed() {
   return rows
 }
 
-/** The mailbox of a role, made when there is none. */
+/** The mailbox of a role in the account shown, made when there is none in one's own. */
 export async function wanted(role) {
+  if (shown.account !== boot.account) return byRole(role, shown.account)
   if (!byRole(role)) {
     const names = { archive: "Archive", junk: "Junk", trash: "Trash", drafts: "Drafts", sent: "Sent" }
     await call("Mailbox/set", { create: { made: { name: names[role], role } } })
@@ -60,11 +75,11 @@ export async function readMailboxes() {
   tell("mailboxes")
 }
 
-export function keepEmails(list) {
+export function keepEmails(list, account = boot.account) {
   for (const one of list) {
     const known = emails.get(one.id)
     emails.delete(one.id)
-    emails.set(one.id, { ...known, ...one })
+    emails.set(one.id, { ...known, ...one, account })
   }
   for (const id of emails.keys()) {
     if (emails.size <= ROWS) break
@@ -80,12 +95,12 @@ export function keepThreads(list) {
 /** Calls that read a window of a query with rows, threads and their members (RFC 8621 §4.10). */
 export const readingCalls = (query) => [["Email/query", query], ...boot.list.reading]
 
-export function keepReading([, rows, found, members]) {
-  if (members && !(members instanceof MethodError)) keepEmails(members.list)
+export function keepReading([, rows, found, members], account = boot.account) {
+  if (members && !(members instanceof MethodError)) keepEmails(members.list, account)
   if (found && !(found instanceof MethodError)) keepThreads(found.list)
   if (rows && !(rows instanceof MethodError)) {
-    keepEmails(rows.list)
-    states.Email = rows.state
+    keepEmails(rows.list, account)
+    if (account === boot.account) states.Email = rows.state
   }
 }
 
@@ -107,15 +122,16 @@ let changing = Promise.resolve()
 export async function look(told = "") {
   await changing
   if (told && told === seen) return
+  const sharing = await lookAtShared()
   const calls = [["Mailbox/get", { ids: null }]]
   if (states.Email) calls.push(["Email/changes", { sinceState: states.Email, maxChanges: 200 }])
   const [boxes, changed] = await request(calls)
   if (!(boxes instanceof MethodError)) {
-    if (boxes.state === seen) return
+    if (boxes.state === seen && !sharing) return
     seen = boxes.state
     keepMailboxes(boxes)
   }
-  const known = changed instanceof MethodError || !changed ? [...emails.keys()].slice(-200) : changed.updated.filter((id) => emails.has(id))
+  const known = changed instanceof MethodError || !changed ? [...emails.keys()].filter((id) => emails.get(id).account === boot.account).slice(-200) : changed.updated.filter((id) => emails.has(id))
   if (known.length) {
     const [got] = await request([["Email/get", { ids: known.slice(0, 400), properties: ROW }]])
     if (!(got instanceof MethodError)) keepEmails(got.list)
@@ -128,6 +144,33 @@ export async function look(told = "") {
   tell("messages")
   tell("remote")
 }
+
+/** Read the mailboxes that others share, and the rows of the one shown; whether any changed. */
+async function lookAtShared() {
+  const accounts = [...shared.keys()]
+  const found = accounts.length ? await request(accounts.map((accountId) => ["Mailbox/get", { accountId, ids: null }])) : []
+  let differs = false
+  for (const [at, account] of accounts.entries()) {
+    if (found[at] instanceof MethodError) {
+      keepMailboxes({ list: [] }, account)
+      shared.delete(account)
+    } else if (found[at].state === shared.get(account).state) continue
+    else keepMailboxes(found[at], account)
+    differs = true
+  }
+  const rows = [...emails.values()].filter((one) => one.account === shown.account).slice(-200)
+  if (differs && shared.has(shown.account) && rows.length) {
+    const [got] = await request([["Email/get", { ids: rows.map((one) => one.id), properties: ROW }]], { account: shown.account })
+    if (!(got instanceof MethodError)) keepEmails(got.list, shown.account)
+  }
+  return differs
+}
+
+session.addEventListener("change", async () => {
+  const { accounts } = await (await send("/jmap/session")).json()
+  for (const [account, { name, isPersonal }] of Object.entries(accounts)) if (!isPersonal && !shared.has(account)) shared.set(account, { name, state: "" })
+  look()
+})
 
 /** Change messages: `patches` by id. Rows change at once and go back when the server refuses; ids refused are returned. */
 export function update(patches) {
@@ -148,14 +191,15 @@ async function change(patches) {
   const refused = new Set()
   try {
     const ids = Object.keys(patches)
+    const account = emails.get(ids[0])?.account
     for (let at = 0; at < ids.length; at += 200) {
       const some = Object.fromEntries(ids.slice(at, at + 200).map((id) => [id, patches[id]]))
-      const [done, boxes] = await request([["Email/set", { update: some }], ["Mailbox/get", { ids: null }]])
+      const [done, boxes] = await request([["Email/set", { update: some }], ["Mailbox/get", { ids: null }]], { account })
       if (done instanceof MethodError) throw done
       if (!(boxes instanceof MethodError)) {
-        keepMailboxes(boxes)
+        keepMailboxes(boxes, account)
         // nothing but this change happened: when push tells of it there is nothing to read
-        if (done.oldState === seen && done.newState === boxes.state) seen = states.Email = boxes.state
+        if (account === boot.account && done.oldState === seen && done.newState === boxes.state) seen = states.Email = boxes.state
       }
       for (const id of Object.keys(done.notUpdated ?? {})) refused.add(id)
     }

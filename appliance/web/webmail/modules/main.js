@@ -12,7 +12,7 @@ Modules that the first view does not need are imported when they are. */
 import * as actions from "./actions.js"
 import { $, _, banner, boot, counted, iconButton, say, undoLast, unsay } from "./dom.js"
 import { showFolders } from "./folders.js"
-import { connection } from "./jmap.js"
+import { connection, shown } from "./jmap.js"
 import * as list from "./list.js"
 import { byRole, changes, look, mailboxName, mailboxes } from "./mail.js"
 import { follow } from "./push.js"
@@ -48,6 +48,7 @@ async function route() {
   const thread = wanted.thread
   Object.assign(place, wanted)
   document.body.classList.remove("menu-open")
+  shown.account = mailboxes.get(place.where)?.account ?? boot.account
   if (other) showList()
   document.body.classList.toggle("reading", Boolean(thread))
   if (thread) {
@@ -128,7 +129,7 @@ $("selected").append(iconButton("close", _("Select nothing"), () => { list.clear
 list.events.addEventListener("selection", tools)
 list.events.addEventListener("open", ({ detail }) => {
   list.markOpened(detail.id)
-  if (detail.keywords.$draft && mailboxes.get(place.where)?.role === "drafts") writing().then((module) => module.edit(detail.id))
+  if (detail.keywords.$draft && mailboxes.get(place.where) === byRole("drafts")) writing().then((module) => module.edit(detail.id))
   else go({ thread: detail.threadId })
 })
 list.events.addEventListener("taken", async ({ detail }) => {
@@ -229,7 +230,7 @@ $("keyboard").onclick = () => KEYS["?"][1]()
 $("notifications").onclick = async () => (await load("./notifications.js")).show()
 
 const drawFolders = showFolders(() => place.where, list.dragged)
-changes.addEventListener("mailboxes", title)
+changes.addEventListener("mailboxes", () => (place.where.startsWith("q=") || mailboxes.has(place.where) ? title() : route()))
 addEventListener("hashchange", route)
 addEventListener("popstate", route)
 addEventListener("unhandledrejection", (event) => {

@@ -4,7 +4,7 @@ A message's text is a document of its own in a frame (the server cleaned it, and
 height and the facts in its root element: remote images left out, invitation, authentication. Attachments are listed below. */
 
 import { $, _, addressText, ask, boot, fullDate, h, icon, iconButton, nameOf, say, shortDate } from "./dom.js"
-import { MethodError, mayUse, request } from "./jmap.js"
+import { MethodError, mayUse, request, shown as place } from "./jmap.js"
 import { ROW, changes, emails, isUnread, isWaiting, keepEmails, keepThreads, mailboxes, threads } from "./mail.js"
 import { ACTIONS } from "./main.js"
 import { toggleRead } from "./actions.js"
@@ -40,7 +40,7 @@ export async function open(wanted, inList) {
   const [found, got] = await request([
     ["Thread/get", { ids: [wanted] }],
     ["Email/get", { "#ids": { resultOf: "0", name: "Thread/get", path: "/list/*/emailIds" }, properties: SHOWN, bodyProperties: PARTS }],
-  ])
+  ], { account: place.account })
   if (wanted !== thread) return
   pane.removeAttribute("aria-busy")
   if (found instanceof MethodError || got instanceof MethodError || !got.list.length) {
@@ -48,7 +48,7 @@ export async function open(wanted, inList) {
     return
   }
   keepThreads(found.list)
-  keepEmails(got.list)
+  keepEmails(got.list, place.account)
   const list = found.list[0].emailIds.map((id) => got.list.find((one) => one.id === id)).filter(Boolean)
   const shownOnes = list.filter((one) => !isWaiting(one))
   draw(shownOnes.length ? shownOnes : list)
@@ -121,7 +121,7 @@ function addresses(email, from, state, show) {
   const rows = [[_("From"), addressText(from)], [_("To"), list("to")], [_("Cc"), list("cc")], [_("Bcc"), list("bcc")], [_("Reply to"), list("replyTo")],
     [_("Sent"), email.sentAt && fullDate(email.sentAt)], [_("Received"), fullDate(email.receivedAt)]]
   const to = (email.to ?? []).map((one) => (one.email === boot.address ? _("me") : nameOf(one))).join(", ")
-  const base = `${boot.account}/${email.blobId}`
+  const base = `${place.account}/${email.blobId}`
   return h("details", { className: "addresses" },
     h("summary", {}, _("%(from)s to %(to)s", { from: from.email, to: to || _("nobody named") })),
     h("dl", { className: "facts" }, rows.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
@@ -133,7 +133,7 @@ function addresses(email, from, state, show) {
 }
 
 async function headers(email) {
-  const [got] = await request([["Email/get", { ids: [email.id], properties: ["headers"] }]])
+  const [got] = await request([["Email/get", { ids: [email.id], properties: ["headers"] }]], { account: place.account })
   const rows = got.list?.[0]?.headers.map((one) => [h("dt", {}, one.name), h("dd", {}, one.value.trim())]) ?? []
   await ask(_("Headers"), h("dl", { className: "facts headers" }, rows), [["yes", _("Close")]])
 }
@@ -141,7 +141,7 @@ async function headers(email) {
 /** The frame; `told` gets the facts of its document. Its height follows its content, as images come and quotes unfold. */
 function frameOf(email, state, told) {
   const query = new URLSearchParams({ ...(state.images ? { images: "1" } : {}), ...(state.text ? { text: "1" } : {}) })
-  const frame = h("iframe", { sandbox: SANDBOX, title: _("Text of the message"), src: `/mail/message/${boot.account}/${email.id}?${query}` })
+  const frame = h("iframe", { sandbox: SANDBOX, title: _("Text of the message"), src: `/mail/message/${place.account}/${email.id}?${query}` })
   frame.onload = () => {
     const root = frame.contentDocument?.documentElement
     if (!root?.dataset.facts) {
@@ -169,10 +169,10 @@ function listen(inside) {
     if (!document.body.dispatchEvent(new KeyboardEvent("keydown", { key, shiftKey, bubbles: true, cancelable: true }))) event.preventDefault()
   })
   inside.addEventListener("click", async (event) => {
-    const place = event.target.closest?.("a")?.href ?? ""
-    if (!place.startsWith("mailto:")) return
+    const address = event.target.closest?.("a")?.href ?? ""
+    if (!address.startsWith("mailto:")) return
     event.preventDefault()
-    const [to, query] = place.slice(7).split("?")
+    const [to, query] = address.slice(7).split("?")
     const asked = new URLSearchParams(query)
     ;(await import("./compose.js")).write({ to: decodeURIComponent(to), subject: asked.get("subject") ?? "", text: asked.get("body") ?? "" })
   })
@@ -182,13 +182,13 @@ function listen(inside) {
 changes.addEventListener("remote", async () => {
   if (!thread) return
   const wanted = thread
-  const [found] = await request([["Thread/get", { ids: [wanted] }]]).catch(() => [null])
+  const [found] = await request([["Thread/get", { ids: [wanted] }]], { account: place.account }).catch(() => [null])
   if (!found || found instanceof MethodError || wanted !== thread || !found.list.length) return
   const missing = found.list[0].emailIds.filter((id) => !shown.has(id))
   if (!missing.length) return
-  const [got] = await request([["Email/get", { ids: missing, properties: SHOWN, bodyProperties: PARTS }]])
+  const [got] = await request([["Email/get", { ids: missing, properties: SHOWN, bodyProperties: PARTS }]], { account: place.account })
   if (got instanceof MethodError || wanted !== thread) return
   keepThreads(found.list)
-  keepEmails(got.list)
+  keepEmails(got.list, place.account)
   for (const email of got.list.filter((one) => !isWaiting(one))) pane.insertBefore(article(email, false), pane.querySelector(".answers"))
 })

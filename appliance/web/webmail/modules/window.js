@@ -3,7 +3,7 @@
 After a change all pages but those shown are forgotten. The first row shown is the anchor: wherever it went, the list stays with it. */
 
 import { boot } from "./dom.js"
-import { MethodError, request } from "./jmap.js"
+import { MethodError, request, shown } from "./jmap.js"
 import { keepReading, readingCalls } from "./mail.js"
 
 export const PAGE = boot.list.rows
@@ -20,6 +20,7 @@ export class QueryWindow extends EventTarget {
   constructor({ filter, search = false }) {
     super()
     this.query = { ...boot.list.query, filter }
+    this.account = shown.account
     this.search = search
     this.total = null
     this.ids = new Map()
@@ -55,10 +56,10 @@ export class QueryWindow extends EventTarget {
     const asked = { ...this.query, ...part }
     const calls = readingCalls(asked)
     if (this.search) calls.push(["SearchSnippet/get", { filter: this.query.filter, "#emailIds": { resultOf: "0", name: "Email/query", path: "/ids" } }])
-    const found = first(asked) ?? await request(calls, { signal: this.stopping.signal })
+    const found = first(asked) ?? await request(calls, { signal: this.stopping.signal, account: this.account })
     const [answer] = found
     if (answer instanceof MethodError) throw answer
-    keepReading(found)
+    keepReading(found, this.account)
     for (const one of (!(found[4] instanceof MethodError) && found[4]?.list) || []) this.snippets.set(one.emailId, one)
     if (anew) this.ids = new Map()
     this.total = answer.total
