@@ -70,7 +70,8 @@ class JmapParts:
 
         service = await trio.to_thread.run_sync(self.service)
         client = PushClient(self.dialer(), make_signer, self._components.clock)
-        return PushSender(service, self.subscriptions, client, server_key=key.public, report=self._report)
+        log = self._components.journal.log
+        return PushSender(service, self.subscriptions, client, server_key=key.public, report=self._report, log=log)
 
     def _make_service(self) -> "JmapService":
         from appliance.jmap.pushing import Pushing

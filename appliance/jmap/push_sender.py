@@ -21,6 +21,7 @@ import trio
 from appliance.accounts.push_subscriptions import PushSubscription, PushSubscriptions
 from appliance.mail.errors import StoreError
 from appliance.protocol.jmap.push import PUSH_OCTETS
+from appliance.protocol.jmap.push_endpoint import parse_push_endpoint
 
 from .email_delivery import Deliveries
 from .ids import encode_id
@@ -37,7 +38,8 @@ RETRY_S, RETRY_MOST_S = 60.0, 3600.0
 
 
 class PushSender:
-    """All push tasks of the server. `report` gets faults of ours, `server_key` is the public key that pushes are signed with."""
+    """All push tasks of the server. `server_key`: the public key that pushes are signed with. `report` gets faults of ours, `log` what
+    push services refuse."""
 
     def __init__(
         self,
@@ -47,12 +49,14 @@ class PushSender:
         *,
         server_key: str,
         report: "Callable[[str, BaseException], None]",
+        log: "Callable[[str], None]",
     ) -> None:
         self._service = service
         self._subscriptions = subscriptions
         self._client = client
         self._server_key = server_key
         self._report = report
+        self._log = log
 
     async def run(self) -> None:
         """For ever; can be run again after a crash."""
@@ -96,8 +100,15 @@ class PushSender:
         """Never again, whatever comes of it: the client did not ask for more (RFC 8620 §7.2.2, RFC 9749 §6)."""
         row.is_new = False
         code = {"@type": "PushVerification", "pushSubscriptionId": encode_id("P", row.id), "verificationCode": row.code}
-        if (await self._client.push(row, code, "high")).gone:
+        outcome = await self._client.push(row, code, "high")
+        if outcome.gone:
             await self._end(row)
+        elif not outcome.delivered:
+            self._note(row, outcome)
+
+    def _note(self, row: PushSubscription, outcome: PushOutcome) -> None:
+        """The rest of the URL is the client's secret."""
+        self._log(f"{parse_push_endpoint(row.url).host} did not take a push: {outcome.trouble}")
 
     async def _follow(self, row: PushSubscription) -> None:
         service, wanted = self._service, row.wanted
@@ -107,22 +118,23 @@ class PushSender:
         try:
             for _, messages in new:
                 await messages.begin()
-            retry_s = RETRY_S
+            retry_s = 0.0
             while True:
                 known = watch.known
-                changed = await watch.next()
-                outcome = await self._tell(row, changed, new)
+                outcome = await self._tell(row, await watch.next(), new)
                 if outcome is None:
                     continue
                 if outcome.gone:
                     return await self._end(row)
                 if outcome.delivered:
-                    retry_s = RETRY_S
+                    retry_s = 0.0
                     await trio.sleep(PAUSE_S)
                     continue
+                if not retry_s:
+                    self._note(row, outcome)
                 watch.known = known
+                retry_s = min(2 * retry_s or RETRY_S, RETRY_MOST_S)
                 await trio.sleep(max(retry_s, outcome.retry_after_s))
-                retry_s = min(2 * retry_s, RETRY_MOST_S)
         finally:
             watch.close()
 

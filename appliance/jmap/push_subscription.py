@@ -10,7 +10,8 @@
 | types            | names or null for all                        | the same                                      | yes                 |
 | emailDelivery    | `email_delivery`                             | the same                                      | yes                 |
 
-emailDelivery has the shape of draft-ietf-jmap-emailpush-00 and is for our own webmail: not announced, since it is not all of that draft.
+emailDelivery has the shape of draft-ietf-jmap-emailpush-00 and is for our own webmail: not announced, since it is not all of that draft,
+and told only of a subscription that has it.
 A client makes at most MADE subscriptions in MADE_S: each costs a server elsewhere a request.
 """
 
@@ -72,7 +73,7 @@ class PushSubscriptionMethods:
         found = {}
         for row in await self._mine(call):
             whole = _encoded(row)
-            found[whole["id"]] = {name: whole[name] for name in properties}
+            found[whole["id"]] = {name: whole[name] for name in properties if name in whole}
         chosen = list(found) if wanted is None else [created_id(one, call.created) or one for one in wanted]
         return {"list": [found[one] for one in chosen if one in found], "notFound": [one for one in chosen if one not in found]}
 
@@ -125,7 +126,7 @@ class PushSubscriptionMethods:
             raise SetError("overQuota", "This account or this device has too many push subscriptions.") from None
         whole = _encoded(row) | {"keys": None}
         call.created[name] = whole["id"]
-        told = ["id", *(one for one in ("keys", "verificationCode", "types", "emailDelivery") if one not in new)]
+        told = ["id", *(one for one in ("keys", "verificationCode", "types") if one not in new)]
         if whole["expires"] != new.get("expires") or "expires" not in new:
             told.append("expires")
         outcome.created[name] = {one: whole[one] for one in told}
@@ -201,7 +202,7 @@ def _encoded(row: PushSubscription) -> dict[str, Any]:
         "verificationCode": row.code if row.verified else None,
         "expires": None if row.expires_at is None else encode_date(row.expires_at),
         "types": None if row.wanted.types is None else list(row.wanted.types),
-        "emailDelivery": row.wanted.deliveries,
+        **({"emailDelivery": row.wanted.deliveries} if row.wanted.deliveries else {}),
     }
 
 

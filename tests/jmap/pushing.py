@@ -42,6 +42,7 @@ class PushingServer:
             Pushing(self.subscriptions, self.key_file, server.clock),
         )  # fmt: skip
         self.faults: list[str] = []
+        self.logged: list[str] = []
         self.resolved: list[str] = []
         self._certificates, self._services = certificates, services
 
@@ -67,7 +68,7 @@ class PushingServer:
 
         dialer = Dialer(resolve, no_addresses, self._certificates.client, may_dial=lambda one: one == "127.0.0.1")
         client = PushClient(dialer, lambda: VapidSigner(key.public, key.pem, "mailto:postmaster@home.test"), self.server.clock)
-        return PushSender(self.service, self.subscriptions, client, server_key=key.public, report=self._report)
+        return PushSender(self.service, self.subscriptions, client, server_key=key.public, report=self._report, log=self.logged.append)
 
     async def call(self, name: str, *, account: AccountId = ANN, credentials: Credentials | None = PHONE, **arguments: Any) -> Any:
         import json

@@ -7,7 +7,8 @@ import pytest
 
 from appliance.certificates.contents import wanted
 from appliance.mail.errors import MisuseError, PeerError, PeerGone
-from appliance.network.https import HEAD_OCTETS, get
+from appliance.network.dial import dial
+from appliance.network.https import HEAD_OCTETS, get, post
 from appliance.network.tls_end import require_close_notify
 from tests.support.certificates import TestCertificates, make_certificates
 from tests.support.https_server import HttpsServer
@@ -124,3 +125,31 @@ async def test_a_silent_address_leaves_time_for_the_next(certificates: TestCerti
     for one in (deaf, *waiting):
         one.close()
     assert found == ("text/plain", b"hello")
+
+
+async def posted(certificates: TestCertificates, octets: bytes, **words: Any) -> tuple[int, dict[str, str]]:
+    with HttpsServer(certificates.server, octets, **words) as web:
+        stream = await dial("127.0.0.1", web.port, timeout_s=5)
+        await stream.start_tls_as_client(certificates.client(), "mta-sts.far.example")
+        found = await post(stream, "far.example", "/a?b=c", [("TTL", "60")], b"hello", timeout_s=5)
+        assert web.asked == b"POST /a?b=c HTTP/1.1\r\nHost: far.example\r\nContent-Length: 5\r\nConnection: close\r\nTTL: 60\r\n\r\nhello"
+        return found
+
+
+@pytest.mark.parametrize("record", [1, 16_384])
+async def test_a_post_tells_status_and_fields(certificates: TestCertificates, record: int) -> None:
+    assert await posted(certificates, b"HTTP/1.1 201 Created\r\nLocation: /x\r\n\r\nbody", record=record) == (201, {"location": "/x"})
+    octets = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 429 Slow\r\nRetry-After: 7\r\n\r\n"
+    assert await posted(certificates, octets, record=record) == (429, {"retry-after": "7"})
+
+
+@pytest.mark.parametrize("octets", [b"", b"HTTP/1.1 201 Created\r\n", b"HTTP/1.1\r\n\r\n", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 2000 x\r\n\r\n"])
+async def test_a_post_without_a_response_is_an_error(certificates: TestCertificates, octets: bytes) -> None:
+    with pytest.raises((PeerError, MisuseError)):
+        await posted(certificates, octets)
+
+
+async def test_a_response_to_a_post_that_never_ends_is_not_read(certificates: TestCertificates) -> None:
+    assert (await posted(certificates, b"HTTP/1.1 200 OK\r\n\r\n", endless=True))[0] == 200
+    with pytest.raises(MisuseError):
+        await posted(certificates, b"HTTP/1.1 200 OK\r\n", endless=True)

@@ -2,21 +2,12 @@
 as the browser would, and given to the service worker, which shows them."""
 
 import json
-import queue
-import ssl
-import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appliance.certificates.contents import wanted
-from tests.support.certificates import make_certificates
+from tests.support.push_phone import Phone, pushed_to
 from tests.support.push_receiver import Receiver, checked_token
 from tests.support.server import PASSWORD, Pillarbox, new_data
 from tests.support.wire import faults
@@ -36,42 +27,6 @@ PushManager.prototype.getSubscription = async () => (localStorage.made ? made() 
 """Debian's Chromium knows no push service: what it would answer. The rest is the browser's own."""
 
 
-@dataclass
-class Phone:
-    """What a browser's maker has between server and browser: a push service, and the keys that only the browser knows."""
-
-    receiver: Receiver
-    posted: "queue.Queue[tuple[dict[str, str], bytes]]" = field(default_factory=queue.Queue)
-
-    def next(self) -> tuple[dict[str, str], str]:
-        fields, body = self.posted.get(timeout=60)
-        return fields, self.receiver.decrypt(body).decode()
-
-
-@contextmanager
-def push_service(certificate: Path, phone: Phone) -> Iterator[int]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            phone.posted.put(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(201)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture(scope="module")
 def phone() -> Phone:
     return Phone(Receiver())
@@ -80,14 +35,10 @@ def phone() -> Phone:
 @pytest.fixture(scope="module")
 def server(phone: Phone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
     place = tmp_path_factory.mktemp("push")
-    certificates = make_certificates(place / "service", wanted("box", ["push.example"], []))
-    authority = place / "authority.pem"
-    authority.write_text(certificates.authority_pem)
-    with push_service(certificates.server, phone) as port:
-        command = [sys.executable, "-m", "tests.support.local_push", str(port), str(authority)]
-        with Pillarbox(new_data(place / "data", "ada"), protocols=PROTOCOLS, command=command) as one:
-            yield one
-            assert not faults(one.log)
+    data = new_data(place / "data", "ada")
+    with pushed_to(place, phone) as command, Pillarbox(data, protocols=PROTOCOLS, command=command) as one:
+        yield one
+        assert not faults(one.log)
 
 
 @pytest.fixture(scope="module")
