@@ -51,10 +51,10 @@ class JmapParts:
 
     async def push(self) -> None:
         """Push to push services, for ever: nothing is loaded before there is a subscription."""
-        await self.sessions.open()
         await self.subscriptions.open()
         while not self.subscriptions.all():
             await self.subscriptions.changed()
+        await self.sessions.open()
         await (await self._sender()).run()
 
     async def _sender(self) -> "PushSender":

@@ -79,10 +79,12 @@ class PushSender:
 
     async def _serve(self, row: PushSubscription, scope: trio.CancelScope) -> None:
         with scope:
+            if not row.verified:
+                return await self._verify(row)
             retry_s = RETRY_S
             while True:
                 try:
-                    return await (self._follow(row) if row.verified else self._verify(row))
+                    return await self._follow(row)
                 except Exception as fault:  # of one subscription: the others go on
                     self._report("push", fault)
                 await trio.sleep(retry_s)

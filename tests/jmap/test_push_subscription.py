@@ -293,3 +293,23 @@ async def test_messages_that_arrive_are_pushed_with_what_was_asked_for(tmp_path:
         assert (await told(6))[-1]["email"].keys() == {"id", "threadId", "from"}
         assert len({len(posted.body) for posted in service.posted}) == 1
         assert {posted.fields["urgency"] for posted in service.posted} == {"high", "normal"}
+
+
+async def test_the_example_of_rfc_8620_section_7_2(tmp_path: Path, certificates: TestCertificates) -> None:
+    async with a_push_service(certificates.server) as service, a_pushing_server(tmp_path, certificates, {"push.example": service}) as one:
+        await verified(one, service, deviceClientId="b37ff8001ca0", types=["Todo", "Mailbox"])
+        listed = (await one.call("PushSubscription/get", ids=None))["list"]
+        assert [row["deviceClientId"] for row in listed] == ["b37ff8001ca0"] and listed[0]["types"] == ["Todo", "Mailbox"]
+        new = {"deviceClientId": "a889-ffea-910", "url": "https://push.example/push/?device=X8980fc&client=12c6d086", "types": None}
+        created = (await one.call("PushSubscription/set", create={"4f29": new}))["created"]["4f29"]
+        assert created == {"id": created["id"], "keys": None, "verificationCode": None, "expires": "2026-12-31T00:00:00Z"}
+        posted = (await service.wait(3))[-1]
+        assert posted.target == "/push/?device=X8980fc&client=12c6d086" and "content-encoding" not in posted.fields
+        told = read(posted)
+        assert told.keys() == {"@type", "pushSubscriptionId", "verificationCode"} and told["pushSubscriptionId"] == created["id"]
+        assert await one.verify(created["id"], told["verificationCode"]) is None
+        one.server.clock.forward(2 * 86_400)
+        update = {created["id"]: {"expires": "2027-08-13T00:00:00Z"}}
+        assert (await one.call("PushSubscription/set", update=update))["updated"] == {created["id"]: {"expires": "2027-01-02T00:00:00Z"}}
+        one.server.clock.forward(31 * 86_400)
+        assert (await one.call("PushSubscription/get"))["list"] == []
