@@ -83,7 +83,7 @@ class BlobMethods:
         wanted = call.arguments.objects("create")
         call.arguments.end()
         if len(wanted) > self._limits.objects_in_set:
-            raise MethodError("requestTooLarge", f"At most {self._limits.objects_in_set} blobs are made at once.")
+            raise MethodError("requestTooLarge", f"At most {self._limits.objects_in_set} blobs are made at once (maxObjectsInSet).")
         outcome = SetOutcome()
         for name, given in wanted.items():
             await attempt(outcome, "notCreated", name, partial(self._upload, call, account, outcome, name, given))
@@ -170,7 +170,7 @@ class BlobMethods:
 
     async def copy(self, call: Call) -> dict[str, Any]:
         source, account = call.account("fromAccountId"), call.account(write=True)
-        wanted = call.arguments.ids("blobIds", most=self._limits.objects_in_set) or []
+        wanted = call.arguments.ids("blobIds", most=self._limits.objects_in_set, limit="maxObjectsInSet") or []
         call.arguments.end()
         outcome = SetOutcome()
         for one in wanted:

@@ -154,7 +154,7 @@ class EmailImportMethods:
 
     def _bounded(self, objects: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         if len(objects) > self._limits.objects_in_set:
-            raise MethodError("requestTooLarge", f"At most {self._limits.objects_in_set} messages are made at once.")
+            raise MethodError("requestTooLarge", f"At most {self._limits.objects_in_set} messages are made at once (maxObjectsInSet).")
         return objects
 
     async def _expected(self, call: Call, account: JmapAccount, argument: str) -> str:

@@ -33,7 +33,7 @@ class EmailParseMethods:
 
     async def parse(self, call: Call) -> dict[str, Any]:
         account = call.account()
-        wanted = call.arguments.ids("blobIds", most=min(MOST, self._limits.objects_in_get)) or []
+        wanted = call.arguments.ids("blobIds", most=min(MOST, self._limits.objects_in_get), limit="of Email/parse") or []
         reading = EmailReading(call.arguments, PARSED)
         call.arguments.end()
         parsed: dict[str, Any] = {}

@@ -107,9 +107,10 @@ def read_set(arguments: Arguments, state: str, most: int) -> SetRequest:
     expected = arguments.text("ifInState")
     if expected and expected != state:
         raise MethodError("stateMismatch", "Something changed meanwhile.")
-    request = SetRequest(arguments.objects("create"), arguments.objects("update"), arguments.ids("destroy", most=most) or [])
+    destroy = arguments.ids("destroy", most=most, limit="maxObjectsInSet") or []
+    request = SetRequest(arguments.objects("create"), arguments.objects("update"), destroy)
     if len(request.create) + len(request.update) + len(request.destroy) > most:
-        raise MethodError("requestTooLarge", f"At most {most} objects are changed at once.")
+        raise MethodError("requestTooLarge", f"At most {most} objects are changed at once (maxObjectsInSet).")
     return request
 
 

@@ -106,7 +106,7 @@ class SubmissionSetMethods:
         before = await self._state(account)
         request = read_set(call.arguments, before, self._limits.objects_in_set)
         updates = call.arguments.objects("onSuccessUpdateEmail")
-        destroys = call.arguments.ids("onSuccessDestroyEmail", most=self._limits.objects_in_set) or []
+        destroys = call.arguments.ids("onSuccessDestroyEmail", most=self._limits.objects_in_set, limit="maxObjectsInSet") or []
         call.arguments.end()
         progress = _Progress(call, account)
         for name, new in request.create.items():

@@ -85,6 +85,27 @@ async def test_requests_are_answered_in_order_with_their_ids(tmp_path: Path) -> 
         assert isinstance(await client.event(), CloseConnection)
 
 
+async def test_the_example_of_rfc_8887_section_4_4(tmp_path: Path) -> None:
+    """After the handshake: push since a state, a call, a message that is no JSON, a new email, and the end."""
+    async with connected(tmp_path) as (server, client, _scope):
+        await client.send({"@type": "WebSocketPushEnable", "dataTypes": ["Mailbox", "Email"], "pushState": "aaa"})
+        change = await client.message()
+        assert change["@type"] == "StateChange" and change["changed"]["A1"].keys() == {"Mailbox", "Email"}
+        call = ["Core/echo", {"hello": True, "high": 5}, "b3ff"]
+        await client.send({"@type": "Request", "id": "R1", "using": ["urn:ietf:params:jmap:core"], "methodCalls": [call]})
+        response = await client.message()
+        assert (response["@type"], response["requestId"], response["methodResponses"]) == ("Response", "R1", [call])
+        await client.send("The quick brown fox jumps over the lazy dog.")
+        error = await client.message()
+        assert (error["@type"], error["type"], error["status"]) == ("RequestError", "urn:ietf:params:jmap:error:notJSON", 400)
+        assert error.get("requestId") is None and error["detail"]
+        await server.draft()
+        arrived = await client.message()
+        assert "Email" in arrived["changed"]["A1"] and arrived["pushState"] != change["pushState"]
+        await client.send(CloseConnection(code=1000))
+        assert isinstance(await client.event(), CloseConnection)
+
+
 async def test_push_of_the_types_asked_for_since_a_push_state(tmp_path: Path) -> None:
     """RFC 8887 §4.3.5."""
     async with connected(tmp_path) as (server, client, _scope):

@@ -50,8 +50,8 @@ class Arguments:
             raise invalid(f'"{name}" is no id.')
         return value
 
-    def ids(self, name: str, *, most: int, referred: bool = True) -> list[str] | None:
-        """A list of ids, each once, None when it is left out. More than `most` is the error requestTooLarge."""
+    def ids(self, name: str, *, most: int, limit: str = "maxObjectsInGet", referred: bool = True) -> list[str] | None:
+        """A list of ids, each once, None when it is left out. More than `most` is the error requestTooLarge, which names the limit."""
         values = self.take(name, list, "list of ids")
         if values is None:
             return None
@@ -59,7 +59,7 @@ class Arguments:
         if not all(isinstance(value, str) and shape.fullmatch(value) for value in values):
             raise invalid(f'"{name}" is no list of ids.')
         if len(values) > most:
-            raise MethodError("requestTooLarge", f'"{name}" has more than {most} ids.')
+            raise MethodError("requestTooLarge", f'"{name}" has more than {most} ids ({limit}).')
         return list(dict.fromkeys(values))
 
     def strings(self, name: str) -> list[str] | None:
