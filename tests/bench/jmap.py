@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.server import PASSWORD
 
-from .clients import Imap, tls
+from .clients import Imap, connect, tls
 from .meters import LoopDevice, Process
 from .rows import multiply
 from .searches import spent_s, wait_for_index
@@ -154,6 +154,28 @@ def memory(table: "Table", work: Path) -> None:
         table.add("jmap: PSS with a client that reads, MB more than the web", pss_mb(process) - before, most=3)
 
 
+def streams(table: "Table", work: Path) -> None:
+    """Open event streams over TLS, as many as two accounts may have."""
+    with served(work / "streams", *OTHERS, "http", "https") as (server, process):
+        held = []
+
+        def opened(count: int) -> None:
+            for number in range(count):
+                sock = connect(server.ports["https"], tls())
+                credentials = base64.b64encode(f"u{number % 2 + 1}@bench.test:{PASSWORD}".encode()).decode()
+                sock.sendall(f"GET /jmap/events?types=* HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {credentials}\r\n\r\n".encode())
+                while b":\n\n" not in sock.recv(65536):
+                    pass
+                held.append(sock)
+
+        opened(4)
+        few = pss_mb(process)
+        opened(28)
+        table.add("jmap: PSS of an open event stream over TLS, kB", 1024 * (pss_mb(process) - few) / 28, most=40)
+        for sock in held:
+            sock.close()
+
+
 def at_rest(written: Callable[[], int]) -> int:
     """Octets written once the search index, which looks every minute, and what is written lazily are done."""
     last = -1
@@ -167,6 +189,7 @@ def at_rest(written: Callable[[], int]) -> int:
 def run(table: "Table", work: Path, count: int = 100_000, rounds: int = 40) -> None:
     work.mkdir(parents=True, exist_ok=True)
     memory(table, work)
+    streams(table, work)
     device = LoopDevice(work) if os.geteuid() == 0 else None
     try:
         with served((device.place if device else work) / "run", *OTHERS, "http", "https") as (server, _):
