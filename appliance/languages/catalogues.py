@@ -22,7 +22,7 @@ NOTHING = b'{"texts": {}, "plurals": ""}'
 ENVIRONMENT = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 """Where a command finds the user's language, the first that is set (gettext(3), environ(7))."""
 
-LETTERS = str.maketrans({
+CHARACTERS = str.maketrans({
     "ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue",
     "„": '"', "“": '"', "”": '"', "‚": "'", "‘": "'", "’": "'", "…": "...", "–": "-", "—": "-", "\u00a0": " ",
 })  # fmt: skip
@@ -99,14 +99,14 @@ def catalogue(tag: str) -> Language:
 
 @cache
 def in_ascii(language: Language) -> Language:
-    """The same for a terminal that shows no other letters: its sentences only, what they name stays."""
+    """The same for a terminal that shows no other characters: its sentences only, what they name stays."""
     if language is ENGLISH:
         return language
     say, count = language.gettext, language.ngettext
     return replace(
         language,
-        gettext=lambda text: say(text).translate(LETTERS),
-        ngettext=lambda one, many, number: count(one, many, number).translate(LETTERS),
+        gettext=lambda text: say(text).translate(CHARACTERS),
+        ngettext=lambda one, many, number: count(one, many, number).translate(CHARACTERS),
     )
 
 

@@ -45,7 +45,7 @@ class ConsoleOptions:
 
 
 def spoken(options: ConsoleOptions) -> Language:
-    """The language of who looks, in letters that the terminal has."""
+    """The language of who looks, in characters that the terminal has."""
     return options.language() if options.utf8 else in_ascii(options.language())
 
 

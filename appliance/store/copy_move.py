@@ -83,12 +83,7 @@ def copy(
     if sources:
         _place(transaction, source, target, (first, modseq, effects.saved_at(), mask), condition, parameters)
         if not move:
-            transaction.execute(
-                f"""INSERT INTO shared_data(message_data, refcount) SELECT message_data, count(*) + 1 FROM message
-                    WHERE mailbox = ? AND {condition} GROUP BY message_data
-                    ON CONFLICT(message_data) DO UPDATE SET refcount = refcount + excluded.refcount - 1""",
-                (source, *parameters),
-            )
+            _share(transaction, source, condition, parameters)
         change_runs.keep(transaction, target, modseq, range(first, uid_next))
         transaction.touched(target, modseq)
         shared_members.came(transaction, target, modseq, first, uid_next - 1)
@@ -100,6 +95,16 @@ def copy(
         effects.quota.took(transaction, AccountId(account), octets, len(sources), trash=to_trash, checked=not move)
         effects.appended(transaction, target, range(first, uid_next))
     return Copied(UidValidity(uid_validity), [Uid(uid) for uid in sources], [Uid(uid) for uid in range(first, uid_next)])
+
+
+def _share(transaction: Transaction, source: MailboxId, condition: str, parameters: Sequence[int]) -> None:
+    """Count one more row for each of these messages' data."""
+    transaction.execute(
+        f"""INSERT INTO shared_data(message_data, refcount) SELECT message_data, count(*) + 1 FROM message
+            WHERE mailbox = ? AND {condition} GROUP BY message_data
+            ON CONFLICT(message_data) DO UPDATE SET refcount = refcount + excluded.refcount - 1""",
+        (source, *parameters),
+    )
 
 
 def _place(

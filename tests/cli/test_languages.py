@@ -11,7 +11,7 @@ from appliance.status import events as e
 from appliance.status.plain import decode_plain, encode_plain
 from appliance.status.text import readable
 from tests.support.admin import ADA, admin_server
-from tests.support.catalogues import foreign_letters, left_in_english
+from tests.support.catalogues import foreign_characters, left_in_english
 from tests.support.console import busy_board
 
 FOREIGN = re.compile(
@@ -30,7 +30,7 @@ LISTINGS: tuple[Request, ...] = (
 
 
 def untranslated(response: Response) -> list[str]:
-    said = foreign_letters()(decode_plain(Response, json.loads(json.dumps(encode_plain(response)))).text)
+    said = foreign_characters()(decode_plain(Response, json.loads(json.dumps(encode_plain(response)))).text)
     return [row for row in said.splitlines() if left_in_english(FOREIGN.sub("", row))]
 
 

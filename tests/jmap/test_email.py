@@ -222,7 +222,7 @@ async def test_changes_go_on_from_any_state(tmp_path: Path) -> None:
 
 async def test_bodies_too_large_to_be_read_with_the_rows_and_one_that_two_share(tmp_path: Path) -> None:
     async with a_client(tmp_path) as client:
-        texts = [letter * 700_000 for letter in "abc"] + ["short", "short"]
+        texts = [character * 700_000 for character in "abc"] + ["short", "short"]
         placed = [await client.append(f"Subject: {text[0]}\r\n\r\n{text}".encode()) for text in texts]
         ids = [f"M{one.message}" for one in placed]
         found = await client.call("Email/get", ids=ids, properties=["subject", "bodyValues"], fetchAllBodyValues=True)

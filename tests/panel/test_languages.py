@@ -21,7 +21,7 @@ from appliance.panel.views import make_views
 from appliance.status import events as e
 from appliance.status.board import Board
 from tests.panel.test_screens import SCREENS
-from tests.support.catalogues import compile_checkout, foreign_letters, forget, left_in_english
+from tests.support.catalogues import compile_checkout, foreign_characters, forget, left_in_english
 from tests.support.clock import HandClock
 from tests.support.console import ServerAnswers, busy_board, locked
 
@@ -65,7 +65,7 @@ def untranslated(picture: Picture) -> list[str]:
 
 @pytest.mark.parametrize(("name", "keys"), SCREENS, ids=[name for name, _ in SCREENS])
 async def test_every_text_comes_out_of_the_catalogue(name: str, keys: tuple[str, ...]) -> None:
-    picture = await picture_after(busy_board(), screen_of(200, 70, foreign_letters()), *keys)
+    picture = await picture_after(busy_board(), screen_of(200, 70, foreign_characters()), *keys)
     answers = name in ("queue-history", "accounts-add", "password", "domain-records", "certificates")  # responses of the test's server
     if name == "logs":
         picture = picture._replace(lines=(picture.lines[0], *picture.lines[-3:]))
@@ -73,7 +73,7 @@ async def test_every_text_comes_out_of_the_catalogue(name: str, keys: tuple[str,
 
 
 async def test_a_new_server_and_one_in_trouble_too() -> None:
-    screen = screen_of(200, 70, foreign_letters())
+    screen = screen_of(200, 70, foreign_characters())
     assert not untranslated(await picture_after(Board(HandClock(0.0, trusted=False)), screen, "1"))
     board = busy_board()
     board.publish(e.StorageTrouble("broken", "12"))

@@ -46,8 +46,8 @@ def pseudo_language(place: Path, tag: str = "de") -> Iterator[None]:
     forget()
 
 
-def foreign_letters(language: Language = ENGLISH) -> Language:
-    """English with other letters in every sentence of the catalogues, as many as before: what has ASCII letters was not said by it."""
+def foreign_characters(language: Language = ENGLISH) -> Language:
+    """English with other characters in every sentence of the catalogues, as many as before: what stays in ASCII was not said by it."""
     known = {key for pair in translations.sentences() for key in pair}
 
     def said(text: str) -> str:
@@ -61,14 +61,14 @@ def foreign_letters(language: Language = ENGLISH) -> Language:
 _SENTENCE_PARTS = re.compile(r"%\(\w+\)s|[a-zA-Z]")
 
 
-def _other(letter: str) -> str:
-    if letter.startswith("%"):
-        return letter
-    return chr(ord(letter) - ord("a") + 0x430) if letter.islower() else chr(ord(letter) - ord("A") + 0x410)
+def _other(character: str) -> str:
+    if character.startswith("%"):
+        return character
+    return chr(ord(character) - ord("a") + 0x430) if character.islower() else chr(ord(character) - ord("A") + 0x410)
 
 
 def left_in_english(text: str) -> str:
-    """What is neither in foreign letters nor data; "" where all is said."""
+    """What is neither in foreign characters nor data; "" where all is said."""
     left = DATA.sub("", text)
     return left if re.search(r"[a-zA-Z]", left) else ""
 
