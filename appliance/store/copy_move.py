@@ -97,7 +97,7 @@ def copy(
     return Copied(UidValidity(uid_validity), [Uid(uid) for uid in sources], [Uid(uid) for uid in range(first, uid_next)])
 
 
-def _share(transaction: Transaction, source: MailboxId, condition: str, parameters: Sequence[int]) -> None:
+def _share(transaction: Transaction, source: MailboxId, condition: str, parameters: Sequence[int | str]) -> None:
     """Count one more row for each of these messages' data."""
     transaction.execute(
         f"""INSERT INTO shared_data(message_data, refcount) SELECT message_data, count(*) + 1 FROM message
