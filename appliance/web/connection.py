@@ -164,6 +164,8 @@ class HttpExchange:
                 self._h11.receive_data(bytes(self._early))
             assert isinstance(event, h11.Request)  # noqa: S101 - a whole head was fed
             request = self._request(event)
+            del event  # an event stream would hold 2 kB of it for days
+            self._head = b""
         except (h11.RemoteProtocolError, MisuseError, UnicodeDecodeError):
             return await self._give_up(400)
         self._begun = trio.current_time()
@@ -261,6 +263,7 @@ class HttpExchange:
             return
         async with aclosing(body):  # type: ignore[type-var]
             await stream.send(head, self._patience.send_s)
+            del fields, encoded, head  # an event stream would hold them for days
             if not bodiless:
                 with self._bound_to(request.session if response.lasting else None):
                     await (self._send_lasting(body) if response.lasting else self._send_chunks(body))
