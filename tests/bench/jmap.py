@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.server import PASSWORD
+from tests.support.server import PASSWORD, Pillarbox
 
 from .clients import Imap, connect, tls
 from .meters import LoopDevice, Process
@@ -79,7 +79,9 @@ def cpu_ms(process: Process, work: Callable[[], Any], rounds: int, between: Call
     return 1000 * statistics.median(found)
 
 
-def cost(table: "Table", jmap: Jmap, imap: Imap, process: Process, rounds: int) -> None:
+def cost(table: "Table", server: Pillarbox, process: Process, rounds: int) -> None:
+    imap, jmap = Imap(server.ports["imap"], USER), Jmap(server.ports["https"])
+
     def arrive() -> None:
         imap.append_many("INBOX", messages(1))
 
@@ -110,6 +112,14 @@ def cost(table: "Table", jmap: Jmap, imap: Imap, process: Process, rounds: int) 
     imap_one = cpu_ms(process, lambda: imap.ask(f"FETCH {last} (ENVELOPE BODYSTRUCTURE BODY.PEEK[])", keep=False), rounds)
     table.add("jmap: 50 rows, times the CPU of FETCH", rows / imap_rows, most=2)
     table.add("jmap: one message, times the CPU of FETCH", one / imap_one, most=2)
+    imap.close()
+    secure = Imap(server.ports["imaps"], USER, tls())  # as JMAP is
+    secure.ask("SELECT INBOX")
+    secure_rows = cpu_ms(process, lambda: secure.ask(f"FETCH {last - 49}:{last} {IMAP_ROW}", keep=False), rounds)
+    secure_one = cpu_ms(process, lambda: secure.ask(f"FETCH {last} (ENVELOPE BODYSTRUCTURE BODY.PEEK[])", keep=False), rounds)
+    table.add("jmap: 50 rows, times the CPU of FETCH over TLS", rows / secure_rows)
+    table.add("jmap: one message, times the CPU of FETCH over TLS", one / secure_one)
+    secure.close()
 
 
 def drafts(table: "Table", jmap: Jmap, written: Callable[[], int], rounds: int = 20) -> None:
@@ -206,12 +216,11 @@ def run(table: "Table", work: Path, count: int = 100_000, rounds: int = 40) -> N
             server.stop()
             multiply(server.data, count // BLOCK)
             process = Process(server.start().pid)
-            imap, jmap = Imap(server.ports["imap"], USER), Jmap(server.ports["https"])
-            jmap.ask("Email/query", **BY_DATE, filter={"text": RARE})  # the search index begins
+            Jmap(server.ports["https"]).ask("Email/query", **BY_DATE, filter={"text": RARE})  # the search index begins
             wait_for_index(server.data, count)
             process.settle(60)
-            cost(table, jmap, imap, process, rounds)
-            drafts(table, jmap, written)
+            cost(table, server, process, rounds)
+            drafts(table, Jmap(server.ports["https"]), written)
             at_rest(written)
             jmap = Jmap(server.ports["https"])  # the server closed the idle connection
             ids = jmap.ask("Email/query", **BY_DATE)["ids"]
@@ -224,7 +233,6 @@ def run(table: "Table", work: Path, count: int = 100_000, rounds: int = 40) -> N
             process.settle(10)
             if device is not None:
                 table.add("jmap: octets written by reading", written() - before, most=0)
-            imap.close()
             print(f"  (CPU of the server in all: {spent_s(process):.0f} s)")
     finally:
         if device is not None:
