@@ -37,7 +37,6 @@ COMMANDS = (
     ("UNSEEN, all", "SEARCH UNSEEN", 2),
 )
 INDEX_BARS = (("size / text", 0.65), ("CPU ms a kB of text", 0.5), ("octets written / text", 3.5))
-CAUGHT_UP_S = 1200
 
 
 def messages(count: int) -> Iterator[bytes]:
@@ -47,29 +46,10 @@ def messages(count: int) -> Iterator[bytes]:
         yield octets + b"The %b is here.\r\n" % RARE.encode() if number % 100 == 11 else octets
 
 
-def indexed_up_to(data: Path) -> int:
-    """The last message in the files of the index."""
-    last = 0
-    for path in (data / "search").rglob("*.db"):
-        try:
-            with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5) as connection:
-                last = max(last, *(found for (found,) in connection.execute("SELECT last FROM shard")))
-        except sqlite3.Error:
-            continue  # being written
-    return last
-
-
 def spent_s(process: Process) -> float:
     """CPU of all threads, those that have ended among them: the index's threads end when they are idle."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def wait_for_index(data: Path, last: int) -> None:
-    end = time.monotonic() + CAUGHT_UP_S
-    while indexed_up_to(data) < last and time.monotonic() < end:
-        time.sleep(1)
-    time.sleep(2)
 
 
 def index_figures(data: Path, texts: int, spent_s: float, written: int) -> None:
@@ -89,7 +69,7 @@ def index(side: Side, data: Path, count: int) -> None:
     side.imap = Imap(side.server.ports["imap"], USER)
     side.imap.ask("SELECT INBOX")
     before = spent_s(side.process), side.written()
-    wait_for_index(data, count)
+    growth.wait_for_index(data, count)
     index_figures(data, sum(map(len, messages(count))), spent_s(side.process) - before[0], side.written() - before[1])
 
 
@@ -141,7 +121,7 @@ def growing(work: Path, most: int) -> None:
             figures = [growth.measured(process, lambda: imap.ask(f"SEARCH TEXT {ABSENT}"))]  # noqa: B023
             with sqlite3.connect(f"file:{data / 'pillarbox.db'}?mode=ro", uri=True) as connection:
                 (last,) = connection.execute("SELECT max(message_data) FROM message").fetchone()
-            wait_for_index(data, last)
+            growth.wait_for_index(data, last)
             imap.ask(f"SEARCH TEXT {ABSENT}")
             for word in (ABSENT, RARE):
                 figures.append(growth.measured(process, lambda: imap.ask(f"SEARCH TEXT {word}"), 5))  # noqa: B023
