@@ -17,6 +17,7 @@ from appliance.store.values import Mode, Placement, Want
 from tests.support.waiting import until
 
 from .server import ANN, BEN, LaterScanner, a_server, deliver, put
+from .test_store_model import check_refcount
 
 EVERY = (Uid(1), Uid(2**32 - 1))
 
@@ -641,3 +642,24 @@ async def test_moving_works_above_a_limit_that_was_lowered(tmp_path: Path) -> No
         box.close()
         await store.rename(ANN, "INBOX", "Old")
         assert sum(info.octets for info in await store.list(ANN)) == 175
+
+
+@pytest.mark.parametrize("chosen", [(1, 2, 3, 4), (2, 3), (1, 3, 4), (4,)])
+async def test_copies_are_in_the_order_of_the_originals_and_counted(tmp_path: Path, chosen: tuple[int, ...]) -> None:
+    """With gaps between UIDs and without; into another mailbox and the same; of a message that is there twice."""
+    async with a_server(tmp_path) as store:
+        for number in range(4):
+            await deliver(store, octets=b"Subject: %d\r\n\r\n" % number)
+        box = await store.open(ANN, "INBOX")
+        messages = {row.uid: row.message for row in await box.rows(Uid(1), Uid(99), Want.DATES)}
+        uids = [Uid(uid) for uid in chosen]
+        await box.copy(uids, "INBOX")
+        for target in ("Archive", "Archive", "Trash"):
+            copied = await box.copy([*uids, *[Uid(5 + place) for place in range(len(uids))]], target)
+            assert copied.sources == [*uids, *range(5, 5 + len(uids))]
+            other = await store.open(ANN, target)
+            rows = [row for row in await other.rows(Uid(1), Uid(99), Want.DATES) if row.uid in copied.copies]
+            assert [row.message for row in rows] == 2 * [messages[uid] for uid in uids]
+            other.close()
+        await store.database.read(check_refcount)
+        box.close()
