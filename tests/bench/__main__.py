@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.support.server import Pillarbox, new_data, pillarbox
 
-from . import jmap, panel, sending, web, webmail
+from . import jmap, panel, postfix, sending, web, webmail
 from .clients import Imap, Pop3, Smtp, connect, deliver, tls
 from .messages import mixed, small
 from .meters import LoopDevice, Process
@@ -28,6 +28,8 @@ from .meters import LoopDevice, Process
 ACCOUNTS = ("u1", "u2", "u3", "u4", "u5")
 HARNESS = Path(__file__).resolve().parents[3] / "shared" / "bench"
 MB = 1024.0
+DATA_P99 = {10: 2.0, 50: 3.0}
+"""How many times Postfix's a reply to DATA may take at worst, by sessions."""
 
 
 @dataclass(slots=True)
@@ -152,6 +154,11 @@ class Bench:
                     self.table.add(f"{name}: disk space / message bytes", (device.used() - used) / octets, most=0.72)
                 else:
                     print("  (storage writes and flushes are counted as root only)")
+            if postfix.installed():
+                beside = postfix.delivered(self.work, messages, sessions)
+                worst, its_worst = took[len(took) * 99 // 100], beside[len(beside) * 99 // 100]
+                self.table.add(f"{name}: DATA reply p99 of Postfix, ms", 1000 * its_worst)
+                self.table.add(f"{name}: DATA reply p99 / Postfix's", worst / its_worst, most=DATA_P99.get(sessions))
 
     def imap(self) -> None:
         count = 2000 if self.quick else 20000

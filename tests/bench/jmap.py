@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from tests.support.server import PASSWORD, Pillarbox
 
 from .clients import Imap, connect, tls
+from .growth import wait_for_index
 from .meters import LoopDevice, Process
 from .rows import multiply
-from .searches import spent_s, wait_for_index
+from .searches import spent_s
 from .web import OTHERS, pss_mb, served
 
 if TYPE_CHECKING:

@@ -1,4 +1,5 @@
-"""Postfix from Debian, started in the foreground, relaying to the same sink as Pillarbox: figures side by side; needs root.
+"""Postfix from Debian, started in the foreground: relaying to the same sink as Pillarbox, or delivering the same messages into maildirs;
+figures side by side; needs root.
 
 No service of the machine is touched: configuration, queue and logs are below one directory.
 """
@@ -9,11 +10,13 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.peer import Peer
 from tests.support.server import free_ports
 
+from .clients import deliver
 from .meters import LoopDevice
 
 MAIN = """
@@ -34,6 +37,14 @@ disable_dns_lookups = yes
 smtp_dns_support_level = disabled
 alias_maps =
 """
+MAILDIRS = """
+virtual_mailbox_domains = bench.test
+virtual_mailbox_base = {place}/mail
+virtual_mailbox_maps = static:all/
+virtual_uid_maps = static:8
+virtual_gid_maps = static:8
+virtual_minimum_uid = 8
+"""
 DIST = Path("/usr/share/postfix/master.cf.dist")
 
 
@@ -41,19 +52,20 @@ def installed() -> bool:
     return os.geteuid() == 0 and DIST.exists() and shutil.which("postfix", path="/usr/sbin:/usr/bin") is not None
 
 
-class Relay:
-    """Takes mail on `port` and relays all of it to the sink."""
+class Postfix:
+    """Takes mail on `port`; relays it to the sink, except what `more` of its configuration says."""
 
-    def __init__(self, place: Path, sink: int) -> None:
+    def __init__(self, place: Path, sink: int, more: str = "") -> None:
         self.place = place
-        for name in ("", "spool", "lib"):
+        for name in ("", "spool", "lib", "mail"):
             (place / name).mkdir(exist_ok=True)
+        shutil.chown(place / "mail", "mail", "mail")
         shutil.chown(place / "lib", "postfix", "root")
         for parent in (place, *place.parents):
             if str(parent).startswith(("/tmp/", "/dev/shm/")):
                 parent.chmod(parent.stat().st_mode | 0o011)
         (self.port,) = free_ports(1)
-        (place / "main.cf").write_text(MAIN.format(place=place, sink=sink))
+        (place / "main.cf").write_text((MAIN + more).format(place=place, sink=sink))
         lines = []
         for line in DIST.read_text().splitlines():
             fields = line.split()
@@ -65,7 +77,7 @@ class Relay:
             lines.append(line)
         (place / "master.cf").write_text("\n".join(lines) + "\n")
 
-    def __enter__(self) -> "Relay":
+    def __enter__(self) -> "Postfix":
         subprocess.run(["postfix", "-c", str(self.place), "check"], check=True, capture_output=True)
         self.process = subprocess.Popen(["postfix", "-c", str(self.place), "start-fg"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200):
@@ -88,7 +100,7 @@ def relayed(work: Path, count: int, sessions: int) -> tuple[float, float]:
     device = LoopDevice(place)
     text = b"From: <ada@bench.test>\r\nTo: <bob@far.example>\r\nSubject: many\r\n\r\n" + b"some words of a message\r\n" * 166 + b".\r\n"
     try:
-        with Peer() as sink, Relay(device.place / "postfix", sink.port) as relay:
+        with Peer() as sink, Postfix(device.place / "postfix", sink.port) as relay:
             device.sync()
             start = device.counts()
             shares = [count // sessions + (number < count % sessions) for number in range(sessions)]
@@ -106,6 +118,18 @@ def relayed(work: Path, count: int, sessions: int) -> tuple[float, float]:
     finally:
         device.close()
     return (end[1] - start[1]) / count, (end[0] - start[0]) / count
+
+
+def delivered(work: Path, messages: Sequence[tuple[str, bytes]], sessions: int) -> list[float]:
+    """Seconds from each message's final dot to its reply, ascending: Postfix delivers them into a maildir."""
+    place = work / f"maildirs{sessions}"
+    place.mkdir()
+    device = LoopDevice(place)
+    try:
+        with Postfix(device.place / "postfix", 9, MAILDIRS) as server:
+            return sorted(deliver(server.port, messages, sessions))
+    finally:
+        device.close()
 
 
 def _submit(port: int, count: int, text: bytes) -> None:

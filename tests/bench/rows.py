@@ -26,6 +26,7 @@ def multiply(data: Path, times: int) -> None:
             " WHERE id = ?3",
             (times, modseq + step * times, mailbox),
         )
+        db.execute("DELETE FROM changed")  # with none, changes are looked for in all rows
         db.execute("UPDATE body SET refcount = refcount * ?", (times,))
         db.execute("UPDATE counter SET next = next + ? WHERE name = 'message'", (step * times,))
         db.execute("UPDATE counter SET next = next + ? WHERE name LIKE 'modseq%'", (added + step,))
