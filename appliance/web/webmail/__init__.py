@@ -19,4 +19,10 @@ The frame's height is read by our page from the frame's document, which therefor
 speaks that a script in it would be ours; for it, that without it each message would be a box that scrolls for itself (a phone's
 finger and the keyboard get caught in it), prints cut off, and tells nothing of itself to our page. Without scripts the origin is of
 no use to a message: forms are gone, the policy lets it fetch images of /mail/image/ only, and those look at no cookie.
+
+What a notification says (that there is new mail; sender and subject where the user chose so) comes with the push, encrypted for the
+browser (`jmap.email_delivery`). The service worker could fetch it instead with the session's cookie. Against that speaks that a phone
+away from home is reached by its push service but often cannot reach a server at home, and that the worker would need the page's token
+for JMAP. So the worker knows no account and no mail, and keeps nothing. The push service sees when something comes; all pushes have
+one size.
 """
