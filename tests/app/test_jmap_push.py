@@ -1,78 +1,113 @@
-"""A running server and its push subscriptions: they outlive a restart, and end with the password that was taken back."""
+"""A running server and its push subscriptions: they outlive a restart, are on the own page, and end with the password or session they were
+made with."""
 
 import base64
 import json
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.https_client import HttpsClient
 from tests.support.push_phone import Phone, pushed_to
 from tests.support.push_receiver import Receiver, checked_token
-from tests.support.server import Pillarbox, new_data, on_terminal, pillarbox
+from tests.support.server import PASSWORD, Pillarbox, new_data, on_terminal, pillarbox
 from tests.support.wire import Smtp, faults
 
+ADA = "ada@home.example"
 JMAP = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"]
 
 
-class JmapProgram:
-    """A program that has an app password."""
-
-    def __init__(self, client: HttpsClient, password: str) -> None:
-        self._client = client
-        self._credentials = "Basic " + base64.b64encode(f"ada@home.example:{password}".encode()).decode()
-
-    def session(self) -> Any:
-        return json.loads(self._client.ask("GET", "/jmap/session", authorization=self._credentials)[2])
-
-    def call(self, name: str, **arguments: Any) -> Any:
-        body = json.dumps({"using": JMAP, "methodCalls": [[name, arguments, "c"]]})
-        _, _, answer = self._client.ask("POST", "/jmap/api", body, content_type="application/json", authorization=self._credentials)
-        ((answered, found, _),) = json.loads(answer)["methodResponses"]
-        assert answered == name, found
-        return found
+@pytest.fixture(scope="module")
+def phone() -> Phone:
+    return Phone(Receiver())
 
 
-def deliver(server: Pillarbox, subject: str) -> None:
-    with Smtp(server.ports["smtp"]) as smtp:
-        smtp.begin(b"ada@home.example", sender=b"mary@far.example")
-        assert smtp.ask(f"Subject: {subject}\r\n\r\nx\r\n.".encode()).startswith(b"250")
-
-
-def rows(data: Path) -> int:
-    with closing(sqlite3.connect(data / "pillarbox.db")) as database:
-        (count,) = database.execute("SELECT count(*) FROM push_subscription").fetchone()
-        return int(count)
-
-
-def test_a_subscription_outlives_a_restart_and_ends_with_its_password(tmp_path: Path) -> None:
-    phone, data = Phone(Receiver()), new_data(tmp_path / "data", "ada")
-    password = json.loads(on_terminal("app-password", "add", "ada@home.example", "phone", "--json", data=data))["password"]
-    with pushed_to(tmp_path, phone) as command, Pillarbox(data, protocols=("smtp", "https"), command=command) as server:
-        authority = pillarbox("certificate", "export", data=data).stdout
-        with HttpsClient(server.ports["https"], authority) as client:
-            program = JmapProgram(client, password)
-            key = program.session()["capabilities"]["urn:ietf:params:jmap:webpush-vapid"]["applicationServerKey"]
-            new = {"deviceClientId": "phone", "url": "https://push.example/1", "keys": phone.receiver.keys, "types": ["Email"]}
-            number = program.call("PushSubscription/set", create={"new": new})["created"]["new"]["id"]
-            fields, told = phone.next()
-            checked_token(fields["authorization"], key)
-            code = json.loads(told)["verificationCode"]
-            assert program.call("PushSubscription/set", update={number: {"verificationCode": code}})["updated"] == {number: None}
-        assert json.loads(phone.next()[1])["@type"] == "StateChange"
-        server.stop()
-        server.start()
-        before = json.loads(phone.next()[1])["changed"]
-        deliver(server, "One")
-        after = json.loads(phone.next()[1])["changed"]
-        assert before.keys() == after.keys() and before != after
-        pillarbox("app-password", "remove", "ada@home.example", "phone", data=data)
-        deadline = time.monotonic() + 60
-        while rows(data) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not rows(data)
-        deliver(server, "Two")
-        assert not faults(server.log)
+@pytest.fixture(scope="module")
+def server(phone: Phone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
+    place = tmp_path_factory.mktemp("push")
+    data = new_data(place / "data", "ada")
+    with pushed_to(place, phone) as command, Pillarbox(data, protocols=("smtp", "https"), command=command) as one:
+        yield one
+        assert not faults(one.log)
     assert phone.posted.empty()
+
+
+@pytest.fixture
+def client(server: Pillarbox) -> Iterator[HttpsClient]:
+    with HttpsClient(server.ports["https"], pillarbox("certificate", "export", data=server.data).stdout) as one:
+        yield one
+
+
+def call(client: HttpsClient, name: str, fields: dict[str, str], **arguments: Any) -> Any:
+    body = json.dumps({"using": JMAP, "methodCalls": [[name, arguments, "c"]]})
+    _, _, answer = client.ask("POST", "/jmap/api", body, content_type="application/json", **fields)
+    ((answered, found, _),) = json.loads(answer)["methodResponses"]
+    assert answered == name, found
+    return found
+
+
+def subscribe(client: HttpsClient, phone: Phone, fields: dict[str, str]) -> dict[str, str]:
+    """A verified subscription, told how everything is; the header fields of the push that had the code."""
+    new = {"deviceClientId": "phone", "url": "https://push.example/1", "keys": phone.receiver.keys, "types": ["Email"]}
+    number = call(client, "PushSubscription/set", fields, create={"new": new})["created"]["new"]["id"]
+    pushed, told = phone.next()
+    code = json.loads(told)["verificationCode"]
+    assert call(client, "PushSubscription/set", fields, update={number: {"verificationCode": code}})["updated"] == {number: None}
+    assert json.loads(phone.next()[1])["@type"] == "StateChange"
+    return pushed
+
+
+def deliver(server: Pillarbox) -> None:
+    with Smtp(server.ports["smtp"]) as smtp:
+        smtp.begin(ADA.encode(), sender=b"mary@far.example")
+        assert smtp.ask(b"Subject: x\r\n\r\nx\r\n.").startswith(b"250")
+
+
+def ended(data: Path) -> bool:
+    """No subscription is kept any more."""
+    deadline = time.monotonic() + 60
+    with closing(sqlite3.connect(data / "pillarbox.db")) as database:
+        while database.execute("SELECT count(*) FROM push_subscription").fetchone() != (0,):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+    return True
+
+
+def test_a_subscription_outlives_a_restart_and_ends_with_its_password(server: Pillarbox, client: HttpsClient, phone: Phone) -> None:
+    password = json.loads(on_terminal("app-password", "add", ADA, "phone", "--json", data=server.data))["password"]
+    fields = {"authorization": "Basic " + base64.b64encode(f"{ADA}:{password}".encode()).decode()}
+    session = json.loads(client.ask("GET", "/jmap/session", **fields)[2])
+    pushed = subscribe(client, phone, fields)
+    checked_token(pushed["authorization"], session["capabilities"]["urn:ietf:params:jmap:webpush-vapid"]["applicationServerKey"])
+    server.stop()
+    server.start()
+    before = json.loads(phone.next()[1])["changed"]
+    deliver(server)
+    after = json.loads(phone.next()[1])["changed"]
+    assert before.keys() == after.keys() and before != after
+    pillarbox("app-password", "remove", ADA, "phone", data=server.data)
+    assert ended(server.data)
+    deliver(server)
+
+
+def test_one_of_a_browser_is_on_the_own_page_and_ends_there_or_with_its_session(
+    server: Pillarbox, client: HttpsClient, phone: Phone
+) -> None:
+    client.sign_in(ADA, PASSWORD)
+    fields = {"x-form-token": client.token}
+    subscribe(client, phone, fields)
+    page = client.ask("GET", "/own/", accept="text/html")[2].decode()
+    number = page.partition('name="subscription" value="')[2].partition('"')[0]
+    assert "push.example" in page and number
+    assert client.post("/own/notifications/end", subscription=number)[0] == 303
+    assert ended(server.data) and b"push.example" not in client.ask("GET", "/own/", accept="text/html")[2]
+    subscribe(client, phone, {"x-form-token": client.token})
+    assert client.post("/sign-out")[0] == 303
+    assert ended(server.data)
+    deliver(server)
