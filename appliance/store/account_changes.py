@@ -32,6 +32,11 @@ class Position(NamedTuple):
     modseq: ModSeq
     message: MessageId
 
+    @property
+    def whole(self) -> ModSeq:
+        """The last MODSEQ of which all changes are known."""
+        return self.modseq if self.message == WHOLE else ModSeq(self.modseq - 1)
+
 
 WHOLE = MessageId(2**63 - 1)
 
@@ -65,7 +70,7 @@ def message_changes(connection: sqlite3.Connection, scope: Scope, since: Positio
     if not scope.is_own:
         return _shared_changes(connection, scope, since)
     account = scope.account
-    after = since.modseq if since.message == WHOLE else ModSeq(since.modseq - 1)
+    after = since.whole
     left = departures.since(connection, account, after)
     if left is None:
         return None
@@ -88,7 +93,7 @@ def message_changes(connection: sqlite3.Connection, scope: Scope, since: Positio
 
 
 def _shared_changes(connection: sqlite3.Connection, scope: Scope, since: Position) -> tuple[ModSeq, list[MessageChange]] | None:
-    walks = shared_members.walks(connection, scope, since)
+    walks = shared_members.walks(connection, scope, since, since.whole)
     if walks is None:
         return None
     changes = []

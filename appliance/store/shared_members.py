@@ -10,15 +10,15 @@ without \\Deleted says so (RFC 8621 §4.1.1). Walking back from what is there no
     | there              | there | was updated, when a row or a mailbox of it changed      |
     | there              | gone  | was destroyed: placed where it left first               |
 
-One row for each change of a mailbox, the newest KEPT; a state from before those, or from before the account could read what it reads
-now, leads nowhere.
+One row for each change of a mailbox, the newest KEPT, empty for one of more than MOST messages. A state from before one that is not kept,
+or from before the account could read what it reads now, leads nowhere.
 """
 
 # ruff: noqa: S608 - conditions are words of ours, values are always parameters
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 from zlib import crc32
@@ -35,6 +35,9 @@ KEPT = 1024
 SLACK = 128
 """Dropped in batches of about so many."""
 
+MOST = 500
+"""Messages of one change: so many changes are told at once (RFC 8620 §5.2)."""
+
 Member = tuple[int, int]
 """A message and its thread."""
 
@@ -46,13 +49,13 @@ def came(transaction: Transaction, mailbox: MailboxId, modseq: ModSeq, first: in
 
 
 def members_at(transaction: Transaction, mailbox: MailboxId, condition: str, parameters: Sequence[int | str]) -> list[Member]:
-    """Those of these messages that are in the mailbox; none where nobody else sees it."""
+    """Those of these messages that are in the mailbox, MOST and one more at most; none where nobody else sees it."""
     if not transaction.execute("SELECT 1 FROM mailbox_right WHERE mailbox = ? LIMIT 1", (mailbox,)).fetchone():
         return []
     rows: list[Member] = transaction.execute(
         "SELECT d.id, d.thread FROM message AS m JOIN message_data AS d ON d.id = m.message_data"
-        f" WHERE m.mailbox = ? AND {condition} AND m.flags & 8 = 0 ORDER BY m.uid",
-        (mailbox, *parameters),
+        f" WHERE m.mailbox = ? AND {condition} AND m.flags & 8 = 0 ORDER BY m.uid LIMIT ?",
+        (mailbox, *parameters, MOST + 1),
     ).fetchall()
     return rows
 
@@ -61,6 +64,8 @@ def keep(transaction: Transaction, mailbox: MailboxId, modseq: ModSeq, *, came: 
     """Note one change of a mailbox, if it is one."""
     if not came and not gone:
         return
+    if max(len(came), len(gone)) > MOST:
+        came = gone = ()
     transaction.execute("INSERT INTO shared_change VALUES (?, ?, ?, ?)", (mailbox, modseq, _packed(came), _packed(gone)))
     if crc32(b"%d" % modseq) % SLACK == 0:  # not modseq itself: changes of one mailbox may always have the odd ones
         transaction.execute(
@@ -91,10 +96,9 @@ class Walk:
             self.copies += 1
 
 
-def walks(connection: sqlite3.Connection, scope: Scope, since: tuple[int, int]) -> dict[int, Walk] | None:
+def walks(connection: sqlite3.Connection, scope: Scope, since: tuple[int, int], after: int) -> dict[int, Walk] | None:
     """All messages that may have changed after `since` (a MODSEQ, and the last message of it that is known), with `copies` as of then;
-    None when that is too long ago to know."""
-    after = since[0] - 1
+    None when that is too long ago to know. `after`: the last MODSEQ of which all is known."""
     numbers = readable(connection, scope)
     known_since = max([reads_since(connection, scope), *(_kept_since(connection, one) for one in numbers)])
     if since[0] < known_since or not is_known_since(connection, scope, ModSeq(since[0])):
@@ -105,7 +109,10 @@ def walks(connection: sqlite3.Connection, scope: Scope, since: tuple[int, int]) 
         if (modseq, message) > since:
             walk = found.setdefault(message, Walk())
             walk.last = max(walk.last, modseq)
-    events = [one for one in _events(connection, mailboxes, after) if one[:2] > since]
+    every = _events(connection, mailboxes, after)
+    if every is None:
+        return None
+    events = [one for one in every if one[:2] > since]
     for _, message, _, thread in events:
         found.setdefault(message, Walk()).thread = thread
     _add_present(connection, scope, found)
@@ -114,16 +121,21 @@ def walks(connection: sqlite3.Connection, scope: Scope, since: tuple[int, int]) 
     return found
 
 
-def _events(connection: sqlite3.Connection, mailboxes: str, after: int) -> Iterator[tuple[int, int, bool, int]]:
-    """(MODSEQ, message, did it come, thread), the latest first; of one change what left before what came, as it is undone."""
+def _events(connection: sqlite3.Connection, mailboxes: str, after: int) -> list[tuple[int, int, bool, int]] | None:
+    """(MODSEQ, message, did it come, thread), the latest first; of one change what left before what came, as it is undone. None when one
+    is not kept."""
     rows = connection.execute(
         "SELECT modseq, came, gone FROM shared_change WHERE mailbox IN (SELECT value FROM json_each(?)) AND modseq > ?"
         " ORDER BY modseq DESC",
         (mailboxes, after),
     )
+    found: list[tuple[int, int, bool, int]] = []
     for modseq, arrived, left in rows.fetchall():
-        yield from ((modseq, message, False, thread) for message, thread in _unpacked(left))
-        yield from ((modseq, message, True, thread) for message, thread in _unpacked(arrived))
+        if arrived is None and left is None:
+            return None
+        found += [(modseq, message, False, thread) for message, thread in _unpacked(left)]
+        found += [(modseq, message, True, thread) for message, thread in _unpacked(arrived)]
+    return found
 
 
 def _add_present(connection: sqlite3.Connection, scope: Scope, found: dict[int, Walk]) -> None:

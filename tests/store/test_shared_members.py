@@ -161,6 +161,25 @@ async def test_mailboxes_come_into_sight_and_go(tmp_path: Path) -> None:
         assert own_view is not None and own_view.changed == (year,)
 
 
+async def test_a_change_of_many_messages_is_not_kept_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_members, "MOST", 3)
+    async with a_server(tmp_path) as store:
+        await share(store, "Archive", "lr")
+        state = await store.database.read(lambda connection: scope_modseq(connection, SCOPE))
+        inbox = Placement(await place_of(store, "INBOX"), b"")
+        for _ in range(4):
+            await put(store, inbox)
+        mailbox = await store.open(ANN, "INBOX")
+        await mailbox.copy([Uid(1), Uid(2), Uid(3)], "Archive")
+        found = await store.message_changes(SCOPE, Position(state, WHOLE))
+        assert found is not None and len(found[1]) == 3
+        await mailbox.copy([Uid(1), Uid(2), Uid(3), Uid(4)], "Archive")
+        mailbox.close()
+        assert await store.message_changes(SCOPE, Position(found[0], WHOLE)) is None
+        now = await store.database.read(lambda connection: scope_modseq(connection, SCOPE))
+        assert await store.message_changes(SCOPE, Position(now, WHOLE)) == (now, [])
+
+
 async def test_what_is_kept_is_bounded_and_too_long_ago_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_members, "KEPT", 8)
     monkeypatch.setattr(shared_members, "SLACK", 2)
