@@ -68,6 +68,7 @@ def test_a_conversation_is_read_put_away_and_brought_back(ada: "Page") -> None:
     dinner.click()
     expect(ada.get_by_role("heading", name="Dinner")).to_be_visible()
     expect(ada.frame_locator("article.open iframe").last.locator("body")).to_contain_text("Yes, gladly.")
+    assert "[object" not in (ada.locator("#reading").text_content() or ""), "every part of the page is text or an element"
     expect(dinner).not_to_contain_text("Unread")
     ada.keyboard.press("e")
     expect(ada.locator("#said")).to_contain_text("1 conversation archived")

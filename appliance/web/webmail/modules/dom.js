@@ -31,7 +31,7 @@ export function h(tag, properties = {}, ...children) {
     else if (name in element && !name.includes("-")) element[name] = value
     else element.setAttribute(name, value === true ? "" : value)
   }
-  element.append(...children.flat().filter((one) => one != null && one !== false))
+  element.append(...children.flat(Infinity).filter((one) => one != null && one !== false))
   return element
 }
 
