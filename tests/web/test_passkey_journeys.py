@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.server import PASSWORD, Pillarbox, new_data, pillarbox
 from tests.support.wire import faults
-from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in, violations
+from tests.web.browser import PROTOCOLS, Chromium, chromium, violations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Request
@@ -49,6 +49,15 @@ def a_page(browser: Chromium, **words: Any) -> "Page":
     return page
 
 
+def with_the_password(page: "Page", address: str = "") -> None:
+    """Sign in, straight to the page of passkeys."""
+    page.goto(f"{address}/sign-in?next=/own/passkeys")
+    page.get_by_label("E-mail address").fill(ADA)
+    page.get_by_label("Password").fill(PASSWORD)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign in", exact=True).click()
+
+
 class VirtualAuthenticator:
     """The authenticator of one page (Chromium's WebAuthn domain): has a fingerprint, says yes at once."""
 
@@ -84,11 +93,7 @@ class Laptop:
     def make(self, name: str) -> None:
         """Sign in with the password and make a passkey."""
         page = self.page
-        page.goto("/sign-in?next=/own/passkeys")
-        page.get_by_label("E-mail address").fill(ADA)
-        page.get_by_label("Password").fill(PASSWORD)
-        with page.expect_navigation():
-            page.get_by_role("button", name="Sign in", exact=True).click()
+        with_the_password(page)
         page.get_by_label("Name of the passkey").fill(name)
         with page.expect_navigation():
             page.get_by_role("button", name="Make a passkey").click()
@@ -210,25 +215,17 @@ def test_one_that_was_removed_opens_nothing(laptop: Laptop, server: Pillarbox) -
 
 def test_at_an_address_and_without_scripts_the_page_says_why(browser: Chromium, server: Pillarbox) -> None:
     page = a_page(browser)
-    numbers = f"https://127.0.0.1:{server.ports['https']}"
-    page.goto(f"{numbers}/sign-in")
-    page.get_by_label("E-mail address").fill(ADA)
-    page.get_by_label("Password").fill(PASSWORD)
-    with page.expect_navigation():
-        page.get_by_role("button", name="Sign in", exact=True).click()
-    page.goto(f"{numbers}/own/passkeys")
+    with_the_password(page, f"https://127.0.0.1:{server.ports['https']}")
     assert page.get_by_text("by an address in numbers").count() == 1 and not violations(page)
     page.context.close()
     page = a_page(browser, java_script_enabled=False)
-    sign_in(page, ADA, PASSWORD)
-    page.goto("/own/passkeys")
+    with_the_password(page)
     assert page.get_by_text("needs a browser that knows passkeys").is_visible()
     assert page.get_by_role("button", name="Make a passkey").count() == 0
     page.context.close()
     page = a_page(browser)
     page.add_init_script("delete window.PublicKeyCredential")
-    sign_in(page, ADA, PASSWORD)
-    page.goto("/own/passkeys")
+    with_the_password(page)
     assert page.get_by_text("needs a browser that knows passkeys").is_visible()
     assert page.get_by_role("button", name="Make a passkey").count() == 0 and not page.faults  # type: ignore[attr-defined]
     page.context.close()
