@@ -41,6 +41,9 @@ PASSKEYS = 16
 """Of one account: a user has fewer devices, and most share theirs by the maker's cloud."""
 NAME_CHARACTERS = 60
 HANDLE_OCTETS = 16
+SIGNED_IN = "SELECT 1 FROM password WHERE id = ?1 AND account = ?2 UNION SELECT 1 FROM passkey WHERE id = ?1 AND account = ?2"
+REFUSED = Sentence("This passkey opens nothing here. Sign in with your password.")
+COPIED = Sentence("This passkey may have been copied. Sign in with your password, remove it, and make a new one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +120,16 @@ class Passkeys:
         """What authenticators know the user by: the same for all passkeys of an account, and nothing to learn from it (§14.6.1)."""
         return hmac.digest(self._accounts.secrets.salt_secret, b"passkey %d" % account, sha256)[:HANDLE_OCTETS]
 
-    async def add(self, address: str, name: str, facts: PasskeyFacts) -> Passkey:
-        """Store a new passkey."""
+    async def add(self, address: str, name: str, facts: PasskeyFacts, by: int) -> Passkey:
+        """Store a new passkey. `by`: the number of the password or passkey that its session signed in with, which has to be there still:
+        of a reset and a passkey at the same time, none is left."""
         wanted, made_at = _read_name(name), int(self._clock.wall_s())
         row = (facts.host, facts.credential, facts.algorithm, facts.public_key, facts.sign_count, made_at)
 
         def add(transaction: "Transaction", tables: "DirectoryTables") -> Passkey:
             account = expect_account(tables, address)
+            if not transaction.execute(SIGNED_IN, (by, account.id)).fetchone():
+                raise SetupError(Sentence("Sign in first."))
             _expect_room(wanted, [kept for _, kept in _named(transaction, account.id)])
             if transaction.execute("SELECT 1 FROM passkey WHERE credential = ?", (facts.credential,)).fetchone():
                 raise SetupError(Sentence("This passkey is here already."))
@@ -176,10 +182,6 @@ class Passkeys:
         values = (sign_count, used_at, passkey.id, passkey.account)
         counted = await self._accounts.change(lambda transaction, tables: transaction.execute(update, values).fetchone() is not None)
         return "" if counted else COPIED
-
-
-REFUSED = Sentence("This passkey opens nothing here. Sign in with your password.")
-COPIED = Sentence("This passkey may have been copied. Sign in with your password, remove it, and make a new one.")
 
 
 def _named(transaction: "Transaction", account: "AccountId") -> list[tuple[int, str]]:

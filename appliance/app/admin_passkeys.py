@@ -39,7 +39,7 @@ class PasskeyRequests:
             raise SetupError("The passkey is not hexadecimal.") from None
         account = account_of(self._accounts, request.address)
         facts = PasskeyFacts(request.host, credential, request.algorithm, public_key, request.sign_count)
-        added = await self._passkeys.add(account.address, request.name, facts)
+        added = await self._passkeys.add(account.address, request.name, facts, request.by)
         await self._tell(account.address, *passkey_added(added.name, added.host))
         text = Sentence("%(address)s has a passkey “%(name)s”.", address=account.address, name=added.name)
         return Response(text, {"address": account.address, "name": added.name})

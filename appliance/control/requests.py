@@ -183,8 +183,8 @@ class RemoveSecondFactor:
 
 @dataclass(frozen=True, slots=True)
 class AddPasskey:
-    """By the owner, in a browser that has made it for `host`; checked before (`accounts/passkeys`). Octets are in hexadecimal. The owner is
-    told."""
+    """By the owner, in a browser that has made it for `host`; checked before (`accounts/passkeys`). Octets are in hexadecimal. `by`: the
+    number of what the owner's session signed in with. The owner is told."""
 
     address: str
     name: str
@@ -193,6 +193,7 @@ class AddPasskey:
     algorithm: int
     public_key: str = field(repr=False)
     sign_count: int
+    by: int
 
 
 @dataclass(frozen=True, slots=True)

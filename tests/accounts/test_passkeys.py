@@ -30,8 +30,15 @@ async def an_account(accounts: Accounts, address: str, key: Authenticator, name:
     passkeys = Passkeys(accounts, TrioClock())
     account = accounts.directory.find_login(address) or await accounts.add_account(address, "x")
     key.handle, asked = passkeys.handle(account.id), ceremony()
-    await passkeys.add(address, name, checked(key.make(asked), asked))
+    await passkeys.add(address, name, checked(key.make(asked), asked), password_of(accounts, address))
     return passkeys
+
+
+def password_of(accounts: Accounts, address: str) -> int:
+    """Its row's number."""
+    account = accounts.directory.find_login(address)
+    row = accounts.main_password(account.id) if account else None
+    return row.id if row else 0
 
 
 async def used(passkeys: Passkeys, key: Authenticator, host: str = HOST) -> str:
@@ -141,19 +148,20 @@ async def test_names_numbers_and_owners_are_checked(family: Family) -> None:
     key = Authenticator()
     passkeys, asked = await an_account(family.accounts, ADA, key), ceremony()
     await family.accounts.add_account(MARY, "x")
+    by = {address: password_of(family.accounts, address) for address in (ADA, MARY)}
     facts = checked(Authenticator().make(asked), asked)
     for name in ("", " ", "two\nlines", "x" * 61, "PHONE"):
         with pytest.raises(SetupError):
-            await passkeys.add(ADA, name, facts)
+            await passkeys.add(ADA, name, facts, by[ADA])
     for address in (ADA, MARY):
         with pytest.raises(SetupError, match="is here already"):
-            await passkeys.add(address, "again", checked(key.make(asked), asked))
+            await passkeys.add(address, "again", checked(key.make(asked), asked), by[address])
     with pytest.raises(SetupError, match="no account"):
-        await passkeys.add("nobody@home.example", "x", facts)
+        await passkeys.add("nobody@home.example", "x", facts, by[ADA])
     for number in range(1, PASSKEYS):
-        await passkeys.add(ADA, f"key {number}", checked(Authenticator().make(asked), asked))
+        await passkeys.add(ADA, f"key {number}", checked(Authenticator().make(asked), asked), by[ADA])
     with pytest.raises(SetupError, match="no more are kept"):
-        await passkeys.add(ADA, "one more", facts)
+        await passkeys.add(ADA, "one more", facts, by[ADA])
     for address, name in ((ADA, "none"), (MARY, "phone")):
         with pytest.raises(SetupError, match="no passkey called"):
             await passkeys.remove(address, name)
@@ -176,8 +184,14 @@ async def test_a_reset_by_an_administrator_removes_them(family: Family) -> None:
     key, hers = Authenticator(), Authenticator()
     passkeys = await an_account(family.accounts, ADA, key)
     await an_account(family.accounts, MARY, hers)
+    before, asked = password_of(family.accounts, ADA), ceremony()
+    facts = checked(Authenticator().make(asked), asked)
+    await passkeys.add(ADA, "by a passkey's session", facts, passkeys.of(family.accounts.directory.accounts()[0].id)[0].id)
     await family.accounts.set_password(ADA, "a new one", must_change=True)
     assert await used(passkeys, key) == "unknown" and await used(passkeys, hers) == ""
+    for gone in (before, password_of(family.accounts, MARY)):
+        with pytest.raises(SetupError, match="Sign in first"):
+            await passkeys.add(ADA, "a moment too late", facts, gone)
 
 
 async def test_a_disabled_or_removed_account_has_none_until_it_is_back(family: Family) -> None:

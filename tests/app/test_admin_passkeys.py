@@ -21,9 +21,11 @@ async def test_added_listed_and_removed(tmp_path: Path) -> None:
         async def add(name: str) -> None:
             asked = ceremony()
             facts = checked(Authenticator().make(asked), asked)
-            add = controls.AddPasskey(
-                ADA, name, facts.host, facts.credential.hex(), facts.algorithm, facts.public_key.hex(), facts.sign_count
-            )
+            accounts = one.components.accounts
+            row = accounts.main_password(accounts.directory.accounts()[0].id)
+            assert row is not None
+            octets = facts.credential.hex(), facts.algorithm, facts.public_key.hex()
+            add = controls.AddPasskey(ADA, name, facts.host, *octets, facts.sign_count, row.id)
             assert facts.public_key.hex() not in repr(add)
             await one.running.ask(add)
 
@@ -31,7 +33,7 @@ async def test_added_listed_and_removed(tmp_path: Path) -> None:
         await add("key")
         assert await messages() == 2
         with pytest.raises(SetupError, match="not hexadecimal"):
-            await one.running.ask(controls.AddPasskey(ADA, "x", HOST, "no hex", -7, "", 0))
+            await one.running.ask(controls.AddPasskey(ADA, "x", HOST, "no hex", -7, "", 0, 0))
         listed = await one.offline.ask(controls.ListPasskeys(ADA))
         assert [(row["name"], row["host"], row["used_at"]) for row in listed.facts["passkeys"]] == [
             ("Ada's phone", HOST, None), ("key", HOST, None),

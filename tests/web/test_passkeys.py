@@ -34,7 +34,7 @@ class Control:
             return Response("", {})
         assert isinstance(request, controls.AddPasskey)
         octets = bytes.fromhex(request.credential), request.algorithm, bytes.fromhex(request.public_key), request.sign_count
-        await self.passkeys.add(request.address, request.name, PasskeyFacts(request.host, *octets))
+        await self.passkeys.add(request.address, request.name, PasskeyFacts(request.host, *octets), request.by)
         return Response("", {})
 
 
@@ -51,7 +51,9 @@ async def a_key(web: Web, address: str, **words: Any) -> Authenticator:
     assert account is not None
     passkeys, asked = Passkeys(web.context.accounts, web.context.clock), Ceremony(b"x" * 32, f"https://{HOST}", HOST)
     key = Authenticator(handle=passkeys.handle(account.id), **words)
-    await passkeys.add(address, f"key of {address}", checked(key.make(asked), asked))
+    row = web.context.accounts.main_password(account.id)
+    assert row is not None
+    await passkeys.add(address, f"key of {address}", checked(key.make(asked), asked), row.id)
     return key
 
 

@@ -102,9 +102,9 @@ class PasskeyPages(PageGroup):
             self.context.say(f"a new passkey of {account.address} was refused: {fault}")
             raise HttpRefusal(422, _("The browser has made a passkey that cannot be used here.")) from None
         credential, public_key = facts.credential.hex(), facts.public_key.hex()
-        name, counted = form.get("name"), facts.sign_count
+        name, numbers = form.get("name"), (facts.sign_count, session.password)
         try:
-            await self.ask(controls.AddPasskey(account.address, name, facts.host, credential, facts.algorithm, public_key, counted))
+            await self.ask(controls.AddPasskey(account.address, name, facts.host, credential, facts.algorithm, public_key, *numbers))
         except SetupError as error:
             raise HttpRefusal(422, refusal_text(error, _)) from None
         session.note(_("“%(name)s” signs in here now.", name=name))
