@@ -9,7 +9,7 @@ SUITE ?= bookworm
 RUN_AS ?= user
 TEST_PROCESSES ?= 3
 
-.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test node-test jmapc-test web-shots tables catalogues jmap-model lock clean help
+.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test draft-kills node-test jmapc-test web-shots tables catalogues jmap-model lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -61,6 +61,9 @@ test-gpio: $(VENV)/.ready    ## LEDs and button on a simulated kernel GPIO chip,
 web-test: $(VENV)/.tests-ready   ## every page in a real browser, then as pictures (needs chromium and libnss3-tools)
 	@PILLARBOX_REQUIRE_ALL=1 $(BIN)/python -m pytest tests/web tests/web/webmail/matrix.py
 	@$(BIN)/python -m tests.web.shots build/shots
+
+draft-kills: $(VENV)/.tests-ready   ## kill tab, network and server 200 times while a message is written in a browser
+	@$(BIN)/python -m tests.web.webmail.draft_kills
 
 node-test: $(VENV)/.tests-ready  ## imapflow, node-imap and jmap-jam of npm against a real server (needs nodejs and npm)
 	@$(BIN)/python -m tests.clients.node_libraries

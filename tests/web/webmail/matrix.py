@@ -1,4 +1,4 @@
-"""The long checks of webmail, run by `make web-test`: eight tabs, lost connections, killed tabs, every hostile case by itself, pictures."""
+"""The long checks of webmail, run by `make web-test`: eight tabs, lost connections, every hostile case by itself, pictures."""
 
 import time
 from collections.abc import Iterator
@@ -88,26 +88,6 @@ def test_without_a_connection_it_says_so_and_goes_on_by_itself(ada: "Page", serv
     ada.get_by_role("button", name="Send", exact=True).click()
     expect(ada.locator("#said")).to_contain_text("Sent.")
     assert eventually(lambda: len(fetched(server, "mary", "Offline", "INBOX")[0]) == 1)
-
-
-def test_no_killed_tab_loses_more_than_the_last_second_of_typing(ada: "Page") -> None:
-    page = ada
-    for number in range(40):
-        other = another(page.context)
-        again = other.get_by_role("button", name="Go on writing")
-        if number:
-            again.click()
-        else:
-            other.keyboard.press("c")
-        text = other.get_by_role("textbox", name="Text", exact=True)
-        text.wait_for()
-        assert text.input_value().split() == [f"word{one}" for one in range(number)]
-        text.press_sequentially(f"word{number} ")
-        other.wait_for_timeout(350)
-        other.close()
-    last = another(page.context)
-    last.get_by_role("button", name="Go on writing").click()
-    last.get_by_role("button", name="Throw away").click()
 
 
 def test_an_older_tab_says_that_there_is_a_newer_version(ada: "Page") -> None:

@@ -6,9 +6,10 @@
 | sent     | in the server's queue, held for UNDO_S; taken back it is a draft again, and open                                |
 | refused  | a draft, open, with the reason                                                                                   |
 
-The message and its submission are one request: either it is sent, or it is a draft that says why not. */
+The message and its submission are one request: either it is sent, or it is a draft that says why not. When that request was never
+answered, the next try looks first whether it was carried out: nothing is sent twice. */
 
-import { $, _, ask, boot, h, icon, iconButton, say } from "./dom.js"
+import { $, _, ask, boot, fullDate, h, icon, iconButton, say } from "./dom.js"
 import { MethodError, call, mayUse, request } from "./jmap.js"
 import { emails, look, wanted } from "./mail.js"
 import { Draft, forget, kept } from "./draft.js"
@@ -123,21 +124,26 @@ class Composer {
     const envelope = { mailFrom: { email: content.from.email, parameters: hold }, rcptTo: [...new Set(recipients.map((one) => one.email))].map((email) => ({ email })) }
     const patch = { [`mailboxIds/${drafts.id}`]: null, [`mailboxIds/${sent.id}`]: true, "keywords/$draft": null }
     const plain = flows(content.text) ? { value: encodeFlowed(content.text), flowed: true } : undefined
-    const [made, done] = await request([
-      ["Email/set", { create: { message: this.draft.email(content, drafts.id, plain) }, destroy: await this.draft.older(drafts) }],
-      ["EmailSubmission/set", { create: { sent: { identityId: content.identity, emailId: "#message", envelope } }, onSuccessUpdateEmail: { "#sent": patch } }],
-    ])
-    if (made instanceof MethodError) throw made
-    if (!made.created?.message) throw new MethodError(made.notCreated.message)
-    this.draft.id = made.created.message.id
-    if (done instanceof MethodError) throw done
-    if (!done.created?.sent) throw new MethodError(done.notCreated.sent)
+    const create = async () => {
+      const destroy = await this.draft.older(drafts)
+      const [made, done] = await this.draft.certainly(request([
+        ["Email/set", { create: { message: this.draft.email(content, drafts.id, plain) }, destroy }],
+        ["EmailSubmission/set", { create: { sent: { identityId: content.identity, emailId: "#message", envelope } }, onSuccessUpdateEmail: { "#sent": patch } }],
+      ]))
+      if (made instanceof MethodError) throw made
+      if (!made.created?.message) throw new MethodError(made.notCreated.message)
+      this.draft.id = made.created.message.id
+      if (done instanceof MethodError) throw done
+      if (!done.created?.sent) throw new MethodError(done.notCreated.sent)
+      return { id: done.created.sent.id, emailId: this.draft.id }
+    }
+    const submission = (await this.draft.sentBefore(drafts, sent)) ?? (await create())
     this.gone()
     look().catch(() => {})
     markAnswered(content)
-    const again = { ...content, draft: this.draft.id, unsaved: false }
-    const takeBack = () => unsend(done.created.sent.id, this.draft.id, drafts.id, sent.id, again)
-    if (until) say(_("It will be sent %(when)s.", { when: until.toLocaleString() }), { undoing: takeBack })
+    const again = { ...content, draft: submission.emailId, unsaved: false }
+    const takeBack = () => unsend(submission.id, submission.emailId, drafts.id, sent.id, again)
+    if (until) say(_("It will be sent %(when)s.", { when: fullDate(until) }), { undoing: takeBack })
     else say(_("Sent."), { undoing: takeBack, ms: UNDO_S * 1000 - 1000 })
   }
 

@@ -2,10 +2,10 @@
 
 Storage of the server is an SD card, and a save writes some 86 kB: while one types there is one every SERVER_MS at most, and the rest
 when the panel closes or the tab goes out of sight. A save is a new message in place of the old one, in one Email/set: there is always
-one of them. */
+one of them. A request whose response never came may have been carried out: then what it made is looked for by its Message-ID. */
 
 import { _, boot } from "./dom.js"
-import { MethodError, connection, request } from "./jmap.js"
+import { MethodError, call, connection, request, result } from "./jmap.js"
 import { addressesIn } from "./recipients.js"
 import { wanted } from "./mail.js"
 
@@ -32,6 +32,7 @@ export class Draft {
     this.savedAt = 0
     this.saving = Promise.resolve()
     this.stopped = false
+    this.uncertain = Boolean(content.unsaved)
     this.away = () => { if (document.visibilityState === "hidden") { this.keep(); this.save().catch(() => {}) } }
     this.back = () => this.changed()
     document.addEventListener("visibilitychange", this.away)
@@ -67,7 +68,8 @@ export class Draft {
     const mark = this.mark(content)
     if (this.stopped || mark === this.saved) return
     const drafts = await wanted("drafts")
-    const [done] = await request([["Email/set", { create: { draft: this.email(content, drafts.id) }, destroy: await this.older(drafts) }]])
+    const destroy = await this.older(drafts)
+    const [done] = await this.certainly(request([["Email/set", { create: { draft: this.email(content, drafts.id) }, destroy }]]))
     if (done instanceof MethodError) throw done
     if (!done.created?.draft) throw new MethodError(done.notCreated.draft)
     this.id = done.created.draft.id
@@ -79,12 +81,35 @@ export class Draft {
     }
   }
 
-  /** What this save takes the place of; after a killed tab also a draft whose save was never answered, found by its Message-ID. */
+  /** What a request that makes the message comes to; until it is answered nobody knows whether it was carried out. */
+  async certainly(asked) {
+    this.uncertain = true
+    const found = await asked
+    this.uncertain = false
+    return found
+  }
+
+  /** What this save takes the place of: the draft known, and one whose save was never answered. */
   async older(drafts) {
     const known = this.id ? [this.id] : []
-    if (!this.content.unsaved) return known
-    const [found] = await request([["Email/query", { filter: { operator: "AND", conditions: [{ inMailbox: drafts.id }, { header: ["Message-ID", this.content.messageId[0]] }] } }]])
-    return found instanceof MethodError ? known : [...new Set([...known, ...found.ids])]
+    if (!this.uncertain) return known
+    return [...new Set([...known, ...(await this.foundIn(drafts))])]
+  }
+
+  /** The submission of this message when it was sent by a request that was never answered. */
+  async sentBefore(drafts, sent) {
+    if (!this.uncertain) return null
+    const ids = [...(await this.foundIn(sent)), ...(await this.foundIn(drafts))]
+    if (!ids.length) return null
+    const [, got] = await request([["EmailSubmission/query", { filter: { emailIds: ids } }], ["EmailSubmission/get", { "#ids": result(0, "EmailSubmission/query", "/ids") }]])
+    if (got instanceof MethodError) throw got
+    return got.list.find((one) => one.undoStatus !== "canceled") ?? null
+  }
+
+  /** Ids of this message in a mailbox. */
+  async foundIn(mailbox) {
+    const conditions = [{ inMailbox: mailbox.id }, { header: ["Message-ID", this.content.messageId[0]] }]
+    return (await call("Email/query", { filter: { operator: "AND", conditions } })).ids
   }
 
   /** No more saves; the one under way is awaited. */

@@ -1,0 +1,57 @@
+"""A handful of the kills of `draft_kills`, one of each kind; and a message whose sending was never answered is sent once."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.server import PASSWORD, Pillarbox, new_data
+from tests.support.wire import eventually
+from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in
+from tests.web.webmail.draft_kills import KINDS, run
+from tests.web.webmail.mailing import deliver, message
+from tests.web.webmail.test_journeys import fetched
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
+    with Pillarbox(new_data(tmp_path_factory.mktemp("drafts") / "data", "ada", "mary"), protocols=PROTOCOLS) as one:
+        deliver(one, message("Hello", "text\n"))
+        yield one
+
+
+@pytest.fixture(scope="module")
+def browser(server: Pillarbox) -> Iterator[Chromium]:
+    with chromium(server) as one:
+        yield one
+
+
+def test_what_was_typed_outlives_tab_network_and_server(server: Pillarbox, browser: Chromium) -> None:
+    run(server, browser, list(KINDS))
+
+
+def test_a_message_is_sent_once_although_its_sending_was_never_answered(server: Pillarbox, browser: Chromium) -> None:
+    page = browser.page()
+    page.set_default_timeout(60_000)
+    sign_in(page, "ada@home.example", PASSWORD)
+    page.goto("/mail/")
+    page.get_by_role("option").first.wait_for()
+    page.keyboard.press("c")
+    page.get_by_role("combobox", name="To").fill("mary@home.example")
+    page.get_by_label("Subject").fill("Only once")
+    page.evaluate("""() => {
+      const real = window.fetch
+      window.fetch = async (url, options) => {
+        const answer = await real(url, options)
+        if (!String(options?.body).includes("EmailSubmission/set")) return answer
+        window.fetch = real
+        throw new TypeError("the connection was lost")
+      }
+    }""")
+    page.get_by_role("button", name="Send", exact=True).click()
+    page.get_by_role("alert").get_by_text("It was not sent").wait_for()
+    page.get_by_role("button", name="Send", exact=True).click()
+    page.locator("#said").get_by_text("Sent.").wait_for()
+    assert eventually(lambda: fetched(server, "mary", "Only once", "INBOX") != [[]])
+    sent, drafts = fetched(server, "ada", "Only once", "Sent", "Drafts")
+    assert [len(sent), len(drafts)] == [1, 0] and len(fetched(server, "mary", "Only once", "INBOX")[0]) == 1
+    page.context.close()
