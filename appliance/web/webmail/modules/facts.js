@@ -21,7 +21,7 @@ function remote({ remote: number, chosen }, from, show) {
   return line("images", icon("image"),
     h("p", {}, counted("%(number)s image is not shown, since it would be fetched from elsewhere.", "%(number)s images are not shown, since they would be fetched from elsewhere.", number), " ",
       h("span", { className: "dim" }, _("Shown, the sender learns that the message was opened and this server’s address, but not which device you use or where you are."))),
-    button(_("Show images"), () => show(true)), button(_("Always from %(address)s", { address: from.email }), () => always(true)))
+    h("div", { className: "buttons" }, button(_("Show images"), () => show(true)), button(_("Always from %(address)s", { address: from.email }), () => always(true))))
 }
 
 function authentication(found, from) {

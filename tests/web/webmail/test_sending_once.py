@@ -1,4 +1,4 @@
-"""A handful of the kills of `draft_kills`, one of each kind; and a message whose sending was never answered is sent once."""
+"""A message whose sending was never answered is sent once."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,6 @@ import pytest
 from tests.support.server import PASSWORD, Pillarbox, new_data
 from tests.support.wire import eventually
 from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in
-from tests.web.webmail.draft_kills import KINDS, run
 from tests.web.webmail.mailing import deliver, message
 from tests.web.webmail.test_journeys import fetched
 
@@ -23,10 +22,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
 def browser(server: Pillarbox) -> Iterator[Chromium]:
     with chromium(server) as one:
         yield one
-
-
-def test_what_was_typed_outlives_tab_network_and_server(server: Pillarbox, browser: Chromium) -> None:
-    run(server, browser, list(KINDS))
 
 
 def test_a_message_is_sent_once_although_its_sending_was_never_answered(server: Pillarbox, browser: Chromium) -> None:
