@@ -43,8 +43,9 @@ class MailboxChange:
         special_use = self._special_use(wanted.get("role"))
         path = self._path(await self._tree(), wanted.get("name"), wanted.get("parentId"))
         info = await self._mailboxes.create(path, special_use)
-        if wanted.get("isSubscribed", info.subscribed) is not info.subscribed:
-            await self._mailboxes.subscribe(path, not info.subscribed)
+        subscribed = wanted.get("isSubscribed")
+        if subscribed is not None and subscribed != info.subscribed:
+            await self._mailboxes.subscribe(path, subscribed)
         one = encode_id("F", info.id)
         self._created[name] = one
         outcome.created[name] = {

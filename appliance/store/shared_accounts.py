@@ -65,10 +65,10 @@ class SharedAccounts:
             newest = changes.get(key_of(viewer), 0)
             if number <= newest:
                 found = self._ready.pop((viewer, number), ())
-                if number == newest:
+                if number == newest and found:
                     self._known[viewer] = found
-                if number == newest and not found:
-                    del self._known[viewer]
+                elif number == newest:
+                    self._known.pop(viewer, None)
 
 
 def _found(rows: list[tuple[int, int, str]]) -> dict[AccountId, Shared]:

@@ -200,8 +200,9 @@ async def test_mailboxes_are_made_renamed_and_destroyed_as_rights_allow(tmp_path
         assert {one["isSubscribed"] for one in (await ben.client.call("Mailbox/get", ids=[year]))["list"]} == {False}, "Ann's own"
         await ben.share("Tours/2024", "lrkx")
         await ben.share("Tours", "lrk")
-        made = (await ben.call("Mailbox/set", create={"n": {"name": "May", "parentId": year}}))["created"]["n"]
-        assert made["myRights"]["mayDelete"] and (await ben.mailboxes())["May"]["parentId"] == year
+        made = (await ben.call("Mailbox/set", create={"n": {"name": "May", "parentId": year, "isSubscribed": None}}))["created"]["n"]
+        may = (await ben.mailboxes())["May"]
+        assert made["myRights"]["mayDelete"] and may["parentId"] == year and may["isSubscribed"]
         assert (await ben.call("Mailbox/set", update={year: {"name": "2025"}}))["notUpdated"] is None
         assert "Tours/2025/May" in [info.name for info in await ben.client.store.list(ANN)]
         private = await ben.client.mailbox_id("Private")
