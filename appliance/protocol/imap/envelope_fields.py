@@ -134,7 +134,7 @@ def _only_list(top: list[object], *, complete: bool) -> list[object]:
 def _addresses(value: object) -> tuple[EnvelopeAddress, ...]:
     if value is None:
         return ()
-    if not isinstance(value, list):
+    if not isinstance(value, list) or any(not isinstance(one, list) or len(one) != 4 for one in value):
         raise MisuseError("not a list of addresses")
     return tuple([EnvelopeAddress(*map(_string, one)) for one in value])
 
