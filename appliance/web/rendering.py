@@ -6,7 +6,9 @@ Jinja and the templates are loaded when the first page is asked for (2 MB).
 """
 
 import secrets
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from appliance.languages.catalogues import Language, languages
@@ -83,6 +85,7 @@ class Pages:
 
     def _templates(self) -> "Environment":
         if self._environment is None:
+            _leave_out_bytecode_caches()
             from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
             self._environment = Environment(
@@ -109,6 +112,13 @@ def sentences(_: Language) -> tuple[tuple[int, str], ...]:
         (413, _("That is too large.")),
         (415, _("The server does not take this kind of data here.")),
     )
+
+
+def _leave_out_bytecode_caches() -> None:
+    """jinja2 loads its caches of compiled templates, and pickle with them, though nobody asks for one: 0.3 MB on a small board."""
+    caches: Any = ModuleType("jinja2.bccache")
+    caches.BytecodeCache = caches.FileSystemBytecodeCache = caches.MemcachedBytecodeCache = object
+    sys.modules.setdefault(caches.__name__, caches)
 
 
 def filters(context: WebContext) -> dict[str, Any]:
