@@ -1,12 +1,13 @@
 """Admin requests about mailboxes that accounts share (RFC 4314; `store/sharing`)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.mail.errors import MisuseError, SetupError, StoreError, Trouble
-from appliance.mail.rights import LEVELS, NONE, Rights, encode_rights, level_of, parse_rights
+from appliance.mail.rights import ANYONE, LEVELS, NONE, Rights, encode_rights, level_of, parse_rights
 from appliance.mail.sentence import Sentence, joined
+from appliance.store.sharing import PREFIX
 from appliance.store.values import Mode
 from appliance.store.visible import VisibleMailboxes
 
@@ -16,8 +17,19 @@ from .components import Components
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from appliance.accounts.accounts import Accounts
     from appliance.accounts.directory import Account
     from appliance.mail.ids import AccountId
+
+EVERYBODY = "anyone"
+"""In place of an address: all accounts, those that come later among them."""
+
+
+class Sharer(NamedTuple):
+    """With whom a mailbox is shared: an account by its address, or all."""
+
+    id: "AccountId"
+    address: str
 
 
 class MailboxRequests:
@@ -36,9 +48,9 @@ class MailboxRequests:
 
     async def share(self, request: controls.ShareMailbox) -> Response:
         rights = read_level(request.rights)
-        owner, other = account_of(self._accounts, request.address), account_of(self._accounts, request.account)
+        owner, other = account_of(self._accounts, request.address), _sharer(self._accounts, request.account)
         await self._set(owner, request.name, other, rights)
-        shown = await self._name_for(owner, request.name, other)
+        shown = await self._name_for(owner, request.name, other, rights)
         facts = {
             "address": owner.address,
             "mailbox": request.name,
@@ -59,7 +71,7 @@ class MailboxRequests:
         return Response(joined(text, seen, Sentence("What one of them reads or marks is read or marked for all.")), facts)
 
     async def unshare(self, request: controls.UnshareMailbox) -> Response:
-        owner, other = account_of(self._accounts, request.address), account_of(self._accounts, request.account)
+        owner, other = account_of(self._accounts, request.address), _sharer(self._accounts, request.account)
         if other.id not in await self._given(owner, request.name):
             raise SetupError(
                 Sentence("%(name)s is not shared with %(address)s.", name=request.name, address=other.address),
@@ -93,15 +105,16 @@ class MailboxRequests:
                 continue
             for number, rights in (await self._given(account, info.name)).items():
                 other = self._accounts.directory.account(number)
-                if other is not None:
-                    given.append({"mailbox": info.name, "account": other.address, "rights": encode_rights(rights)})
-                    shared = {"name": info.name, "other": other.address, "rights": level_of(rights)}
+                who = EVERYBODY if number == ANYONE else other.address if other is not None else ""
+                if who:
+                    given.append({"mailbox": info.name, "account": who, "rights": encode_rights(rights)})
+                    shared = {"name": info.name, "other": who, "rights": level_of(rights)}
                     lines.append(Sentence("%(name)s is shared with %(other)s (%(rights)s)", **shared))
         return Response(joined(*lines, by="\n") or Sentence("No mailbox is shared."), {"given": given, "received": received})
 
     # --- the store, with refusals for people --------------------------------------------------
 
-    async def _set(self, owner: "Account", name: str, other: "Account", rights: Rights) -> None:
+    async def _set(self, owner: "Account", name: str, other: Sharer, rights: Rights) -> None:
         try:
             await VisibleMailboxes(self._store, owner.id).set_rights(name, other.id, Mode.REPLACE, rights)
         except StoreError as error:
@@ -113,11 +126,21 @@ class MailboxRequests:
         except StoreError as error:
             raise _refused(owner, name, error) from error
 
-    async def _name_for(self, owner: "Account", name: str, other: "Account") -> str:
-        """What the mailbox is called for the other account; "" when it is not listed there."""
+    async def _name_for(self, owner: "Account", name: str, other: Sharer, rights: Rights) -> str:
+        """What the mailbox is called for the other account, or for most of all; "" when it is not listed there."""
+        if other.id == ANYONE:
+            return PREFIX + name if "l" in rights else ""
         number = (await self._store.find(owner.id, name)).id
         infos = await VisibleMailboxes(self._store, other.id).list()
         return next((info.name for info in infos if info.id == number), "")
+
+
+def _sharer(accounts: "Accounts", text: str) -> Sharer:
+    """Raises SetupError."""
+    if text == EVERYBODY:
+        return Sharer(ANYONE, EVERYBODY)
+    account = account_of(accounts, text)
+    return Sharer(account.id, account.address)
 
 
 def read_level(text: str) -> Rights:

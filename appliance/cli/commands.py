@@ -32,7 +32,7 @@ class CommandRow:
     """(flags separated by "|", keyword arguments of `add_argument`)."""
 
 
-WITH = ("--with", {"required": True, "dest": "account", "metavar": "ADDRESS", "help": "the other account"})
+WITH = ("--with", {"required": True, "dest": "account", "metavar": "ADDRESS", "help": "the other account, or anyone: all accounts"})
 
 
 def role_of(options: Any) -> bool:

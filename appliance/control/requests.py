@@ -278,7 +278,8 @@ class ListMailboxes:
 
 @dataclass(frozen=True, slots=True)
 class ShareMailbox:
-    """Give `account` rights on a mailbox of `address`, in place of those it had: read, write, all, or the characters of RFC 4314."""
+    """Give `account`, or "anyone", rights on a mailbox of `address`, in place of those it had: read, write, all, or the characters of RFC
+    4314."""
 
     address: str
     name: str

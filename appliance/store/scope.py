@@ -17,15 +17,17 @@ from typing import NamedTuple
 
 from appliance.database.writer import Transaction
 from appliance.mail.ids import AccountId, MailboxId, ModSeq
-from appliance.mail.rights import Rights, parse_rights
+from appliance.mail.rights import ANYONE, Rights, parse_rights
 
 from .messages import listed
 from .modseq import account_modseq
 
 Source = sqlite3.Connection | Transaction
 READ: Rights = frozenset("lr")
-IN_SIGHT = """SELECT r.mailbox, r.rights FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox
-    LEFT JOIN account AS a ON a.id = m.account WHERE r.account = ? AND m.account = ? AND a.removed_at IS NULL"""
+IN_SIGHT = f"""SELECT r.mailbox, group_concat(r.rights, '') FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox
+    LEFT JOIN account AS a ON a.id = m.account WHERE r.account IN (?, {ANYONE}) AND m.account = ? AND a.removed_at IS NULL
+    GROUP BY r.mailbox"""
+"""With the account's own rights and those of all accounts, written one behind the other."""
 
 
 class Scope(NamedTuple):

@@ -4,20 +4,23 @@ An account counts as shared with another when a mailbox of it is in that one's s
 that changes what an account sees, and takes effect with its commit, before whoever waits for that goes on.
 """
 
+# ruff: noqa: S608 - ANYONE is a constant, values are always parameters
+
 import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from appliance.database.writer import Transaction
 from appliance.mail.ids import AccountId, MailboxId, ModSeq
-from appliance.mail.rights import Rights, parse_rights
+from appliance.mail.rights import ANYONE, NONE, Rights, parse_rights
 
 from .account_watch import key_of
 
 CHANGING: Rights = frozenset("swikxte")
 """With none of these nothing in an account can be changed."""
-SELECT = """SELECT r.account, m.account, r.rights FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox
-    LEFT JOIN account AS a ON a.id = m.account WHERE a.removed_at IS NULL"""
+SELECT = f"""SELECT m.account, group_concat(r.rights, '') FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox
+    LEFT JOIN account AS a ON a.id = m.account WHERE r.account IN (?1, {ANYONE}) AND m.account <> ?1 AND a.removed_at IS NULL
+    GROUP BY m.id"""
 
 
 class SharedAccount(NamedTuple):
@@ -39,7 +42,8 @@ class SharedAccounts:
         self._number = 1
 
     def load(self, connection: sqlite3.Connection) -> None:
-        self._known = _found(connection.execute(SELECT).fetchall())
+        viewers = [AccountId(account) for (account,) in connection.execute("SELECT id FROM account").fetchall()]
+        self._known = {viewer: found for viewer in viewers if (found := _found(connection, viewer))}
 
     def of(self, viewer: AccountId) -> Shared:
         """By account."""
@@ -47,7 +51,7 @@ class SharedAccounts:
 
     def changed(self, transaction: Transaction, viewer: AccountId) -> None:
         """An observer: what this account sees may have changed."""
-        found = _found(transaction.execute(f"{SELECT} AND r.account = ?", (viewer,)).fetchall()).get(viewer, ())
+        found = _found(transaction, viewer)
         if not found and viewer not in self._known and not self._ready:
             return
         self._number += 1
@@ -71,13 +75,10 @@ class SharedAccounts:
                     self._known.pop(viewer, None)
 
 
-def _found(rows: list[tuple[int, int, str]]) -> dict[AccountId, Shared]:
-    rights: dict[AccountId, dict[AccountId, Rights]] = {}
-    for viewer, owner, written in rows:
-        one = parse_rights(written)
-        if "l" in one:
-            some = rights.setdefault(AccountId(viewer), {})
-            some[AccountId(owner)] = some.get(AccountId(owner), frozenset()) | one
-    return {
-        viewer: tuple(SharedAccount(owner, bool(some & CHANGING)) for owner, some in sorted(of.items())) for viewer, of in rights.items()
-    }
+def _found(source: sqlite3.Connection | Transaction, viewer: AccountId) -> Shared:
+    rights: dict[AccountId, Rights] = {}
+    for owner, written in source.execute(SELECT, (viewer,)).fetchall():
+        some = parse_rights(written)
+        if "l" in some:
+            rights[AccountId(owner)] = rights.get(AccountId(owner), NONE) | some
+    return tuple(SharedAccount(owner, bool(some & CHANGING)) for owner, some in sorted(rights.items()))

@@ -2,7 +2,8 @@
 
 The owner's `Family/Tours` is `Shared/Family/Tours` for everybody else. Invariants:
 
-    1. The owner has every right; no row of `mailbox_right` is about an owner, and none has no rights.
+    1. The owner has every right; no row of `mailbox_right` is about an owner, and none has no rights. Who else asks has the rights of the
+       own row and of that of `ANYONE` together.
     2. Rows go with their mailbox and with their account.
     3. No account sees two mailboxes of one name. The first level below `Shared/` belongs to one owner: to the account itself, if it has
        mailboxes there, else to whoever shared first; for others it is `Family (mary)`, so all below it stays together.
@@ -28,7 +29,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.ids import AccountId, MailboxId
 from appliance.mail.limits import MAILBOXES
-from appliance.mail.rights import ALL, NONE, Rights, encode_rights, parse_rights
+from appliance.mail.rights import ALL, ANYONE, NONE, Rights, encode_rights, parse_rights
 
 from . import mailboxes, shared_members, shared_sight
 from .mailboxes import MailboxRow, row_named
@@ -69,9 +70,9 @@ def expect(seen: Seen, needed: str) -> None:
 def shared_with(source: Source, account: AccountId, *, removed: bool = False) -> list[Seen]:
     """Every mailbox of others on which the account has some right, with its name; with `removed` those of removed accounts as well."""
     found = source.execute(
-        f"SELECT {', '.join('m.' + column for column in MailboxRow._fields)}, r.rights, coalesce(a.address, ''), a.removed_at IS NULL"
-        " FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox LEFT JOIN account AS a ON a.id = m.account"
-        " WHERE r.account = ? ORDER BY r.number, m.id",
+        f"SELECT {', '.join('m.' + column for column in MailboxRow._fields)}, group_concat(r.rights, ''), coalesce(a.address, ''),"
+        " a.removed_at IS NULL FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox LEFT JOIN account AS a ON a.id = m.account"
+        f" WHERE r.account IN (?1, {ANYONE}) AND m.account <> ?1 GROUP BY m.id ORDER BY min(r.number), m.id",
         (account,),
     ).fetchall()
     if not found:
@@ -183,11 +184,11 @@ def info_of(
 def rights_of(source: Source, mailbox: MailboxId, account: AccountId) -> Rights:
     """What an account may do with a mailbox that is not its own; nothing once the mailbox is gone."""
     row = source.execute(
-        "SELECT r.rights FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox LEFT JOIN account AS a ON a.id = m.account"
-        " WHERE r.mailbox = ? AND r.account = ? AND a.removed_at IS NULL",
+        "SELECT group_concat(r.rights, '') FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox"
+        f" LEFT JOIN account AS a ON a.id = m.account WHERE r.mailbox = ? AND r.account IN (?, {ANYONE}) AND a.removed_at IS NULL",
         (mailbox, account),
     ).fetchone()
-    return parse_rights(row[0]) if row is not None else NONE
+    return parse_rights(row[0] or "")
 
 
 def expect_rights(source: Source, mailbox: MailboxId, account: AccountId, needed: str) -> Rights:
@@ -205,16 +206,23 @@ def expect_allowed(source: Source, mailbox: MailboxId, account: AccountId | None
 
 
 def given(source: Source, mailbox: MailboxId) -> dict[AccountId, Rights]:
-    """Who else has rights on a mailbox, in the order they were given."""
+    """Who else has rights on a mailbox, `ANYONE` perhaps among them, in the order they were given."""
     rows = source.execute("SELECT account, rights FROM mailbox_right WHERE mailbox = ? ORDER BY number, account", (mailbox,))
     return {AccountId(account): parse_rights(written) for account, written in rows.fetchall()}
 
 
 def accounts_with_rights(source: Source, owner: AccountId) -> list[AccountId]:
-    """Accounts that have rights on some mailbox of this one."""
+    """Other accounts that have rights on some mailbox of this one."""
     statement = "SELECT DISTINCT r.account FROM mailbox_right AS r JOIN mailbox AS m ON m.id = r.mailbox WHERE m.account = ?"
     rows = source.execute(statement, (owner,))
-    return [AccountId(account) for (account,) in rows.fetchall()]
+    return meant(source, owner, [AccountId(account) for (account,) in rows.fetchall()])
+
+
+def meant(source: Source, owner: AccountId, accounts: list[AccountId]) -> list[AccountId]:
+    """The accounts themselves where `ANYONE` stands for all but the owner."""
+    if ANYONE not in accounts:
+        return accounts
+    return [AccountId(account) for (account,) in source.execute("SELECT id FROM account WHERE id <> ? ORDER BY id", (owner,)).fetchall()]
 
 
 # --- changing ------------------------------------------------------------------------------------------
@@ -235,7 +243,7 @@ def change_rights(transaction: Transaction, row: MailboxRow, account: AccountId,
         return had
     if account not in before and len(before) >= ACCOUNTS_OF_ONE:
         raise StoreError(Trouble.TOO_MANY, f"at most {ACCOUNTS_OF_ONE} accounts have rights on one mailbox")
-    with following_sight(transaction, [account], effects):
+    with following_sight(transaction, meant(transaction, row.account, [account]), effects):
         if after:
             transaction.execute(
                 "INSERT INTO mailbox_right VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET rights = excluded.rights",
@@ -295,6 +303,12 @@ def following_sight(transaction: Transaction, accounts: Iterable[AccountId], eff
         for mailbox in after.keys() - seen.keys():
             _subscribe(transaction, account, after[mailbox].name)
         effects.mailbox_changed(transaction, account)
+
+
+def subscribe_first(transaction: Transaction, account: AccountId) -> None:
+    """For an account just made: what all accounts see."""
+    for one in _in_sight(transaction, account).values():
+        _subscribe(transaction, account, one.name)
 
 
 def _sights(seen: Mapping[MailboxId, Seen]) -> dict[MailboxId, Sight]:

@@ -303,8 +303,9 @@ class Store(StoreBase):
         return found
 
     def make_mailboxes(self, transaction: Any, account: AccountId) -> None:
-        """INBOX and the special-use mailboxes, subscribed: joins the commit that adds an account."""
+        """INBOX and the special-use mailboxes, subscribed, as is what others share with all: joins the commit that adds an account."""
         mailboxes.make_first(transaction, account)
+        sharing.subscribe_first(transaction, account)
         self.effects.mailbox_changed(transaction, account)
 
     async def announce_shared(self, account: AccountId) -> None:

@@ -43,6 +43,18 @@ async def test_share_and_unshare(tmp_path: Path) -> None:
                 await ask(request)
 
 
+async def test_a_mailbox_for_all_accounts(tmp_path: Path) -> None:
+    async with admin_server(tmp_path / "data") as one:
+        ask = one.running.ask
+        shared = await ask(controls.ShareMailbox(ADA, "Archive", "anyone", "read"))
+        assert shared.facts["account"] == "anyone" and shared.facts["name"] == "Shared/Archive"
+        await ask(controls.AddAccount(BEN, PASSWORD))
+        assert [row["name"] for row in (await ask(controls.ListShares(BEN))).facts["received"]] == ["Shared/Archive"]
+        assert (await ask(controls.ListShares(ADA))).text == "Archive is shared with anyone (read)"
+        await ask(controls.UnshareMailbox(ADA, "Archive", "anyone"))
+        assert (await ask(controls.ListShares(BEN))).facts["received"] == []
+
+
 async def test_a_removed_account_shares_nothing_until_it_is_back(tmp_path: Path) -> None:
     async with admin_server(tmp_path / "data") as one:
         ask, store = one.running.ask, one.components.store

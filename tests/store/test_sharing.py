@@ -6,9 +6,9 @@ from pathlib import Path
 from appliance.database.check import check
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId
-from appliance.mail.rights import ALL, parse_rights
+from appliance.mail.rights import ALL, ANYONE, parse_rights
 from appliance.store.scope import Scope
-from appliance.store.shared_accounts import SharedAccount
+from appliance.store.shared_accounts import SharedAccount, SharedAccounts
 from appliance.store.store import Store
 from appliance.store.values import Mode, Placement, Want
 from appliance.store.visible import VisibleMailboxes
@@ -203,6 +203,42 @@ async def test_an_account_that_goes_takes_its_rights_and_its_mailboxes(tmp_path:
         for table in ("shared_sight", "shared_change"):
             rows = await store.database.read(lambda connection, table=table: connection.execute(f"SELECT * FROM {table}").fetchall())
             assert rows == []
+
+
+async def test_what_anyone_may(tmp_path: Path) -> None:
+    """RFC 4314 §2: an account has its own rights and those of anyone, whichever are given or taken first; the owner has no need of them."""
+    async with a_server(tmp_path) as store:
+        ann, ben, eve = await family(store)
+        await ann.create("Family")
+        await share(ann, "Family", BEN, "ls")
+        await share(ann, "Family", ANYONE, "lr")
+        await ann.create("Family/Tours")  # inherits
+        assert (await ben.find("Shared/Family")).rights == parse_rights("lrs")
+        assert (await eve.find("Shared/Family")).rights == parse_rights("lr")
+        assert await shared_names(ann) == [] and await shared_names(eve) == ["Shared/Family", "Shared/Family/Tours"]
+        assert "Shared/Family/Tours" in await eve.subscriptions()
+        assert store.shared_accounts.of(BEN) == (SharedAccount(ANN, can_change=True),) and store.shared_accounts.of(ANN) == ()
+        assert [len(await store.mailboxes_in(Scope(ANN, viewer))) for viewer in (BEN, EVE)] == [2, 2]
+        box = await eve.open("Shared/Family")
+        await share(ann, "Family", ANYONE, "")
+        assert box.rights_outdated and await trouble_of(box.read_rights()) is Trouble.NO_MAILBOX
+        box.close()
+        assert (await ben.find("Shared/Family", "")).rights == parse_rights("ls")
+        assert await shared_names(eve) == ["Shared/Family/Tours"] and "Shared/Family" not in await eve.subscriptions()
+    assert not check(tmp_path / "pillarbox.db").faults
+
+
+async def test_an_account_made_later_is_one_of_all(tmp_path: Path) -> None:
+    async with a_server(tmp_path) as store:
+        ann, _, _ = await family(store)
+        await ann.create("Family")
+        await share(ann, "Family", ANYONE, "lr")
+        late = VisibleMailboxes(store, AccountId(4))
+        await add(store, late.account, "late@example.org")
+        assert await shared_names(late) == ["Shared/Family"] and "Shared/Family" in await late.subscriptions()
+        started = SharedAccounts()
+        await store.database.read(started.load)
+        assert store.shared_accounts.of(late.account) == started.of(late.account) == (SharedAccount(ANN, can_change=False),)
 
 
 async def test_what_is_refused(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """ACL: who else may do what with a mailbox (RFC 4314); the mailboxes of others are below `Shared/` (`store/sharing` has the rules).
 
-Rights are given to accounts by address; `anyone`, groups and negative rights are refused. The owner has all rights for good. \\Seen and
-all other flags are the same for everybody. Rights are checked by the store, in the transaction or reading that needs them:
+Rights are given to accounts by address, and to `anyone`: who asks has both together. Groups and negative rights are refused (§2 asks for
+neither). The owner has all rights for good. \\Seen and all other flags are the same for everybody. Rights are checked by the store, in the
+transaction or reading that needs them:
 
     | command                                   | rights                                                                        |
     |-------------------------------------------|-------------------------------------------------------------------------------|
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.rights import ALL, CHARACTERS, FORMER, NONE, Rights, encode_rights, parse_rights
+from appliance.mail.rights import ALL, ANYONE, CHARACTERS, FORMER, NONE, Rights, encode_rights, parse_rights
 from appliance.protocol.imap import encode
 from appliance.store.values import Mode
 
@@ -43,7 +44,10 @@ if TYPE_CHECKING:
 
 KNOWING: Rights = frozenset("lrikxa")
 """One of these lets a user ask for their own rights (RFC 4314 §4)."""
-NOBODY = no(b"There is no account of that address here; rights are given to accounts.", b"CANNOT")
+EVERYBODY = "anyone"
+"""The identifier for all accounts (RFC 4314 §2); an account of that local part has its whole address."""
+NOBODY = no(b"There is no account of that address here; rights are given to accounts, or to anyone.", b"CANNOT")
+NEGATIVE = no(b"Rights cannot be denied to one account; give rights to the others instead.", b"CANNOT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,16 @@ class RightsChange:
 
 
 def parse_identified(tokens: "Tokens") -> RightsChange:
-    """`SP mailbox SP identifier`."""
+    """`SP mailbox SP identifier`; an identifier is UTF-8, and not empty (RFC 4314 §3)."""
     name = read_name(tokens)
     tokens.space()
     try:
-        return RightsChange(name, tokens.astring().decode())
+        identifier = tokens.astring().decode()
     except UnicodeDecodeError:
         raise tokens.misuse("an identifier is UTF-8") from None
+    if not identifier:
+        raise tokens.misuse("an identifier is not empty")
+    return RightsChange(name, identifier)
 
 
 def parse_set(tokens: "Tokens") -> RightsChange:
@@ -91,8 +98,20 @@ def my_rights(session: "CommandSession", name: str, rights: Rights) -> bytes:
     return b"* MYRIGHTS " + encode.mailbox(name, session.utf8) + b" " + rights_word(rights) + b"\r\n"
 
 
-def address_word(session: "CommandSession", account: "AccountId") -> bytes:
-    """An account as identifier; b"" for one that is not there any more."""
+def identified(session: "CommandSession", identifier: str) -> "AccountId | Completion":
+    """Whose rights are meant, or the refusal."""
+    if identifier == EVERYBODY:
+        return ANYONE
+    if identifier.startswith("-"):
+        return NEGATIVE
+    account = session.directory.find_login(identifier)
+    return account.id if account is not None else NOBODY
+
+
+def identifier_word(session: "CommandSession", account: "AccountId") -> bytes:
+    """`identified` the other way round; b"" for an account that is not there any more."""
+    if account == ANYONE:
+        return EVERYBODY.encode()
     found = session.directory.account(account)
     return encode.astring(found.address.encode(), session.utf8) if found is not None else b""
 
@@ -103,7 +122,7 @@ def address_word(session: "CommandSession", account: "AccountId") -> bytes:
 async def get_acl(session: "CommandSession", name: str, uid: bool) -> Completion:
     """The owner first, then others in the order they were given rights."""
     owner, given = await session.mailboxes.rights_given(name)
-    pairs = [(address_word(session, account), rights_word(rights)) for account, rights in {owner: ALL, **given}.items()]
+    pairs = [(identifier_word(session, account), rights_word(rights)) for account, rights in {owner: ALL, **given}.items()]
     words = b"".join([b" " + who + b" " + rights for who, rights in pairs if who])
     session.queue(b"* ACL " + encode.mailbox(name, session.utf8) + words + b"\r\n")
     return ok(b"GETACL completed.")
@@ -111,22 +130,22 @@ async def get_acl(session: "CommandSession", name: str, uid: bool) -> Completion
 
 async def set_acl(session: "CommandSession", change: RightsChange, uid: bool) -> Completion:
     await session.mailboxes.rights_given(change.name)  # first of all: who may not do this learns nothing of accounts
-    account = session.directory.find_login(change.identifier)
-    if account is None:
-        return NOBODY
-    await session.mailboxes.set_rights(change.name, account.id, change.mode, change.rights)
+    account = identified(session, change.identifier)
+    if isinstance(account, Completion):
+        return account
+    await session.mailboxes.set_rights(change.name, account, change.mode, change.rights)
     return ok(b"Rights are set.")
 
 
 async def list_rights(session: "CommandSession", whose: RightsChange, uid: bool) -> Completion:
     """The owner's rights cannot be taken, all others can be given each alone (RFC 4314 §3.7)."""
     owner, _ = await session.mailboxes.rights_given(whose.name)
-    account = session.directory.find_login(whose.identifier)
-    if account is None:
-        return NOBODY
+    account = identified(session, whose.identifier)
+    if isinstance(account, Completion):
+        return account
     free = b" ".join([b'""', *(right.encode() for right in (*CHARACTERS, *FORMER))])
     who = encode.astring(whose.identifier.encode(), session.utf8)
-    rights = rights_word(ALL) if account.id == owner else free
+    rights = rights_word(ALL) if account == owner else free
     session.queue(b"* LISTRIGHTS " + encode.mailbox(whose.name, session.utf8) + b" " + who + b" " + rights + b"\r\n")
     return ok(b"LISTRIGHTS completed.")
 
