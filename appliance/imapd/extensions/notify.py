@@ -174,9 +174,12 @@ class Notifications:
         if infos is None:
             return False
         items = await self._items()
+        with_modseq = list(dict.fromkeys([*items, self._session.registry.status_items[b"HIGHESTMODSEQ"]]))
         for info in infos:
-            if status and info.selectable and self._events(self._known[info.id]) & OF_MESSAGES and not self._is_selected(info):
-                await self._session.send(await status_line(self._session, info, items))
+            events = self._events(self._known[info.id]) & OF_MESSAGES
+            if status and info.selectable and events and not self._is_selected(info):
+                chosen = with_modseq if b"FLAGCHANGE" in events else items  # RFC 5465 §3.1
+                await self._session.send(await status_line(self._session, info, chosen))
         return True
 
     async def wait(self) -> None:
@@ -219,11 +222,12 @@ class Notifications:
         return selected is not None and selected.mailbox.info.id == info.id
 
     def _events(self, known: Known) -> frozenset[bytes]:
-        """Of the first group that applies to the mailbox (RFC 5465 §3.1); of messages only where they may be read (RFC 5465 §5)."""
+        """Of all groups that apply to the mailbox (RFC 5465 §6); of messages only where they may be read (RFC 5465 §5)."""
+        events: set[bytes] = set()
         for group in self._groups:
             if group.mailboxes.matches(known.name, own=known.own, subscribed=known.subscribed):
-                return group.events if known.readable else group.events - OF_MESSAGES
-        return frozenset()
+                events |= group.events
+        return frozenset(events if known.readable else events - OF_MESSAGES)
 
     async def _items(self) -> "list[StatusItem]":
         session = self._session
