@@ -40,5 +40,10 @@ def change(transaction: Transaction, account: AccountId, mailbox: MailboxId, cha
         raise StoreError(Trouble.OVER_QUOTA, f"the values of an account have at most {METADATA_ACCOUNT_OCTETS} octets in all")
 
 
+def copy(transaction: Transaction, account: AccountId, source: MailboxId, target: MailboxId) -> None:
+    """All values of a mailbox to one just made. Raises as `change`."""
+    change(transaction, account, target, values_of(transaction, account, source))
+
+
 def forget(transaction: Transaction, mailbox: MailboxId) -> None:
     transaction.execute("DELETE FROM metadata WHERE mailbox = ?", (mailbox,))

@@ -9,7 +9,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
 from appliance.mail.ids import AccountId, MailboxId
 
-from . import copy_move, expunge, mailboxes, shared_members, shared_sight, sharing
+from . import copy_move, expunge, mailboxes, metadata, shared_members, shared_sight, sharing
 from .names import proper, superiors
 from .observers import Effects
 from .values import OUTBOX
@@ -45,9 +45,10 @@ def delete(transaction: Transaction, account: AccountId, name: str, effects: Eff
 
 
 def rename(transaction: Transaction, account: AccountId, old: str, new: str, effects: Effects) -> None:
-    """Children follow, rights stay with their mailboxes. INBOX's messages move and INBOX stays, empty (RFC 9051 §6.3.6).
+    """Children follow, rights stay with their mailboxes. INBOX's messages move and INBOX stays, empty (RFC 9051 §6.3.6); both have its
+    metadata then (RFC 5464 §4.1).
 
-    Raises NO_MAILBOX, EXISTS, BAD_NAME, TOO_MANY, NOT_ALLOWED (below itself, the Outbox).
+    Raises NO_MAILBOX, EXISTS, BAD_NAME, TOO_MANY, OVER_QUOTA, NOT_ALLOWED (below itself, the Outbox).
     """
     row, name = mailboxes.renamable(transaction, account, old, new)
     _expect_movable(row)
@@ -55,6 +56,7 @@ def rename(transaction: Transaction, account: AccountId, old: str, new: str, eff
         if row.name == INBOX:
             target = _create(transaction, account, name)
             mailboxes.subscribe_alike(transaction, account, INBOX, name)
+            metadata.copy(transaction, account, row.id, target)
             copy_move.copy(transaction, row.id, None, target, effects, copy_move.MOVE)
         else:
             mailboxes.rename(transaction, row, name)
