@@ -278,8 +278,7 @@ class ListMailboxes:
 
 @dataclass(frozen=True, slots=True)
 class ShareMailbox:
-    """Give `account`, or "anyone", rights on a mailbox of `address`, in place of those it had: read, write, all, or the characters of RFC
-    4314."""
+    """Give `account`, or "anyone", rights on a mailbox of `address` in place of the earlier: read, write, all, or RFC 4314's characters."""
 
     address: str
     name: str

@@ -14,8 +14,8 @@
     | e      | to expunge                                                         |
     | a      | to give and take rights                                            |
 
-The owner of a mailbox has all of them for good. Everybody else has those given to the account and those given to `ANYONE`, together (RFC
-4314 §2 leaves it to servers how both are combined). `c` and `d` of RFC 2086 stand for `kx` and `te` (RFC 4314 §2.1.1).
+The owner of a mailbox has all of them for good. Everybody else has those given to the account and those given to `ANYONE`,
+together (RFC 4314 §2 leaves it to servers how both are combined). `c` and `d` of RFC 2086 stand for `kx` and `te` (RFC 4314 §2.1.1).
 """
 
 from collections.abc import Iterable, Mapping
