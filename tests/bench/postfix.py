@@ -80,7 +80,7 @@ class Postfix:
     def __enter__(self) -> "Postfix":
         subprocess.run(["postfix", "-c", str(self.place), "check"], check=True, capture_output=True)
         self.process = subprocess.Popen(["postfix", "-c", str(self.place), "start-fg"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(200):
+        for _ in range(1200):  # a minute: the machine may be busy
             try:
                 socket.create_connection(("127.0.0.1", self.port), 5).close()
                 return self
