@@ -58,8 +58,10 @@ install-test: $(VENV)/.tests-ready  ## `pillarbox install` under the systemd of 
 test-gpio: $(VENV)/.ready    ## LEDs and button on a simulated kernel GPIO chip, in QEMU (needs root)
 	@tests/gpio_sim.sh
 
-web-test: $(VENV)/.tests-ready   ## every page in a real browser, then as pictures (needs chromium and libnss3-tools)
+# Chromium by Playwright: chromium and libnss3-tools. WebKit by selenium: webkit2gtk-driver and xvfb, and localhost in /etc/hosts.
+web-test: $(VENV)/.tests-ready   ## every page in two real browsers, then as pictures (needs chromium, libnss3-tools, webkit2gtk-driver, xvfb)
 	@PILLARBOX_REQUIRE_ALL=1 $(BIN)/python -m pytest tests/web tests/web/webmail/matrix.py
+	@PILLARBOX_REQUIRE_ALL=1 $(BIN)/python -m pytest tests/web/webkit_pages.py tests/web/webmail/webkit_mail.py
 	@$(BIN)/python -m tests.web.shots build/shots
 
 draft-kills: $(VENV)/.tests-ready   ## kill tab, network and server 200 times while a message is written in a browser
