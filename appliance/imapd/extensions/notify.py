@@ -176,7 +176,10 @@ class Notifications:
         items = await self._items()
         with_modseq = list(dict.fromkeys([*items, self._session.registry.status_items[b"HIGHESTMODSEQ"]]))
         for info in infos:
-            events = self._events(self._known[info.id]) & OF_MESSAGES
+            known = self._known[info.id]
+            events = self._events(known) & OF_MESSAGES
+            if not known.readable and self._requested(known) & OF_MESSAGES:  # RFC 5465 §3.1
+                await self._session.send(list_response(self._session, [*self._attributes(info), b"\\NoAccess"], info.name))
             if status and info.selectable and events and not self._is_selected(info):
                 chosen = with_modseq if b"FLAGCHANGE" in events else items  # RFC 5465 §3.1
                 await self._session.send(await status_line(self._session, info, chosen))
@@ -206,6 +209,7 @@ class Notifications:
         for number in before.keys() - self._known.keys():
             if b"MAILBOXNAME" in self._events(before[number]):
                 await session.send(list_response(session, (b"\\NonExistent",), before[number].name))
+        await self._send_parents(infos, before)
 
     async def _read(self) -> "list[MailboxInfo] | None":
         """The mailboxes in sight, which are known from here on; None when they are too many."""
@@ -222,12 +226,17 @@ class Notifications:
         return selected is not None and selected.mailbox.info.id == info.id
 
     def _events(self, known: Known) -> frozenset[bytes]:
-        """Of all groups that apply to the mailbox (RFC 5465 §6); of messages only where they may be read (RFC 5465 §5)."""
+        """Those that are told: of messages only where they may be read (RFC 5465 §5)."""
+        events = self._requested(known)
+        return events if known.readable else events - OF_MESSAGES
+
+    def _requested(self, known: Known) -> frozenset[bytes]:
+        """Of all groups that apply to the mailbox (RFC 5465 §6)."""
         events: set[bytes] = set()
         for group in self._groups:
             if group.mailboxes.matches(known.name, own=known.own, subscribed=known.subscribed):
                 events |= group.events
-        return frozenset(events if known.readable else events - OF_MESSAGES)
+        return frozenset(events)
 
     async def _items(self) -> "list[StatusItem]":
         session = self._session
@@ -249,6 +258,14 @@ class Notifications:
         flags = before is not None and not moved and before.modseq != now.modseq
         if (moved and b"MESSAGENEW" in events and (before is not None or now.messages)) or (flags and b"FLAGCHANGE" in events):
             await session.send(await status_line(session, info, await self._items()))
+
+    async def _send_parents(self, infos: "list[MailboxInfo]", before: dict[int, Known]) -> None:
+        """Of mailboxes that were made or deleted: these have children now, or none any more (RFC 5465 §5.4)."""
+        names = {(before.get(number) or self._known[number]).name for number in before.keys() ^ self._known.keys()}
+        parents = {name.rpartition("/")[0] for name in names}
+        for info in infos:
+            if info.name in parents - names and b"MAILBOXNAME" in self._events(self._known[info.id]):
+                await self._session.send(list_response(self._session, self._attributes(info), info.name))
 
     def _attributes(self, info: "MailboxInfo") -> list[bytes]:
         return attributes_of(info) + ([b"\\Subscribed"] if info.subscribed else [])
