@@ -174,14 +174,14 @@ class Notifications:
         if infos is None:
             return False
         items = await self._items()
-        with_modseq = list(dict.fromkeys([*items, self._session.registry.status_items[b"HIGHESTMODSEQ"]]))
+        of_changes = [item for item in self._session.registry.status_items.values() if item.enables]
         for info in infos:
             known = self._known[info.id]
             events = self._events(known) & OF_MESSAGES
             if not known.readable and self._requested(known) & OF_MESSAGES:  # RFC 5465 §3.1
                 await self._session.send(list_response(self._session, [*self._attributes(info), b"\\NoAccess"], info.name))
             if status and info.selectable and events and not self._is_selected(info):
-                chosen = with_modseq if b"FLAGCHANGE" in events else items  # RFC 5465 §3.1
+                chosen = list(dict.fromkeys([*items, *of_changes])) if b"FLAGCHANGE" in events else items  # RFC 5465 §3.1
                 await self._session.send(await status_line(self._session, info, chosen))
         return True
 
