@@ -71,7 +71,8 @@ class Window:
     def shown(self, css: str, text: str = "") -> "list[WebElement]":
         """Those that can be seen, with this in their text. One request: selenium asks several about each element."""
         script = """const [css, text] = arguments
-            return [...document.querySelectorAll(css)].filter(one => one.getClientRects().length && one.innerText.includes(text))"""
+            const shown = one => one.getClientRects().length && (one.innerText ?? one.textContent).includes(text)
+            return [...document.querySelectorAll(css)].filter(shown)"""
         return self.run(script, css, text)  # type: ignore[no-any-return]
 
     def the(self, css: str, text: str = "") -> "WebElement":
@@ -85,16 +86,20 @@ class Window:
         self.until(lambda: text in self.text(css), f"“{text}” in {css}")
 
     def field(self, label: str) -> "WebElement":
-        """The field of a label, or one named so for screen readers."""
+        """The field of a label, exactly so or else beginning so, or one named so for screen readers."""
         script = """const name = arguments[0], same = text => text?.trim() === name
-            const label = [...document.querySelectorAll("label")].find(one => same(one.textContent))
+            const labels = [...document.querySelectorAll("label")]
+            const label = labels.find(one => same(one.textContent)) ?? labels.find(one => one.textContent.trim().startsWith(name))
             return label?.control ?? [...document.querySelectorAll("[aria-label]")].find(one => same(one.ariaLabel))"""
         return self.until(lambda: self.run(script, label), f"the field {label}")  # type: ignore[no-any-return]
 
     def button(self, name: str, kind: str = "button, .button") -> "WebElement":
+        """In the middle of the window: a page that scrolls softly is not there yet when selenium clicks."""
         script = """const [name, kind] = arguments
             const shown = one => one.getClientRects().length && name === (one.ariaLabel ?? one.textContent).trim()
-            return [...document.querySelectorAll(kind)].find(shown)"""
+            const found = [...document.querySelectorAll(kind)].find(shown)
+            found?.scrollIntoView({block: "center", behavior: "instant"})
+            return found"""
         return self.until(lambda: self.run(script, name, kind), f"the button {name}")  # type: ignore[no-any-return]
 
     @property
