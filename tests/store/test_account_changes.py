@@ -1,6 +1,7 @@
 """A client that follows an account by MODSEQ, as JMAP does, knows every message and the mailboxes it is in."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from appliance.mail.errors import StoreError
 from appliance.mail.flags import DELETED
 from appliance.mail.ids import MailboxId, MessageId, ModSeq, Uid
 from appliance.store import departures
-from appliance.store.account_changes import CREATED, WHOLE, Position
+from appliance.store.account_changes import CREATED, WHOLE, MessageChange, Position
 from appliance.store.scope import own
 from appliance.store.store import Store
 from appliance.store.values import Mode, Placement, Want
@@ -46,22 +47,25 @@ class Client:
     async def follow(self, store: Store) -> None:
         found = await store.message_changes(own(ANN), self.since)
         assert found is not None
-        now = await all_messages(store)
-        places = [one.place(self.since) for one in found[1]]
+        self.take(*found, await all_messages(store))
+
+    def take(self, modseq: ModSeq, changes: Sequence[MessageChange], now: Known) -> None:
+        """A batch of changes, where there are these messages now."""
+        places = [one.place(self.since) for one in changes]
         assert places == sorted(places)
-        for change in found[1][: self.batch]:
-            assert self.since < change.place(self.since) and change.modseq <= found[0]
+        for change in changes[: self.batch]:
+            assert self.since < change.place(self.since) and change.modseq <= modseq
             if change.destroyed:
                 assert change.message not in now
                 self.known.pop(change.message, None)
             else:
                 assert change.kind(self.since) == CREATED or change.message in self.known
                 self.known[change.message] = now[change.message]
-        if len(found[1]) > self.batch:
+        if len(changes) > self.batch:
             self.since = places[self.batch - 1]
         else:
             assert self.known == now
-            self.since = Position(found[0], WHOLE)
+            self.since = Position(modseq, WHOLE)
 
     async def catch_up(self, store: Store) -> None:
         while self.since.message != WHOLE or not self.since.modseq:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from appliance.mail.ids import ModSeq, Uid
 from appliance.mail.rights import parse_rights
 from appliance.store import shared_members, shared_sight
-from appliance.store.account_changes import CREATED, WHOLE, Position
+from appliance.store.account_changes import WHOLE, Position
 from appliance.store.account_messages import account_messages, thread_messages
 from appliance.store.scope import Scope, own, scope_modseq
 from appliance.store.store import Store
@@ -50,21 +50,7 @@ class Viewer(Client):
             state = await store.database.read(lambda connection: scope_modseq(connection, SCOPE))
             self.known, self.since = now, Position(state, WHOLE)
             return
-        places = [one.place(self.since) for one in found[1]]
-        assert places == sorted(places)
-        for change in found[1][: self.batch]:
-            assert self.since < change.place(self.since) and change.modseq <= found[0]
-            if change.destroyed:
-                assert change.message not in now
-                self.known.pop(change.message, None)
-            else:
-                assert change.kind(self.since) == CREATED or change.message in self.known
-                self.known[change.message] = now[change.message]
-        if len(found[1]) > self.batch:
-            self.since = places[self.batch - 1]
-        else:
-            assert self.known == now
-            self.since = Position(found[0], WHOLE)
+        self.take(*found, now)
 
 
 RIGHTS = st.tuples(st.just("rights"), st.sampled_from(["INBOX", "Archive", "Trash"]), st.sampled_from(["", "l", "r", *READABLE]))
