@@ -10,6 +10,7 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]
 
 import os
+import signal
 
 TYPE_CHECKING = False  # `typing` and the others below take a tenth of a second, in which Ctrl-C would be a traceback
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ PRIVATE = 0o077
 
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
-    """Run one command; the exit status. Ctrl-C ends it without a traceback at any point, while modules load too."""
+    """Run one command; the exit status. Ctrl-C ends it without a traceback at any point."""
+    _at_interrupt(signal.SIG_DFL)
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -35,6 +37,16 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         if group.split(KeyboardInterrupt)[1] is not None:
             raise
         return INTERRUPTED
+
+
+def _at_interrupt(action: "Any") -> None:
+    """Set what SIGINT does; a command that was started with it ignored (nohup, `&` in a script) goes on ignoring it.
+
+    While modules load it is the default action, death without a word: a KeyboardInterrupt that meets a weak reference's callback is
+    printed and forgotten by Python, and the command would go on.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, action)
 
 
 def _run(arguments: "Sequence[str] | None") -> int:
@@ -52,6 +64,7 @@ def _run(arguments: "Sequence[str] | None") -> int:
 
     from appliance.cli.main import main as command
 
+    _at_interrupt(signal.default_int_handler)  # from here on a command may have something to put in order
     return command(args, version=version("pillarbox"), offline=_offline)
 
 
@@ -93,6 +106,7 @@ def _serve(args: "Any") -> int:
 def _first_boot(args: "Any") -> int:
     from appliance.cli.system import run
 
+    _at_interrupt(signal.default_int_handler)
     return run(args)
 
 

@@ -124,6 +124,7 @@ def main(arguments: list[str]) -> int:
         return 0
     with os.fdopen(int(arguments[0]), "rb") as given:
         fields = marshal.loads(given.read())  # noqa: S302 - our own data, from this process before exec
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the supervisor listens: see `appliance.__main__`
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return _serve(fields)

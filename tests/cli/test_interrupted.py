@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.support.server import COMMAND, ROOT, Pillarbox, environment, free_por
 
 WAITS_S = 20.0
 ENDED = (130, -signal.SIGINT)
-"""As shells count a death by SIGINT; CPython dies by the signal itself where it met code that `exec` made, such as a dataclass's."""
+"""As shells count a death by SIGINT, and the death itself, which is what it is while modules load."""
 
 
 def interrupted(words: list[str], data: Path, *, when: str) -> tuple[int, str]:
@@ -92,3 +93,34 @@ def test_a_server_from_its_first_moment_on(tmp_path: Path, verb: str) -> None:
         out, _ = process.communicate(timeout=WAITS_S)
         assert b"Traceback" not in out or b"/appliance/" not in out, out.decode()  # the interpreter's own start is not ours
         assert process.returncode in (0, *ENDED) or b"Traceback" in out, out.decode()
+
+
+@pytest.mark.parametrize("verb", ["serve", "run"])
+def test_loading_is_ended_by_the_signal_itself(verb: str) -> None:
+    """Python forgets a KeyboardInterrupt that meets a weak reference's callback; no Python code may be between signal and end."""
+    found = _handler_while_loading(verb)
+    assert found and all(one == "SIG_DFL" for one in found), found
+
+
+def test_a_command_started_with_the_signal_ignored_goes_on_ignoring_it() -> None:
+    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from appliance.__main__ import main; main(['--version'])"
+    code += "; print(signal.getsignal(signal.SIGINT).name)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("SIG_IGN\n"), done.stdout
+
+
+def _handler_while_loading(verb: str) -> list[str]:
+    """What SIGINT does at each module of ours that the command loads before it becomes the server."""
+    code = (
+        "import builtins, signal, sys, os\n"
+        "real, seen = builtins.__import__, []\n"
+        "def watched(name, *rest):\n"
+        "    if name.startswith('appliance.c'): seen.append(signal.getsignal(signal.SIGINT))\n"
+        "    return real(name, *rest)\n"
+        "from appliance.__main__ import main\n"
+        "builtins.__import__ = watched\n"
+        f"main(['{verb}', '--no-such-option'])\n"
+        "print(*(getattr(one, 'name', one) for one in seen))\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
+    return done.stdout.split()
