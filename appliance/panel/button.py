@@ -29,6 +29,7 @@ from typing import Protocol
 import trio
 
 from .leds import reason_of
+from .wakeup import Wakeup
 
 DEBOUNCE_S = 0.03
 HOLD_S = 3.0
@@ -150,7 +151,7 @@ async def run(
     """Until cancelled; `port` is closed at the end. An action that is still running is not started again."""
     token = trio.lowlevel.current_trio_token()
     edges: deque[tuple[bool, float]] = deque(maxlen=EDGES)
-    wakeup = _Wakeup()
+    wakeup = Wakeup()
     acting: set[str] = set()
 
     def edge(pressed: bool) -> None:  # in a thread of gpiozero's
@@ -194,19 +195,3 @@ async def run(
                         nursery.start_soon(act, action)
     finally:
         port.close()
-
-
-class _Wakeup:
-    """Set in trio's thread, waited for by one task."""
-
-    __slots__ = ("_event",)
-
-    def __init__(self) -> None:
-        self._event = trio.Event()
-
-    def set(self) -> None:
-        self._event.set()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-        self._event = trio.Event()

@@ -32,6 +32,7 @@ from .ports import AccessGuard, ConsoleOptions, ControlPort, SnapshotSource, spo
 from .screens import NAMES, FrameText, frame, overview
 from .screens_text import HEIGHT, VT100, WIDTH, screen_of
 from .terminal import PlainTerminal, Terminal, Vt100
+from .wakeup import Wakeup
 
 ESC_S = 0.3
 """Silence after an ESC that makes it the Esc key; at 9600 baud a sequence takes 3 ms, over a network perhaps 200."""
@@ -59,7 +60,7 @@ class ConsoleSession:
         self._stream = stream
         self._board = board
         self._options = options
-        self._wake = trio.Event()
+        self._wake = Wakeup()
         self.dialogue = Dialogue(board, control, options, access, touched=self.touch)
         self._terminal = self._new_terminal()
         self._read_octets = self._redrawn_at = float("-inf")
@@ -93,7 +94,6 @@ class ConsoleSession:
         try:
             while not self.dialogue.left:
                 await self._wake.wait()
-                self._wake = trio.Event()
                 octets = self._drawn()
                 question = self.dialogue.question
                 if octets:

@@ -33,6 +33,7 @@ from .ports import AccessGuard, AdminGrant, ConsoleOptions, ControlPort, SignInS
 from .screens_text import VT100, Picture, clean, wrap
 from .view import ONE_MOMENT, View
 from .views import make_views
+from .wakeup import Wakeup
 
 TYPED = 200
 ASK_S = 60.0
@@ -89,7 +90,7 @@ class Dialogue:
         self._job: Callable[[], Awaitable[None]] | None = None
         self._fetch = self._stale = False
         self._fetch_mono = 0.0
-        self._todo = trio.Event()
+        self._todo = Wakeup()
 
     # --- what is shown ---------------------------------------------------------------------------
 
@@ -323,7 +324,6 @@ class Dialogue:
         while True:
             with trio.move_on_after(max(0.0, self._fetch_mono - trio.current_time()) if self._stale else float("inf")):
                 await self._todo.wait()
-            self._todo = trio.Event()
             job = self._job
             if job is not None:
                 problem = await self._guarded(job)

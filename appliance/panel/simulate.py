@@ -27,6 +27,7 @@ from .button import run as watch_button
 from .led_config import from_thread, open_leds, parse_leds
 from .led_display import LedDisplay, LedOptions, WallClock
 from .leds import ConnectedLed
+from .wakeup import Wakeup
 
 if TYPE_CHECKING:
     from .ports import SnapshotSource
@@ -89,7 +90,7 @@ async def run(
     task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Until cancelled; `actions.try_now` also shows the state once more."""
-    moved = _Moved()
+    moved = Wakeup()  # a pin or the question changed
     factory = await trio.to_thread.run_sync(_mock_factory, moved.set)
     table = _LedTable(simulator.leds, factory)
     display = LedDisplay(board, partial(table.open, log), options, clock=clock, log=log)
@@ -126,20 +127,6 @@ async def run(
                         shown = display.shown()
                         os.write(simulator.fd_out, ("  ".join(table.words(display)) + "\n").encode())
                 await moved.wait()
-
-
-class _Moved:
-    """A pin or a question changed; waited for by one task."""
-
-    def __init__(self) -> None:
-        self._event = trio.Event()
-
-    def set(self) -> None:
-        self._event.set()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-        self._event = trio.Event()
 
 
 class _LedTable:

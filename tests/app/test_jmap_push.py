@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.support.https_client import HttpsClient
-from tests.support.push_phone import Phone, pushed_to
+from tests.support.push_phone import Phone, served_with_pushes
 from tests.support.push_receiver import Receiver, checked_token
-from tests.support.server import PASSWORD, Pillarbox, new_data, on_terminal, pillarbox
-from tests.support.wire import Smtp, faults
+from tests.support.server import PASSWORD, Pillarbox, on_terminal, pillarbox
+from tests.support.wire import Smtp
 
 ADA = "ada@home.example"
 JMAP = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"]
@@ -29,11 +29,8 @@ def phone() -> Phone:
 
 @pytest.fixture(scope="module")
 def server(phone: Phone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
-    place = tmp_path_factory.mktemp("push")
-    data = new_data(place / "data", "ada")
-    with pushed_to(place, phone) as command, Pillarbox(data, protocols=("smtp", "https"), command=command) as one:
+    with served_with_pushes(tmp_path_factory.mktemp("push"), phone, ("smtp", "https")) as one:
         yield one
-        assert not faults(one.log)
     assert phone.posted.empty()
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import polib
 import pytest
-import trio
-from trio.testing import wait_all_tasks_blocked
 
 from appliance.languages.catalogues import Language, catalogue, in_ascii
 from appliance.languages.translations import LANGUAGES
@@ -23,7 +21,7 @@ from appliance.status.board import Board
 from tests.panel.test_screens import SCREENS
 from tests.support.catalogues import compile_checkout, foreign_characters, forget, left_in_english
 from tests.support.clock import HandClock
-from tests.support.console import ServerAnswers, busy_board, locked
+from tests.support.console import ServerAnswers, busy_board, locked, picture_after
 
 COLUMN = re.compile(r"^([^%]*?\S\s\s+)%\(")
 """The label of a sentence that has its value in a column."""
@@ -43,20 +41,11 @@ def german() -> Iterator[Language]:
     forget()
 
 
-async def picture_after(board: Board, screen: Screen, *keys: str, utf8: bool = True) -> Picture:
+async def picture_in(board: Board, screen: Screen, *keys: str, utf8: bool = True) -> Picture:
     language = screen.language
     dialogue = Dialogue(board, ServerAnswers(), ConsoleOptions(language=lambda: language, utf8=utf8), locked(), touched=lambda: None)
     dialogue.screen = replace(screen, language=dialogue.screen.language)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(dialogue.work)
-        for key in keys:
-            dialogue.press(key)
-            dialogue.picture()
-            await wait_all_tasks_blocked()
-            dialogue.seen(dialogue.question)
-        picture = dialogue.picture()
-        nursery.cancel_scope.cancel()
-    return picture
+    return await picture_after(dialogue, *keys)
 
 
 def untranslated(picture: Picture) -> list[str]:
@@ -65,7 +54,7 @@ def untranslated(picture: Picture) -> list[str]:
 
 @pytest.mark.parametrize(("name", "keys"), SCREENS, ids=[name for name, _ in SCREENS])
 async def test_every_text_comes_out_of_the_catalogue(name: str, keys: tuple[str, ...]) -> None:
-    picture = await picture_after(busy_board(), screen_of(200, 70, foreign_characters()), *keys)
+    picture = await picture_in(busy_board(), screen_of(200, 70, foreign_characters()), *keys)
     answers = name in ("queue-history", "accounts-add", "password", "domain-records", "certificates")  # responses of the test's server
     if name == "logs":
         picture = picture._replace(lines=(picture.lines[0], *picture.lines[-3:]))
@@ -74,21 +63,21 @@ async def test_every_text_comes_out_of_the_catalogue(name: str, keys: tuple[str,
 
 async def test_a_new_server_and_one_in_trouble_too() -> None:
     screen = screen_of(200, 70, foreign_characters())
-    assert not untranslated(await picture_after(Board(HandClock(0.0, trusted=False)), screen, "1"))
+    assert not untranslated(await picture_in(Board(HandClock(0.0, trusted=False)), screen, "1"))
     board = busy_board()
     board.publish(e.StorageTrouble("broken", "12"))
     board.publish(e.TaskCrashed("12", "34", 4.0))
     for key in ("1", "h"):
-        assert not untranslated(await picture_after(board, screen, key))
+        assert not untranslated(await picture_in(board, screen, key))
 
 
 @pytest.mark.parametrize(("name", "keys"), SCREENS, ids=[name for name, _ in SCREENS])
 async def test_german_has_room_on_a_terminal_without_umlauts(name: str, keys: tuple[str, ...], german: Language) -> None:
-    picture = await picture_after(busy_board(), replace(VT100, language=german), *keys, utf8=False)
+    picture = await picture_in(busy_board(), replace(VT100, language=german), *keys, utf8=False)
     shown = "\n".join(row.text for row in picture.lines)
     assert shown.isascii(), [row.text for row in picture.lines if not row.text.isascii()]
     assert not picture.lines[-2].text.endswith("..") and not picture.lines[-1].text.endswith(".."), "the keys are all there"
-    whole = await picture_after(busy_board(), screen_of(200, 24, german), *keys, utf8=False)
+    whole = await picture_in(busy_board(), screen_of(200, 24, german), *keys, utf8=False)
     assert all(len(row.text.rstrip()) <= WIDTH for row in whole.lines[-2:])
 
 

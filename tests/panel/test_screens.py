@@ -6,10 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from trio.testing import wait_all_tasks_blocked
 
 from appliance.panel.dialogue import Dialogue
 from appliance.panel.ports import ConsoleOptions
@@ -21,7 +19,7 @@ from appliance.status import events as e
 from appliance.status.board import Board
 from appliance.status.text import readable, zone
 from tests.support.clock import HandClock
-from tests.support.console import ServerAnswers, busy_board, locked
+from tests.support.console import ServerAnswers, busy_board, locked, picture_after
 from tests.support.vt100 import Vt100Screen
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -38,15 +36,7 @@ def compare(name: str, text: str) -> None:
 async def screen_after(board: Board, *keys: str) -> tuple[str, int]:
     """The terminal's screen after keys, and the octets of its last picture from nothing."""
     dialogue = Dialogue(board, ServerAnswers(), ConsoleOptions(), locked(), touched=lambda: None)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(dialogue.work)
-        for key in keys:
-            dialogue.press(key)
-            dialogue.picture()
-            await wait_all_tasks_blocked()
-            dialogue.seen(dialogue.question)
-        octets = Vt100().render(dialogue.picture())
-        nursery.cancel_scope.cancel()
+    octets = Vt100().render(await picture_after(dialogue, *keys))
     screen = Vt100Screen()
     screen.feed(octets)
     return screen.text(), len(octets)
@@ -56,14 +46,7 @@ async def on_a_terminal(columns: int, rows: int, board: Board, answers: ServerAn
     """The lines of a larger terminal after keys."""
     dialogue = Dialogue(board, answers, ConsoleOptions(), locked(), touched=lambda: None)
     dialogue.screen = screen_of(columns, rows)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(dialogue.work)
-        for key in keys:
-            dialogue.press(key)
-            dialogue.picture()
-            await wait_all_tasks_blocked()
-        octets = Vt100().render(dialogue.picture())
-        nursery.cancel_scope.cancel()
+    octets = Vt100().render(await picture_after(dialogue, *keys))
     screen = Vt100Screen(columns, rows)
     screen.feed(octets)
     return screen.lines()

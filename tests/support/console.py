@@ -2,11 +2,16 @@
 
 from typing import Any
 
+import trio
+from trio.testing import wait_all_tasks_blocked
+
 from appliance.control import requests as controls
 from appliance.control.requests import Request, Response
 from appliance.mail.errors import SetupError
 from appliance.mail.sentence import Sentence, parts_of
+from appliance.panel.dialogue import Dialogue
 from appliance.panel.ports import AccessGuard, AdminGrant, SignInStep
+from appliance.panel.screens_text import Picture
 from appliance.status import events as e
 from appliance.status.board import Board
 
@@ -25,6 +30,20 @@ OUTBOUND = Sentence(
 )
 SILENT = Sentence("%(host)s did not answer.", host="mx.slow.example")
 UNKNOWN = Sentence("This address does not exist here any more.")
+
+
+async def picture_after(dialogue: Dialogue, *keys: str) -> Picture:
+    """What the console shows after keys, each pressed when the one before was answered and its picture seen."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(dialogue.work)
+        for key in keys:
+            dialogue.press(key)
+            dialogue.picture()
+            await wait_all_tasks_blocked()
+            dialogue.seen(dialogue.question)
+        picture = dialogue.picture()
+        nursery.cancel_scope.cancel()
+    return picture
 
 
 def busy_board(clock: HandClock | None = None) -> Board:

@@ -4,7 +4,7 @@ import queue
 import ssl
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +14,8 @@ from appliance.certificates.contents import wanted
 
 from .certificates import make_certificates
 from .push_receiver import Receiver
+from .server import Pillarbox, new_data
+from .wire import faults
 
 
 @dataclass
@@ -60,3 +62,11 @@ def pushed_to(place: Path, phone: Phone) -> Iterator[list[str]]:
     authority.write_text(certificates.authority_pem)
     with push_service(certificates.server, phone) as port:
         yield [sys.executable, "-m", "tests.support.local_push", str(port), str(authority)]
+
+
+@contextmanager
+def served_with_pushes(place: Path, phone: Phone, protocols: Sequence[str]) -> Iterator[Pillarbox]:
+    """A running server of ada's below `place`, whose pushes reach the phone."""
+    with pushed_to(place, phone) as command, Pillarbox(new_data(place / "data", "ada"), protocols=protocols, command=command) as server:
+        yield server
+        assert not faults(server.log)

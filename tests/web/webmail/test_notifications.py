@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.push_phone import Phone, pushed_to
+from tests.support.push_phone import Phone, served_with_pushes
 from tests.support.push_receiver import Receiver, checked_token
-from tests.support.server import PASSWORD, Pillarbox, new_data
-from tests.support.wire import faults
+from tests.support.server import PASSWORD, Pillarbox
 from tests.web.browser import PROTOCOLS, chromium, sign_in, violations
 from tests.web.webmail.mailing import deliver, message
 
@@ -35,11 +34,8 @@ def phone() -> Phone:
 
 @pytest.fixture(scope="module")
 def server(phone: Phone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
-    place = tmp_path_factory.mktemp("push")
-    data = new_data(place / "data", "ada")
-    with pushed_to(place, phone) as command, Pillarbox(data, protocols=PROTOCOLS, command=command) as one:
+    with served_with_pushes(tmp_path_factory.mktemp("push"), phone, PROTOCOLS) as one:
         yield one
-        assert not faults(one.log)
 
 
 @pytest.fixture(scope="module")
