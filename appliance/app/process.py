@@ -82,15 +82,18 @@ def _lean_code() -> str:
 
 def compile_lean() -> None:
     """`python -OO -P -m appliance.app.process compile`, with PYTHONPYCACHEPREFIX: load every module once, so that its compiled code is
-    stored."""
+    stored, and the code of the templates of pages with it."""
     import importlib
     import pkgutil
 
     import appliance
+    from appliance.web.template_environment import compile_templates
 
     for module in pkgutil.walk_packages(appliance.__path__, "appliance."):
         if not module.name.endswith(("__main__", ".app.process")):
             importlib.import_module(module.name)
+    if sys.pycache_prefix:
+        compile_templates(Path(sys.pycache_prefix))
 
 
 def _serve(fields: dict[str, Any]) -> int:

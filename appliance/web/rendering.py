@@ -2,17 +2,13 @@
 
 A page is a template and its values. Beside them a template has: `_` and `counted` (the language), `token` (for forms), `static` (the
 address of a static file), `me` and `admin` (whose page it is), `here` (the path), `notes` (what was just done).
-Jinja and the templates are loaded when the first page is asked for (2 MB).
+Jinja and the templates are loaded when the first page is asked for (`template_environment`).
 """
 
 import secrets
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from appliance.languages.catalogues import Language, languages
-from appliance.mail.sentence import with_parts
 from appliance.protocol.http.cookie import encode_cookie
 from appliance.protocol.http.problem import phrase
 
@@ -26,8 +22,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from .static_files import StaticFiles
-
-DIRECTORY = Path(__file__).parent / "templates"
 
 
 class Pages:
@@ -85,20 +79,10 @@ class Pages:
 
     def _templates(self) -> "Environment":
         if self._environment is None:
-            _leave_out_bytecode_caches()
-            from jinja2 import Environment, FileSystemLoader, StrictUndefined
+            from .template_environment import template_environment
 
-            self._environment = Environment(
-                loader=FileSystemLoader(DIRECTORY),
-                autoescape=True,
-                auto_reload=False,
-                undefined=StrictUndefined,
-                trim_blocks=True,
-                lstrip_blocks=True,
-                cache_size=100,
-            )
+            self._environment = template_environment(self._context.clock)
             self._environment.globals["static"] = lambda name: self.static.address(name)
-            self._environment.filters.update(filters(self._context))
         return self._environment
 
 
@@ -112,26 +96,3 @@ def sentences(_: Language) -> tuple[tuple[int, str], ...]:
         (413, _("That is too large.")),
         (415, _("The server does not take this kind of data here.")),
     )
-
-
-def _leave_out_bytecode_caches() -> None:
-    """jinja2 loads its caches of compiled templates, and pickle with them, though nobody asks for one: 0.3 MB on a small board."""
-    caches: Any = ModuleType("jinja2.bccache")
-    caches.BytecodeCache = caches.FileSystemBytecodeCache = caches.MemcachedBytecodeCache = object
-    sys.modules.setdefault(caches.__name__, caches)
-
-
-def filters(context: WebContext) -> dict[str, Any]:
-    """Filters of templates: sizes, instants, spans of time, as the language of the page writes them; the sentence that facts have."""
-    from jinja2 import pass_context
-
-    from .formats import browser, date, size, span, when
-
-    return {
-        "size": pass_context(lambda values, octets: size(octets, values["_"])),
-        "when": pass_context(lambda values, at: when(at, context.clock, values["_"])),
-        "date": pass_context(lambda values, at: date(at, context.clock, values["_"])),
-        "span": span,
-        "sentence": lambda facts: with_parts(facts["text"], facts.get("text_parts")),
-        "browser": browser,
-    }

@@ -3,7 +3,8 @@
     python3.13 bytecode.py ROOT LEAN
 
 Bytecode is never checked against its source (PEP 552, unchecked hash): the root is read-only, and a card without a clock has no
-sensible times. For the server, which runs with -OO and PYTHONPYCACHEPREFIX, code without docstrings goes below LEAN.
+sensible times. For the server, which runs with -OO and PYTHONPYCACHEPREFIX, code without docstrings goes below LEAN, and that of the
+templates of its pages.
 """
 
 import os
@@ -37,6 +38,10 @@ def main(root: str, lean: str) -> None:
     found = sorted(str(path) for place in PLACES for path in Path(root, place).rglob("*.py"))
     with ProcessPoolExecutor() as pool:
         list(pool.map(compile_one, found, repeat(root), repeat(lean), chunksize=40))
+    sys.path.insert(0, f"{root}/{PLACES[-1]}")
+    from appliance.web.template_environment import compile_templates
+
+    compile_templates(Path(root + lean))
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ PUBLIC: dict[str, set[str]] = {
             "supervisor", "vapid_key_file",
     },
     "smtpd": {"service"},
-    "web": {"access", "context", "jmap", "message", "rendering", "routes", "service", "webmail"},
+    "web": {"access", "context", "jmap", "message", "rendering", "routes", "service", "template_environment", "webmail"},
     "system": {"box_settings", "first_boot", "install"},
     "status": {"board", "events", "journal", "plain", "snapshot", "storage_life", "text"},
     "store": {"account_changes", "account_messages", "account_rows", "bodies", "body_readers", "file_imports", "incoming", "loading",

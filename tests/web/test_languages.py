@@ -18,7 +18,7 @@ from appliance.app.web import web_service
 from appliance.auth.login import Login
 from appliance.control.requests import AddAppPassword, ListQueue, SendServerMessage
 from appliance.status import events as e
-from appliance.web.rendering import DIRECTORY
+from appliance.web.template_environment import DIRECTORY
 from tests.support.admin import ADA, AdminServer, admin_server
 from tests.support.catalogues import is_worded, pseudo_language
 from tests.web.conftest import PASSWORD, Browser, Web, text_of
