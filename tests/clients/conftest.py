@@ -1,5 +1,6 @@
 """One running server for a module of client tests, with its authority for clients that verify."""
 
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
+from tests.support.messages import MESSAGES
 from tests.support.server import PASSWORD, Pillarbox, new_data, pillarbox
 from tests.support.tmux import Tmux
 
@@ -69,6 +71,10 @@ class Served:
 def message(number: int, text: str = "Hello.") -> bytes:
     head = f"From: Friend <friend@elsewhere.example>\r\nTo: {ADA}\r\nSubject: Message {number}\r\nDate: Mon, 6 Oct 2025 12:00:00 +0000\r\n"
     return f"{head}Message-ID: <{number}@elsewhere.example>\r\n\r\n{text}\r\n.leading dot\r\n\r\nend {number}\r\n".encode()
+
+
+AWKWARD = [re.sub(rb"\r\n|\r|\n", b"\r\n", octets).replace(b"\0", b"") for _, octets in MESSAGES if octets]
+"""What IMAP literals carry and clients keep: the tests' own messages with line ends of mail and without NUL."""
 
 
 def own_part(octets: bytes) -> bytes:

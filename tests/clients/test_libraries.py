@@ -1,4 +1,4 @@
-"""Client libraries: MULTIAPPEND, CHANGEDSINCE, MOVE and ACL of imapclient, IDLE of aioimaplib, sending with aiosmtplib."""
+"""Client libraries: MULTIAPPEND, CHANGEDSINCE, MOVE and ACL of imapclient, imap-tools, IDLE of aioimaplib, sending with aiosmtplib."""
 
 import asyncio
 import ssl
@@ -6,11 +6,12 @@ import ssl
 import aioimaplib
 import aiosmtplib
 import pytest
+from imap_tools import AND, MailBox, MailMessage
 from imapclient import IMAPClient
 
 from tests.support.server import PASSWORD
 
-from .conftest import ADA, BEN, HOST, Served, message, own_part
+from .conftest import ADA, AWKWARD, BEN, HOST, Served, message, own_part
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +77,67 @@ def test_imapclient_shares_a_mailbox(served: Served) -> None:
         ben.unselect_folder()
         ada.setacl("Family", BEN, "-lrswite")
         assert not ben.folder_exists("Shared/Family")
+
+
+class Octets(MailMessage):
+    """A message of imap-tools that keeps its octets."""
+
+    def __init__(self, fetch_data: list[bytes | tuple[bytes, bytes]]) -> None:
+        super().__init__(fetch_data)
+        self.octets = self._get_message_data_parts(fetch_data)[0]
+
+
+class Box(MailBox):
+    email_message_class = Octets
+
+
+def test_imap_tools_fetches_searches_and_sorts(served: Served) -> None:
+    context = ssl.create_default_context(cafile=str(served.authority))
+    with Box(HOST, port=served.imaps, ssl_context=context).login(ADA, PASSWORD) as box:
+        for octets in AWKWARD:
+            box.append(octets, "INBOX", flag_set=["\\Flagged", "$Work"])
+        assert list(served.messages().values()) == [(octets, frozenset({b"\\Flagged", b"$Work"})) for octets in AWKWARD]
+        for bulk in (False, True, 3):
+            found = list(box.fetch(mark_seen=False, bulk=bulk))
+            assert [one.octets for one in found] == AWKWARD
+            assert [one.size_rfc822 for one in found] == [len(octets) for octets in AWKWARD]
+            assert all({"\\Flagged", "$Work"} == set(one.flags) - {"\\Recent"} for one in found)
+        (mixed,) = box.fetch(AND(subject="two attachments"))
+        assert [(one.filename, len(one.payload)) for one in mixed.attachments] == [("a very long name.bin", 200), ("naïve.png", 8)]
+        assert "\\Seen" in mixed.flags
+        (german,) = box.fetch(AND(text="Schöne Grüße"), charset="UTF-8", mark_seen=False)
+        assert german.text.startswith("Schöne Grüße")
+        sizes = [one.size_rfc822 for one in box.fetch(charset="UTF-8", sort="REVERSE SIZE", mark_seen=False, headers_only=True)]
+        assert sizes == sorted(map(len, AWKWARD), reverse=True)
+        assert box.uids(AND(seen=True)) == [mixed.uid]
+        box.folder.unset()
+        assert {uid for uid, (_, flags) in served.messages().items() if b"\\Seen" in flags} == {int(mixed.uid)}
+
+
+def test_imap_tools_marks_moves_and_deletes(served: Served) -> None:
+    served.empty("Archive")
+    first, second, third = map(str, served.fill([message(1), message(2), message(3)]))
+    context = ssl.create_default_context(cafile=str(served.authority))
+    with Box(HOST, port=served.imaps, ssl_context=context).login(ADA, PASSWORD) as box:
+        box.folder.create("Bücher/Neue")
+        assert "Bücher/Neue" in [one.name for one in box.folder.list("Bücher")]
+        box.flag([first, second], ["\\Answered", "$Forwarded"], True)
+        box.flag(second, "\\Answered", False)
+        box.copy(first, "Bücher/Neue")
+        box.move(second, "Archive")
+        box.delete(third)
+        assert box.uids() == [first]
+        assert box.folder.status("Bücher/Neue")["MESSAGES"] == 1
+        with box.idle as idle:
+            (new,) = served.fill([message(4)])
+            while not any(line.endswith(b"EXISTS") for line in idle.poll(timeout=60)):
+                pass
+        assert [one.octets for one in box.fetch(uid_list=str(new), mark_seen=False)] == [message(4)]
+        box.folder.rename("Bücher/Neue", "Bücher/Alte")
+    marked = (message(1), frozenset({b"\\Answered", b"$Forwarded"}))
+    assert list(served.messages().values()) == [marked, (message(4), frozenset())]
+    assert list(served.messages("Bücher/Alte").values()) == [marked]
+    assert list(served.messages("Archive").values()) == [(message(2), frozenset({b"$Forwarded"}))]
 
 
 def test_aioimaplib_idles_while_messages_come_and_go(served: Served) -> None:
