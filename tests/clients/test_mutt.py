@@ -1,10 +1,13 @@
-"""neomutt in a terminal: read, flag, delete and send by keystrokes, with its default TLS and authentication."""
+"""neomutt in a terminal: read, flag, delete and send by keystrokes, with its default TLS and authentication. QRESYNC and
+COMPRESS=DEFLATE of neomutt and mutt."""
 
 import re
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from imapclient import IMAPClient
 
 from tests.support.needs import program
@@ -62,24 +65,33 @@ def test_read_flag_delete_and_send(served: Served, tmux: Tmux, tmp_path: Path) -
     tmux.keys("q")
 
 
-def test_a_header_cache_comes_up_to_date_by_qresync(served: Served, tmux: Tmux, tmp_path: Path) -> None:
-    """What another program changed and deleted between two runs is right in the second."""
-    neomutt = program("neomutt")
+@pytest.mark.parametrize(("name", "ends"), [("neomutt", "Closing log"), ("mutt", "LOGOUT")])
+def test_a_header_cache_comes_up_to_date_by_qresync(served: Served, tmux: Tmux, tmp_path: Path, name: str, ends: str) -> None:
+    """What another program changed and deleted between two runs is right in the second. The connection is compressed where the
+    program can: mutt, and neomutt where it is built with zlib (Debian 12 builds it without)."""
+    mutt = program(name)
+    deflates = "imap_deflate" in subprocess.run([mutt, "-D"], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert deflates or name == "neomutt"
     served.empty()
     uids = served.fill([message(number) for number in (1, 2, 3)])
-    (tmp_path / "cache").mkdir()
     rc = tmp_path / "rc"
     rc.write_text(
-        f'set folder="imap://localhost:{served.imap}/"\nset spool_file="+INBOX"\nset imap_user="{ADA}"\nset imap_pass="{PASSWORD}"\n'
-        f'set certificate_file="{served.authority}"\nset header_cache="{tmp_path}/cache"\nset quit=yes\nset sort=mailbox-order\n'
-        "set imap_condstore=yes\nset imap_qresync=yes\nset wait_key=no\n"
+        f'set folder="imap://localhost:{served.imap}/"\nset {"spool_file" if name == "neomutt" else "spoolfile"}="+INBOX"\n'
+        f'set imap_user="{ADA}"\nset imap_pass="{PASSWORD}"\nset quit=yes\nset sort=mailbox-order\nset wait_key=no\n'
+        f'set certificate_file="{served.authority}"\nset header_cache="{tmp_path}/cache"\nset imap_condstore=yes\nset imap_qresync=yes\n'
+        + ("set imap_deflate=yes\n" if deflates else "")
     )
-    shutil.copy(rc, tmp_path / ".neomuttrc")
-    run = f"env HOME={tmp_path} TERM=screen {neomutt} -F {rc} -d 3 -l {tmp_path}"
-    tmux.start(f"{run}/first")
+    for directory in ("cache", "first", "second"):
+        (tmp_path / directory).mkdir()
+
+    def command(run: str) -> str:
+        home = tmp_path / run
+        return f"env HOME={home} TERM=screen {mutt} -n -F {rc} -d 3" + f" -l {home}/log" * (name == "neomutt")
+
+    tmux.start(command("first"))
     tmux.shows("Message 3")
     tmux.keys("q")
-    ended(tmp_path / "first")
+    ended(tmp_path / "first", ends)
     with IMAPClient("127.0.0.1", served.imap, ssl=False) as imap:
         imap.login(ADA, PASSWORD)
         imap.select_folder("INBOX")
@@ -89,23 +101,24 @@ def test_a_header_cache_comes_up_to_date_by_qresync(served: Served, tmux: Tmux, 
     served.fill([message(4)])
     second = Tmux(100, 30)
     try:
-        second.start(f"{run}/second")
+        second.start(command("second"))
         second.shows("Message 4")
         lines = {number: line for line in second.screen().split("\n") for number in "1234" if f"Message {number}" in line}
         assert list(lines) == ["1", "3", "4"]
         assert "!" in lines["3"] and "!" not in lines["1"]
         second.keys("q")
-        log = ended(tmp_path / "second")
+        log = ended(tmp_path / "second", ends)
     finally:
         second.close()
     assert "ENABLE QRESYNC" in log and "Handling VANISHED" in log
     assert re.search(rf"UID FETCH 1:{uids[2]} \(FLAGS\) \(CHANGEDSINCE [0-9]+ VANISHED\)", log)
+    assert ("COMPRESS DEFLATE" in log) == deflates
 
 
-def ended(log: Path) -> str:
-    """The debug log of a neomutt that has ended."""
+def ended(home: Path, ends: str) -> str:
+    """The debug log of a program that has ended, or is about to: .muttdebug0, or log0 and up."""
     deadline = time.monotonic() + BOUND_S
-    while not (found := sorted(log.parent.glob(f"{log.name}*"))) or "Closing log" not in found[0].read_text(errors="replace"):
+    while not (found := sorted(home.glob("*[0-9]"))) or ends not in found[0].read_text(errors="replace"):
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
     return found[0].read_text(errors="replace")
