@@ -9,10 +9,10 @@ import sys
 if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]
 
+import _signal  # type: ignore[import-not-found] # `signal` loads `enum`: a Ctrl-C meanwhile would be a traceback
 import os
-import signal
 
-TYPE_CHECKING = False  # `typing` and the others below take a tenth of a second, in which Ctrl-C would be a traceback
+TYPE_CHECKING = False  # `typing` and the others below take a tenth of a second
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -28,7 +28,7 @@ PRIVATE = 0o077
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
     """Run one command; the exit status. Ctrl-C ends it without a traceback at any point."""
-    _at_interrupt(signal.SIG_DFL)
+    _at_interrupt(_signal.SIG_DFL)
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -45,8 +45,8 @@ def _at_interrupt(action: "Any") -> None:
     While modules load it is the default action, death without a word: a KeyboardInterrupt that meets a weak reference's callback is
     printed and forgotten by Python, and the command would go on.
     """
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, action)
+    if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:
+        _signal.signal(_signal.SIGINT, action)
 
 
 def _run(arguments: "Sequence[str] | None") -> int:
@@ -64,7 +64,7 @@ def _run(arguments: "Sequence[str] | None") -> int:
 
     from appliance.cli.main import main as command
 
-    _at_interrupt(signal.default_int_handler)  # from here on a command may have something to put in order
+    _at_interrupt(_signal.default_int_handler)  # from here on a command may have something to put in order
     return command(args, version=version("pillarbox"), offline=_offline)
 
 
@@ -106,7 +106,7 @@ def _serve(args: "Any") -> int:
 def _first_boot(args: "Any") -> int:
     from appliance.cli.system import run
 
-    _at_interrupt(signal.default_int_handler)
+    _at_interrupt(_signal.default_int_handler)
     return run(args)
 
 
