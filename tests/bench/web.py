@@ -59,13 +59,13 @@ class Browser:
 
 
 @contextmanager
-def served(place: Path, *protocols: str) -> Iterator[tuple[Pillarbox, Process]]:
-    """A server with two accounts; limits of connections out of the way."""
+def served(place: Path, *protocols: str, log: Path | None = None) -> Iterator[tuple[Pillarbox, Process]]:
+    """A server with two accounts; limits of connections out of the way. `log`: beside the storage whose writes are counted."""
     place.mkdir(parents=True)
     settings = place / "settings.toml"
     settings.write_text("[limits]\nconnections_per_address = 1000\n")
     data = new_data(place / "data", "u1", "u2", domain="bench.test")
-    server = Pillarbox(data, "--settings", str(settings), protocols=protocols, domain="bench.test", log=place / "log")
+    server = Pillarbox(data, "--settings", str(settings), protocols=protocols, domain="bench.test", log=log or place / "log")
     with server:
         process = Process(server.pid)
         process.settle()
@@ -149,7 +149,7 @@ def writes(table: "Table", work: Path) -> None:
     place.mkdir()
     device = LoopDevice(place)
     try:
-        with served(device.place / "run", *OTHERS, "http", "https") as (server, process):
+        with served(device.place / "run", *OTHERS, "http", "https", log=place / "log") as (server, process):
             browser = Browser(server.ports["https"])
             browser.sign_in()
             time.sleep(8)  # what signing in wrote lazily is on its way
