@@ -32,7 +32,7 @@ from appliance.status.journal import frames_of
 
 from .ratelimit import Buckets, is_loopback, source_of, subnet_of
 from .sockets import Endpoint, ListeningSocket, open_listening_sockets, reopen, waiting_connections
-from .stream import Draining, Stream, TlsSource
+from .stream import Attention, Draining, Stream, TlsSource
 
 Handler = Callable[[Stream], Awaitable[None]]
 """A service's `handle`: one session to its end."""
@@ -122,6 +122,7 @@ class Listeners:
         self._tls = tls
         self._listening_sockets: list[ListeningSocket] = []
         self._sessions: set[_Session] = set()
+        self._attention = Attention()
         self._by_source: dict[bytes, int] = {}
         self._shedding = 0
         self._connections = self.options.connections
@@ -187,6 +188,7 @@ class Listeners:
                     async with trio.open_nursery() as listening_sockets:
                         for at in range(len(self._listening_sockets)):
                             listening_sockets.start_soon(self._keep_open, at, sessions)
+                        listening_sockets.start_soon(self._attention.run)
                         task_status.started()
         finally:
             self._close()
@@ -284,7 +286,8 @@ class Listeners:
                 self._refuse(accepted, protocol, peer[0], reason)
                 continue
             local = accepted.getsockname()
-            stream = Stream(trio.SocketStream(accepted), protocol, peer=peer, local=(_plain(local[0]), local[1]), tls=self._tls)
+            near = (_plain(local[0]), local[1])
+            stream = Stream(trio.SocketStream(accepted), protocol, peer=peer, local=near, tls=self._tls, attention=self._attention)
             session = _Session(stream, source)
             self._sessions.add(session)
             self._by_source[source] = self._by_source.get(source, 0) + 1

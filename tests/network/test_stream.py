@@ -5,7 +5,7 @@ import trio
 
 from appliance.mail.errors import AuthError, MisuseError, PeerGone, PeerSlow
 from appliance.mail.limits import LOOK_S
-from appliance.network.stream import CHUNK_OCTETS, Draining, Stream
+from appliance.network.stream import CHUNK_OCTETS, Attention, Draining, Stream
 from tests.support.streams import stream_pair
 
 
@@ -245,16 +245,20 @@ async def test_work_attended_ends_with_its_client(unread: bytes, autojump_clock:
     """Unread octets do not hide that the client closed."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     client = await trio.open_tcp_stream("127.0.0.1", listeners[0].socket.getsockname()[1])
-    stream = Stream(await listeners[0].accept(), "imap")
-    with trio.move_on_after(60) as patient:
-        await stream.attend(trio.sleep_forever)
-    assert patient.cancelled_caught, "a client that is there is waited for"
-    if unread:
-        await client.send_all(unread)
-    await client.aclose()
-    start = trio.current_time()
-    with pytest.raises(PeerGone):
-        await stream.attend(trio.sleep_forever)
-    assert trio.current_time() - start <= LOOK_S + 0.1
+    attention = Attention()
+    stream = Stream(await listeners[0].accept(), "imap", attention=attention)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(attention.run)
+        with trio.move_on_after(60) as patient:
+            await stream.attend(trio.sleep_forever)
+        assert patient.cancelled_caught, "a client that is there is waited for"
+        if unread:
+            await client.send_all(unread)
+        await client.aclose()
+        start = trio.current_time()
+        with pytest.raises(PeerGone):
+            await stream.attend(trio.sleep_forever)
+        assert LOOK_S <= trio.current_time() - start <= 2 * LOOK_S + 0.1
+        nursery.cancel_scope.cancel()
     await stream.aclose()
     await listeners[0].aclose()
