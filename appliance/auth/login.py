@@ -246,11 +246,26 @@ class Login:
 
     async def _identity(self, account: Account, row: PasswordRow, attempt: LoginAttempt) -> Identity:
         """Whose password was right. Raises AppPasswordNeeded: with a second factor the account's own opens only what asks for a code."""
-        if not row.label and attempt.protocol not in ASKS_FOR_CODES and account.id in self._accounts.secrets.second_factors:
+        if self._wants_code(row, attempt.protocol):
             await trio.sleep(self._failure_s)
             raise AppPasswordNeeded
         self._accounts.mark_used(row, attempt.peer, attempt.protocol)
         return Identity(account.id, account.address, row.label, row.id)
+
+    def _wants_code(self, row: PasswordRow, protocol: str) -> bool:
+        return not row.label and protocol not in ASKS_FOR_CODES and row.account in self._accounts.secrets.second_factors
+
+    def goes_on(self, identity: Identity, *, peer: str, protocol: str) -> bool:
+        """May a connection go on that signed in as this, and shows the same credentials again? Never throttled: it told no new ones.
+
+        False once the password is gone or no longer enough, and when the account is disabled or has another address.
+        """
+        account = self._accounts.directory.account(identity.account)
+        row = next((one for one in self._accounts.secrets.rows.get(identity.account, ()) if one.id == identity.password), None)
+        if row is None or account is None or account.disabled or account.address != identity.address or self._wants_code(row, protocol):
+            return False
+        self._accounts.mark_used(row, peer, protocol)
+        return True
 
     def is_current(self, identity: Identity) -> bool:
         """Is the password of this login still one of the account's? To be checked, without waiting, right before use."""

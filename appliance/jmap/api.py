@@ -24,7 +24,7 @@ from appliance.protocol.jmap.references import Response as NamedResponse
 from appliance.protocol.jmap.references import resolve
 from appliance.protocol.jmap.request import JmapLimits, JmapRequest, MethodCall, parse_request
 
-from .method import CORE, Call, Caller, Method, Response
+from .method import CORE, Call, Caller, JmapAccount, Method, Response
 from .session import session_state
 
 
@@ -33,6 +33,8 @@ async def echo(call: Call) -> dict[str, Any]:
     return call.arguments.rest()
 
 
+SESSION_STATES = 100
+"""Kept: of so many callers."""
 ECHO = Method("Core/echo", CORE, echo)
 
 
@@ -55,6 +57,7 @@ class JmapApi:
         self.capabilities = {CORE: _core_facts(limits), **capabilities}
         self._report = report
         self._running: Counter[AccountId] = Counter()
+        self._session_states: dict[tuple[str, tuple[JmapAccount, ...], int], str] = {}
 
     async def handle(self, octets: bytes, caller: Caller) -> dict[str, Any]:
         """The response object. Raises RequestError, and then nothing was done."""
@@ -69,6 +72,15 @@ class JmapApi:
             if not self._running[caller.account]:
                 del self._running[caller.account]
 
+    def _session_state(self, caller: Caller) -> str:
+        """`session.session_state`, worked out again only when a fact of it is another."""
+        facts = (caller.address, caller.accounts, len(self.capabilities))  # a capability is only ever added
+        if facts not in self._session_states:
+            if len(self._session_states) >= SESSION_STATES:
+                self._session_states.clear()
+            self._session_states[facts] = session_state(caller, self.capabilities)
+        return self._session_states[facts]
+
     async def _carry_out(self, request: JmapRequest, caller: Caller) -> dict[str, Any]:
         created = dict(request.created_ids or {})
         responses: list[NamedResponse] = []
@@ -77,7 +89,7 @@ class JmapApi:
                 responses.append((name, arguments, called.id))
         answer: dict[str, Any] = {
             "methodResponses": [list(one) for one in responses],
-            "sessionState": session_state(caller, self.capabilities),
+            "sessionState": self._session_state(caller),
         }
         if request.created_ids is not None:
             answer["createdIds"] = created

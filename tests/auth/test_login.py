@@ -1,9 +1,13 @@
 """Login checks on virtual time: outcomes, durations, events."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import MockClock
 
+from appliance.accounts.totp import SecondFactor
 from appliance.auth.identity import Identity
 from appliance.auth.login import FAILURE_S
 from appliance.mail.errors import AuthError
@@ -85,6 +89,26 @@ async def test_app_passwords(server: Family, autojump_clock: MockClock) -> None:
     assert (await check(server, "ben", password))[0] is None
     await server.accounts.remove_app_password("anna", "phone")
     assert (await check(server, "anna", password))[0] is None
+
+
+async def test_a_connection_that_shows_the_same_credentials_goes_on_until_they_are_worth_nothing(
+    server: Family, autojump_clock: MockClock
+) -> None:
+    password = await server.accounts.add_app_password("anna", "phone")
+    main, phone = [(await check(server, "anna", one))[0] for one in ("right", password)]
+    assert main is not None and phone is not None
+    ask = partial(server.login.goes_on, peer=HOME, protocol="jmap")
+    assert ask(main) and ask(phone)
+    await server.accounts.remove_app_password("anna", "phone")
+    assert ask(main) and not ask(phone)
+    assert not ask(replace(main, address="other@home.example"))
+    server.accounts.secrets.second_factors[main.account] = SecondFactor(b"", b"", 0, 0, 0)
+    assert not ask(main) and server.login.goes_on(main, peer=HOME, protocol="https")
+    server.accounts.secrets.second_factors.clear()
+    ben = (await check(server, "ben", "other"))[0]
+    assert ben is not None and ask(ben)
+    await server.accounts.remove_account("ben")
+    assert not ask(ben)
 
 
 async def test_the_same_wrong_password_again_is_free(server: Family, autojump_clock: MockClock) -> None:
