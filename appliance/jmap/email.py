@@ -19,7 +19,7 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import BodyId, ModSeq
 from appliance.mail.limits import HEADER_OCTETS
 from appliance.protocol.imap.bodystructure_fields import BodyPart, parse_bodystructure
-from appliance.protocol.imap.envelope_fields import MessageEnvelope, parse_envelope
+from appliance.protocol.imap.envelope_fields import envelope_list
 from appliance.protocol.imap.shown_parts import has_attachment, shown_parts
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError
@@ -152,7 +152,7 @@ def changes_response(account: JmapAccount, since: Position, found: Any, most: in
 
 def row_properties(message: AccountMessage, properties: Sequence[str]) -> dict[str, Any]:
     """Properties that the rows hold, of IN_ROWS."""
-    envelope: MessageEnvelope | None = None
+    envelope: list[object] | None = None
     found: dict[str, Any] = {}
     for name in properties:
         encode = FROM_ENVELOPE.get(name)
@@ -160,7 +160,7 @@ def row_properties(message: AccountMessage, properties: Sequence[str]) -> dict[s
             found[name] = _METADATA[name](message)
             continue
         if envelope is None:
-            envelope = parse_envelope(message.envelope)
+            envelope = envelope_list(message.envelope)
         found[name] = encode(envelope)
     return found
 

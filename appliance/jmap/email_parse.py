@@ -3,7 +3,7 @@
 from typing import Any
 
 from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
-from appliance.protocol.imap.envelope_fields import parse_envelope
+from appliance.protocol.imap.envelope_fields import envelope_list
 from appliance.protocol.imap.shown_parts import has_attachment
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.store.store import Store
@@ -54,7 +54,7 @@ class EmailParseMethods:
 
 async def _parsed(message: OpenedMessage, blob: str, reading: EmailReading) -> dict[str, Any]:
     """The message as an Email. What only a stored one has is null."""
-    envelope = parse_envelope(message.envelope)
+    envelope = envelope_list(message.envelope)
     found: dict[str, Any] = {}
     for name in reading.properties:
         if name == "blobId":

@@ -15,7 +15,7 @@ Without `:all` the last field of that name counts, and null when there is none; 
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from time import gmtime
 from typing import Any
 from unicodedata import normalize
 
@@ -24,7 +24,7 @@ from appliance.mail.addresses import MISSING_DOMAIN, MISSING_MAILBOX
 from appliance.mail.date import days_of, parse_zoned
 from appliance.mail.encoding import decode_words
 from appliance.mail.header import fields, unfold
-from appliance.protocol.imap.envelope_fields import EnvelopeAddress, MessageEnvelope
+from appliance.protocol.imap.envelope_fields import EnvelopeAddress, addresses_of, string_of
 from appliance.protocol.jmap.errors import invalid
 
 CONVENIENT = {
@@ -159,7 +159,7 @@ def _date(value: bytes) -> str | None:
 def encode_date(at: int, zone_s: int = 0) -> str:
     """A Date of RFC 8620 §1.4: "2014-10-30T14:12:00+08:00"; "Z" for UTC. `zone_s` is east of UTC. Years 1 to 9999, as RFC 3339 has."""
     zone = "Z" if not zone_s else f"{'-' if zone_s < 0 else '+'}{abs(zone_s) // 3600:02}:{abs(zone_s) // 60 % 60:02}"
-    return datetime.fromtimestamp(min(max(at + zone_s, FIRST_AT), LAST_AT), UTC).isoformat()[:19] + zone
+    return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*gmtime(min(max(at + zone_s, FIRST_AT), LAST_AT))[:6]) + zone
 
 
 def parse_date(text: str) -> tuple[int, int] | None:
@@ -191,16 +191,24 @@ def _people(entries: Sequence[EnvelopeAddress]) -> list[dict[str, Any]] | None:
     return [{"name": _words(entry.name), "email": _email(entry)} for entry in entries] or None
 
 
-FROM_ENVELOPE: dict[str, Callable[[MessageEnvelope], Any]] = {
-    "from": lambda envelope: _people(envelope.addresses[0]),
-    "to": lambda envelope: _people(envelope.addresses[3]),
-    "cc": lambda envelope: _people(envelope.addresses[4]),
-    "bcc": lambda envelope: _people(envelope.addresses[5]),
-    "subject": lambda envelope: None if envelope.subject is None else text_of(envelope.subject),
-    "sentAt": lambda envelope: None if envelope.date is None else _date(envelope.date),
-    "messageId": lambda envelope: None if envelope.message_id is None else _message_ids(envelope.message_id),
+def _from_string(place: int, encode: Callable[[bytes], Any]) -> Callable[[list[object]], Any]:
+    return lambda envelope: None if (value := string_of(envelope[place])) is None else encode(value)
+
+
+def _from_addresses(place: int) -> Callable[[list[object]], Any]:
+    return lambda envelope: _people(addresses_of(envelope[place]))
+
+
+FROM_ENVELOPE: dict[str, Callable[[list[object]], Any]] = {
+    "sentAt": _from_string(0, _date),
+    "subject": _from_string(1, text_of),
+    "from": _from_addresses(2),
+    "to": _from_addresses(5),
+    "cc": _from_addresses(6),
+    "bcc": _from_addresses(7),
+    "messageId": _from_string(9, _message_ids),
 }
-"""Convenient properties out of ENVELOPE, so that a list of messages opens none of them.
+"""Convenient properties out of ENVELOPE's list of fields, so that a list of messages opens none of them.
 
 ENVELOPE repeats From where Sender or Reply-To are missing (RFC 9051 §7.5.2), so these are not taken from it.
 """

@@ -61,6 +61,7 @@ def account_messages(connection: sqlite3.Connection, scope: Scope, ids: Iterable
     for number, thread, created_modseq, *facts in shared.fetchall():
         found[MessageId(number)] = AccountMessage(MessageId(number), MessageId(thread), 0, 0, BodyId(0), ModSeq(created_modseq), *facts)
     names: dict[int, tuple[str, ...]] = {}
+    known: dict[tuple[int, int], frozenset[str]] = {}  # most messages of a list have the same few flags
     condition, parameters = only_readable(connection, scope)
     rows = connection.execute(
         "SELECT message_data, mailbox, uid, modseq, flags, internal_at, octets, body FROM message"
@@ -73,7 +74,9 @@ def account_messages(connection: sqlite3.Connection, scope: Scope, ids: Iterable
         message = found[MessageId(number)]
         if not message.copies:
             message.internal_at, message.octets, message.body = internal_at, octets, BodyId(body)
-        message.copies.append(MailboxCopy(MailboxId(mailbox), Uid(uid), ModSeq(modseq), flag_names(flags, names[mailbox])))
+        if (mailbox, flags) not in known:
+            known[mailbox, flags] = flag_names(flags, names[mailbox])
+        message.copies.append(MailboxCopy(MailboxId(mailbox), Uid(uid), ModSeq(modseq), known[mailbox, flags]))
     return {number: message for number, message in found.items() if message.copies}
 
 

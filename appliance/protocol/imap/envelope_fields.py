@@ -40,16 +40,22 @@ class MessageEnvelope(NamedTuple):
 
 def parse_envelope(octets: bytes) -> MessageEnvelope:
     """The ten fields of a stored ENVELOPE."""
+    fields = envelope_list(octets)
+    return MessageEnvelope(
+        string_of(fields[0]),
+        string_of(fields[1]),
+        tuple([addresses_of(one) for one in fields[2:8]]),
+        string_of(fields[8]),
+        string_of(fields[9]),
+    )
+
+
+def envelope_list(octets: bytes) -> list[object]:
+    """The ten fields as they stand there, for who needs only some: `string_of` and `addresses_of` read one."""
     fields = _read_as_json(octets) or parse_list(octets)
     if len(fields) != 10:
         raise MisuseError("not an envelope")
-    return MessageEnvelope(
-        _string(fields[0]),
-        _string(fields[1]),
-        tuple([_addresses(one) for one in fields[2:8]]),
-        _string(fields[8]),
-        _string(fields[9]),
-    )
+    return fields
 
 
 def _read_as_json(octets: bytes) -> list[object] | None:
@@ -131,15 +137,17 @@ def _only_list(top: list[object], *, complete: bool) -> list[object]:
     return found
 
 
-def _addresses(value: object) -> tuple[EnvelopeAddress, ...]:
+def addresses_of(value: object) -> tuple[EnvelopeAddress, ...]:
+    """A field of addresses."""
     if value is None:
         return ()
     if not isinstance(value, list) or any(not isinstance(one, list) or len(one) != 4 for one in value):
         raise MisuseError("not a list of addresses")
-    return tuple([EnvelopeAddress(*map(_string, one)) for one in value])
+    return tuple([EnvelopeAddress(*map(string_of, one)) for one in value])
 
 
-def _string(value: object) -> bytes | None:
+def string_of(value: object) -> bytes | None:
+    """A field with one string."""
     if isinstance(value, str):
         return value.encode("latin-1")
     if value is None or isinstance(value, bytes):
