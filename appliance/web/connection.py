@@ -115,6 +115,14 @@ class HttpConnection:
         await linger(self._stream)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What of a request still matters when its response is sent."""
+
+    method: str
+    session: "WebSession | None"
+
+
 class RequestBody:
     """The body of the request under way; see `message.Body`."""
 
@@ -153,6 +161,8 @@ class HttpExchange:
         self._body_octets = 0
         self._ended = False
         """The whole body was read."""
+        self._answering = False
+        """The head of a response may be out."""
         self.left = bytearray()
 
     async def run(self, respond: Respond) -> bool:
@@ -164,7 +174,7 @@ class HttpExchange:
                 self._h11.receive_data(bytes(self._early))
             assert isinstance(event, h11.Request)  # noqa: S101 - a whole head was fed
             request = self._request(event)
-            del event  # an event stream would hold 2 kB of it for days
+            del event
             self._head = b""
         except (h11.RemoteProtocolError, MisuseError, UnicodeDecodeError):
             return await self._give_up(400)
@@ -172,23 +182,25 @@ class HttpExchange:
         self._stream.uninterrupted = True
         try:
             response = await respond(request)
-            await self._send(request, response)
+            sent = _Sent(request.method, request.session)
+            del request  # an event stream would hold 3 kB of it for days
+            await self._send(sent, response)
         except Draining:
             raise
         except PeerSlow:
-            if self._h11.our_state is h11.SEND_RESPONSE:
+            if not self._answering:
                 return await self._give_up(408)
             raise
         except h11.RemoteProtocolError:
             return await self._give_up(400)
         except Exception:
-            if self._h11.our_state is h11.SEND_RESPONSE:  # nothing of a response is out: say so, then the listener logs it
+            if not self._answering:  # nothing of a response is out: say so, then the listener logs it
                 with suppress(PeerError):
                     await self._stream.send(_refusal(500), self._patience.send_s)
             raise
         finally:
             self._stream.uninterrupted = False
-        return response.upgrade is None and await self._goes_on()
+        return not (response.upgrade or response.lasting) and await self._goes_on()
 
     def _request(self, event: h11.Request) -> HttpRequest:
         stream, target = self._stream, parse_target(event.target.decode("ascii"))
@@ -238,13 +250,13 @@ class HttpExchange:
 
     # --- the response -----------------------------------------------------------------------------
 
-    async def _send(self, request: HttpRequest, response: HttpResponse) -> None:
+    async def _send(self, request: "_Sent", response: HttpResponse) -> None:
         stream, body = self._stream, response.body
-        fields = [("content-type", response.media_type), *response.fields]
-        if response.upgrade is not None:
+        if response.upgrade is not None or response.lasting:
             with self._bound_to(request.session):
-                await self._send_upgrade(response)
+                await (self._send_lasting(response, request) if response.lasting else self._send_upgrade(response))
             return
+        fields = [("content-type", response.media_type), *response.fields]
         if isinstance(body, bytes):
             fields.append(("content-length", str(len(body))))
         elif response.length is not None:
@@ -255,6 +267,7 @@ class HttpExchange:
         if response.status == 304:
             encoded = [pair for pair in encoded if pair[0] not in (b"content-length", b"content-type")]
         head = self._h11.send(h11.Response(status_code=response.status, headers=encoded, reason=phrase(response.status).encode())) or b""
+        self._answering = True
         bodiless = request.method == "HEAD" or response.status in (204, 304)
         if isinstance(body, bytes):
             parts = [head] if bodiless else [head, *self._data(body)]
@@ -263,10 +276,9 @@ class HttpExchange:
             return
         async with aclosing(body):  # type: ignore[type-var]
             await stream.send(head, self._patience.send_s)
-            del fields, encoded, head  # an event stream would hold them for days
             if not bodiless:
-                with self._bound_to(request.session if response.lasting else None):
-                    await (self._send_lasting(body) if response.lasting else self._send_chunks(body))
+                async for chunk in body:
+                    await self._send_parts(self._data(chunk))
         await self._send_parts([self._h11.send(h11.EndOfMessage()) or b""])
 
     def _data(self, octets: bytes) -> list[bytes]:
@@ -277,35 +289,25 @@ class HttpExchange:
         if octets:
             await self._stream.send(octets, self._patience.send_s)
 
-    async def _send_chunks(self, body: AsyncIterator[bytes]) -> None:
-        async for chunk in body:
-            await self._send_parts(self._data(chunk))
+    async def _send_lasting(self, response: HttpResponse, request: "_Sent") -> None:
+        """Send an event stream, which ends with the connection (RFC 9112 §6.3): it needs no framing, so nothing of h11 is held.
 
-    async def _send_lasting(self, body: AsyncIterator[bytes]) -> None:
-        """Send an event stream; whatever the client sends or does not send meanwhile ends it, and the end of its session.
-
-        Raises PeerGone, Draining.
+        Whatever the client sends or does not send meanwhile ends it, and the end of its session. Raises PeerGone, Draining.
         """
-        self._stream.uninterrupted = False
-        faults: list[PeerError] = []
+        body = response.body
+        assert not isinstance(body, bytes)  # noqa: S101 - what lasts is iterated
+        async with aclosing(body):  # type: ignore[type-var]
+            await self._send_head(response.status, [("content-type", response.media_type), *response.fields, ("connection", "close")])
+            response.fields.clear()
+            del self._h11
+            self._stream.uninterrupted = False
+            if request.method != "HEAD":
+                await _send_until_gone(self._stream, body, self._patience.send_s)
 
-        async def watch(scope: trio.CancelScope) -> None:
-            try:
-                if not await self._stream.receive(float("inf"), 1):
-                    faults.append(PeerGone("the client closed an event stream"))
-            except PeerError as fault:
-                faults.append(fault)
-            scope.cancel()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch, nursery.cancel_scope)
-            try:
-                await self._send_chunks(body)
-            except PeerError as fault:
-                faults.append(fault)
-            nursery.cancel_scope.cancel()
-        if faults:
-            raise faults[0]
+    async def _send_head(self, status: int, fields: list[tuple[str, str]]) -> None:
+        lines = [f"HTTP/1.1 {status} {phrase(status)}", *(f"{name}: {value}" for name, value in fields), "", ""]
+        self._answering = True
+        await self._stream.send("\r\n".join(lines).encode("latin-1"), self._patience.send_s)
 
     @contextmanager
     def _bound_to(self, session: "WebSession | None") -> Iterator[None]:
@@ -320,9 +322,8 @@ class HttpExchange:
 
     async def _send_upgrade(self, response: HttpResponse) -> None:
         """101, then the connection is the other protocol's until it returns (RFC 9110 §7.8)."""
-        lines = [f"HTTP/1.1 101 {phrase(101)}", *(f"{name}: {value}" for name, value in response.fields), "", ""]
         self._stream.uninterrupted = False
-        await self._stream.send("\r\n".join(lines).encode("latin-1"), self._patience.send_s)
+        await self._send_head(101, response.fields)
         assert response.upgrade is not None  # noqa: S101 - the caller looked
         await response.upgrade(self._stream, self._h11.trailing_data[0])
 
@@ -359,6 +360,30 @@ class HttpExchange:
         await self._stream.send(_refusal(status), self._patience.send_s)
         await linger(self._stream)
         return False
+
+
+async def _send_until_gone(stream: Stream, chunks: AsyncIterator[bytes], send_s: float) -> None:
+    """Send chunks until they end or the client leaves. Raises PeerGone, Draining."""
+    faults: list[PeerError] = []
+
+    async def watch(scope: trio.CancelScope) -> None:
+        try:
+            if not await stream.receive(float("inf"), 1):
+                faults.append(PeerGone("the client closed an event stream"))
+        except PeerError as fault:
+            faults.append(fault)
+        scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch, nursery.cancel_scope)
+        try:
+            async for chunk in chunks:
+                await stream.send(chunk, send_s)
+        except PeerError as fault:
+            faults.append(fault)
+        nursery.cancel_scope.cancel()
+    if faults:
+        raise faults[0]
 
 
 def _refusal(status: int, reason: str = "") -> bytes:
