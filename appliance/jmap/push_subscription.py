@@ -219,12 +219,14 @@ def _url(given: Any) -> str:
 def _keys(given: Any) -> PushKeys | None:
     if given is None:
         return None
-    from .push_encryption import decoded, read_point
+    from appliance.mailauth.agreement import check_point
+
+    from .push_encryption import decoded
 
     try:
         keys = PushKeys(decoded(given["p256dh"]), decoded(given["auth"])) if given.keys() == {"p256dh", "auth"} else None
         if keys is not None and len(keys.secret) == SECRET_OCTETS and len(keys.point) == POINT_OCTETS:
-            read_point(keys.point)
+            check_point(keys.point)
             return keys
     except (TypeError, AttributeError, ValueError, MisuseError):
         pass

@@ -1,8 +1,9 @@
 """Signatures with the libcrypto that `ssl` has loaded already, through ctypes; with `cryptography` where that fails.
 
-`Signing` makes those of DKIM, `is_signed` checks those of passkeys. Loading `cryptography` into the server would cost 8 MB for two calls a
-message. OpenSSL's objects are freed after each call, the key with its `Signing`; what a failed call leaves in the thread's error queue is
-cleared, since `ssl` would take it for its own. Raises MisuseError for a PEM text that is not a private key.
+`Signing` makes those of DKIM and of Web Push, `is_signed` checks those of passkeys; `agreement` builds on the same library. Loading
+`cryptography` into the server would cost 8 MB for two calls a message. OpenSSL's objects are freed after each call, the key with its
+`Signing`; what a failed call leaves in the thread's error queue is cleared, since `ssl` would take it for its own. Raises MisuseError for a
+PEM text that is not a private key.
 """
 
 from collections.abc import Callable
@@ -12,29 +13,18 @@ from appliance.mail.errors import MisuseError
 
 
 class Signing:
-    """One private key. `sign(octets)`: RSA signs them by PKCS #1 v1.5 with SHA-256, Ed25519 as they are (RFC 8463 §3)."""
+    """One private key. `sign(octets)`, `hashed`: their SHA-256, by RSA PKCS #1 v1.5 or by ECDSA in DER; else Ed25519 (RFC 8463 §3)."""
 
-    def __init__(self, pem: bytes, *, rsa: bool) -> None:
-        self._rsa = rsa
+    def __init__(self, pem: bytes, *, hashed: bool) -> None:
+        self._hashed = hashed
         self.sign: Callable[[bytes], bytes]
-        library = _library()
+        library = libcrypto()
         if library is None:
-            self.sign = _sign_with_package(pem, rsa=rsa)
+            self.sign = _sign_with_package(pem, hashed=hashed)
         else:
             self._library = library
-            self._key = self._load(pem)
+            self._key = private_key(library, pem)
             self.sign = self._sign_with_library
-
-    def _load(self, pem: bytes) -> Any:
-        library = self._library
-        source = library.BIO_new_mem_buf(pem, len(pem))
-        # the last argument is the passphrase: without one OpenSSL prompts on the terminal
-        key = library.PEM_read_bio_PrivateKey(source, None, None, b"")
-        library.BIO_free(source)
-        if not key:
-            library.ERR_clear_error()
-            raise MisuseError("this is not a private key")
-        return key
 
     def _sign_with_library(self, octets: bytes) -> bytes:
         import ctypes
@@ -42,7 +32,7 @@ class Signing:
         library = self._library
         context = library.EVP_MD_CTX_new()
         try:
-            digest = library.EVP_sha256() if self._rsa else None
+            digest = library.EVP_sha256() if self._hashed else None
             length = ctypes.c_size_t(1024)
             signature = ctypes.create_string_buffer(length.value)
             if library.EVP_DigestSignInit(context, None, digest, None, self._key) != 1 or (
@@ -59,7 +49,19 @@ class Signing:
             self._library.EVP_PKEY_free(key)
 
 
-def _library() -> Any:
+def private_key(library: Any, pem: bytes) -> Any:
+    """An EVP_PKEY, to be freed."""
+    source = library.BIO_new_mem_buf(pem, len(pem))
+    # the last argument is the passphrase: without one OpenSSL prompts on the terminal
+    key = library.PEM_read_bio_PrivateKey(source, None, None, b"")
+    library.BIO_free(source)
+    if not key:
+        library.ERR_clear_error()
+        raise MisuseError("this is not a private key")
+    return key
+
+
+def libcrypto() -> Any:
     """libcrypto with the prototypes of its functions; None where this Python does not expose it."""
     try:
         import _ssl
@@ -81,6 +83,24 @@ def _library() -> Any:
             ("EVP_DigestVerifyInit", ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
             ("EVP_DigestVerify", ctypes.c_int, [pointer, ctypes.c_char_p, size, ctypes.c_char_p, size]),
             ("ERR_clear_error", None, []),
+            ("EVP_PKEY_CTX_new", pointer, [pointer, pointer]),
+            ("EVP_PKEY_CTX_new_id", pointer, [ctypes.c_int, pointer]),
+            ("EVP_PKEY_CTX_free", None, [pointer]),
+            ("EVP_PKEY_CTX_ctrl_str", ctypes.c_int, [pointer, ctypes.c_char_p, ctypes.c_char_p]),
+            ("EVP_PKEY_keygen_init", ctypes.c_int, [pointer]),
+            ("EVP_PKEY_keygen", ctypes.c_int, [pointer, pointer]),
+            ("EVP_PKEY_derive_init", ctypes.c_int, [pointer]),
+            ("EVP_PKEY_derive_set_peer", ctypes.c_int, [pointer, pointer]),
+            ("EVP_PKEY_derive", ctypes.c_int, [pointer, ctypes.c_char_p, pointer]),
+            ("i2d_PUBKEY", ctypes.c_int, [pointer, pointer]),
+            ("i2d_PrivateKey", ctypes.c_int, [pointer, pointer]),
+            ("EVP_CIPHER_CTX_new", pointer, []),
+            ("EVP_CIPHER_CTX_free", None, [pointer]),
+            ("EVP_CIPHER_CTX_ctrl", ctypes.c_int, [pointer, ctypes.c_int, ctypes.c_int, pointer]),
+            ("EVP_aes_128_gcm", pointer, []),
+            ("EVP_EncryptInit_ex", ctypes.c_int, [pointer, pointer, pointer, ctypes.c_char_p, ctypes.c_char_p]),
+            ("EVP_EncryptUpdate", ctypes.c_int, [pointer, ctypes.c_char_p, pointer, ctypes.c_char_p, ctypes.c_int]),
+            ("EVP_EncryptFinal_ex", ctypes.c_int, [pointer, ctypes.c_char_p, pointer]),
         )
         for name, result, arguments in prototypes:
             function = getattr(library, name)
@@ -90,15 +110,17 @@ def _library() -> Any:
     return library
 
 
-def _sign_with_package(pem: bytes, *, rsa: bool) -> Callable[[bytes], bytes]:
+def _sign_with_package(pem: bytes, *, hashed: bool) -> Callable[[bytes], bytes]:
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import padding
+    from cryptography.hazmat.primitives.asymmetric import ec, padding
 
     try:
         key: Any = serialization.load_pem_private_key(pem, None)
     except (ValueError, TypeError):
         raise MisuseError("this is not a private key") from None
-    if rsa:
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return lambda octets: bytes(key.sign(octets, ec.ECDSA(hashes.SHA256())))
+    if hashed:
         return lambda octets: bytes(key.sign(octets, padding.PKCS1v15(), hashes.SHA256()))
     return lambda octets: bytes(key.sign(octets))
 
@@ -108,7 +130,7 @@ def is_signed(public_key: bytes, signature: bytes, octets: bytes, *, hashed: boo
 
     False for what is no key, too.
     """
-    library = _library()
+    library = libcrypto()
     if library is None:
         return _is_signed_with_package(public_key, signature, octets, hashed=hashed)
     import ctypes

@@ -74,7 +74,7 @@ class Signer:
         signed = b"".join(header_field(one.name, head[one.value_start : one.end]) for _, one in chosen if one is not None)
         signed += header_field(b"DKIM-Signature", value).removesuffix(b"\r\n")
         if key.selector not in self._signings:
-            self._signings[key.selector] = Signing(key.pem, rsa=key.algorithm.startswith("rsa"))
+            self._signings[key.selector] = Signing(key.pem, hashed=key.algorithm.startswith("rsa"))
         signing = self._signings[key.selector]
         signature = b64encode(signing.sign(signed if key.algorithm.startswith("rsa") else sha256(signed).digest())).decode()
         lines = [signature[start : start + 72] for start in range(0, len(signature), 72)]

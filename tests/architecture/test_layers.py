@@ -50,7 +50,7 @@ PUBLIC: dict[str, set[str]] = {
     "imapd": {"service"},
     "jmap": {"push_client", "push_encryption", "push_sender", "pushing", "service"},
     "languages": {"catalogues"},
-    "mailauth": {"crypto", "dkim_keys", "dkim_sign", "spf"},
+    "mailauth": {"agreement", "crypto", "dkim_keys", "dkim_sign", "spf"},
     "network": {"addresses", "certificate_fault", "dial", "https", "listener", "public_dial", "ratelimit", "resolver", "sockets", "stream",
         "tls", "tls_end", "x509"},
     "outbound": {"mta_sts", "mx", "port25", "preparation", "queue_state", "recorder", "relay_check", "relay_sizes", "routing", "runner",
@@ -84,7 +84,7 @@ OUTSIDE: dict[str, set[str]] = {
     "logging": set(),
     "email": set(),
     "sqlite_utils": {"database"},
-    "cryptography": {"certificates", "runtime", "mailauth", "outbound", "jmap"},
+    "cryptography": {"certificates", "runtime", "mailauth", "outbound"},
     "argon2": {"accounts"},
     "h11": {"web"},
     "jinja2": {"web", "languages"},  # languages reads templates where it extracts their sentences, never in a server

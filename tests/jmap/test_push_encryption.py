@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from appliance.jmap.push_encryption import TOKEN_S, VapidSigner, decoded, encrypt
 from appliance.mail.errors import MisuseError
+from appliance.mailauth.agreement import AgreementKey
 from appliance.protocol.jmap.push import PUSH_OCTETS
 from appliance.runtime.vapid_key_file import NAME, main
 from tests.support.push_receiver import Receiver, checked_token
@@ -26,8 +28,12 @@ def private(text: str) -> ec.EllipticCurvePrivateKey:
     return ec.derive_private_key(int.from_bytes(decoded(text), "big"), ec.SECP256R1())
 
 
+def agreement_key(text: str) -> AgreementKey:
+    return AgreementKey(private(text).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
 def test_the_example_of_rfc_8291_octet_for_octet() -> None:
-    made = encrypt(MESSAGE, decoded(POINT), decoded(SECRET), pad_to=0, key=private(SENDER_KEY), salt=decoded(SALT))
+    made = encrypt(MESSAGE, decoded(POINT), decoded(SECRET), pad_to=0, key=agreement_key(SENDER_KEY), salt=decoded(SALT))
     assert made == decoded(BODY)
     receiver = Receiver(private(RECEIVER_KEY), decoded(SECRET))
     assert receiver.keys == {"p256dh": POINT, "auth": SECRET}

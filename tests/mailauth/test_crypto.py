@@ -15,11 +15,11 @@ from tests.support.authenticator import Authenticator, ceremony
 @pytest.fixture(params=["library", "package"])
 def _by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "package":
-        monkeypatch.setattr(crypto, "_library", lambda: None)
+        monkeypatch.setattr(crypto, "libcrypto", lambda: None)
 
 
 def test_libcrypto_is_there() -> None:
-    assert crypto._library() is not None, "else every test here is of the package"
+    assert crypto.libcrypto() is not None, "else every test here is of the package"
 
 
 @pytest.mark.usefixtures("_by")
@@ -54,5 +54,5 @@ def test_a_failed_check_leaves_nothing_that_a_connection_would_stumble_over() ->
     queue.restype = ctypes.c_ulong
     assert not crypto.is_signed(b"\x30\x82", b"", b"", hashed=True) and queue() == 0
     with pytest.raises(crypto.MisuseError):
-        crypto.Signing(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", rsa=True)
+        crypto.Signing(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", hashed=True)
     assert queue() == 0 and ssl.OPENSSL_VERSION_NUMBER

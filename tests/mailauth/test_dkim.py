@@ -155,13 +155,13 @@ async def test_no_signature_without_from_or_key_and_no_timestamp_without_a_trust
 async def test_signing_with_the_cryptography_package_where_libcrypto_cannot_be_loaded(
     keys: tuple[SigningKey, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crypto, "_library", lambda: None)
+    monkeypatch.setattr(crypto, "libcrypto", lambda: None)
     assert verifies(await signed(keys, MESSAGE), keys)
     with pytest.raises(MisuseError):
-        Signing(b"nonsense", rsa=True)
+        Signing(b"nonsense", hashed=True)
     monkeypatch.undo()
     with pytest.raises(MisuseError):
-        Signing(b"nonsense", rsa=True)
+        Signing(b"nonsense", hashed=True)
 
 
 async def test_cpu_time_of_a_signature(keys: tuple[SigningKey, ...]) -> None:
