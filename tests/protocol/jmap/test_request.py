@@ -1,12 +1,13 @@
 """Requests: RFC 8620's own examples, and what is refused, as what."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from appliance.protocol.jmap.errors import RequestError
-from appliance.protocol.jmap.request import DEPTH, JmapLimits, MethodCall, parse_json, parse_request
+from appliance.protocol.jmap.request import DEPTH, VALUES, JmapLimits, MethodCall, parse_json, parse_request
 
 CORE = "urn:ietf:params:jmap:core"
 MAIL = "urn:ietf:params:jmap:mail"
@@ -83,3 +84,39 @@ def test_limits_are_named() -> None:
 
 def test_an_unknown_capability_is_refused() -> None:
     assert refused(encoded(using=[CORE, "https://example.com/apis/foobar"])).document["type"].endswith(":unknownCapability")
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b'{"a": "' + b"x" * 9_000_000 + b'"}',
+        b'{"a": "' + b"\\n" * 4_500_000 + b'"}',
+        b'{"a": "' + b'\\"[,' * 2_000_000 + b'"}',
+        b'{"a": [' + b'["x"],' * (VALUES // 2 - 1) + b'"x"]}',
+    ],
+)
+def test_a_large_request_takes_little_more_memory_than_its_octets(octets: bytes) -> None:
+    tracemalloc.start()
+    try:
+        parse_json(octets)
+        assert tracemalloc.get_traced_memory()[1] < 5 * len(octets) + 2**26
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("piece", [b"[]", b"{}", b'"x"', b"1", b'{"x":1}', b'["\\"",1]'])
+def test_a_request_of_too_many_values_is_refused_before_they_are_made(piece: bytes) -> None:
+    octets = b"[" + b",".join([piece] * (9_000_000 // (len(piece) + 1))) + b"]"
+    tracemalloc.start()
+    try:
+        error = refused(octets)
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+    assert error.document["type"].endswith(":notJSON") and "values" in error.document["detail"]
+
+
+@pytest.mark.parametrize("text", ['["[[[["]', '["\\\\"]', '["\\\\\\""]', '{"a]": "}"}', '["' + "[" * 500 + '"]', "[" * DEPTH + "]" * DEPTH])
+def test_brackets_in_strings_nest_nothing(text: str) -> None:
+    parse_json((text + " " * (VALUES + 1)).encode())
+    parse_json(text.encode())
