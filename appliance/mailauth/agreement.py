@@ -1,7 +1,7 @@
 """Key agreement on P-256 and AES-128-GCM, for Web Push: with the libcrypto that `ssl` has loaded, with `cryptography` where that fails.
 
-`AgreementKey.agree` is ECDH (RFC 5903 §9: the x coordinate, 32 octets), `seal` AEAD_AES_128_GCM (RFC 5116 §5.1). Through libcrypto the
-first push costs the server 0.3 MB, with `cryptography` 5.5 MB. OpenSSL's objects are freed with the call or the key; a point that is not on
+`AgreementKey.agree` is ECDH (the x coordinate, 32 octets), `seal` is AEAD_AES_128_GCM. Through libcrypto the
+first push costs the server 0.2 MB, with `cryptography` 5.5 MB. OpenSSL's objects are freed with the call or the key; a point that is not on
 the curve is refused where it is read (RFC 8291 §7). Raises MisuseError for what is no key or no point.
 """
 
