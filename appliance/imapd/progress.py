@@ -1,4 +1,4 @@
-"""Telling a client that a command still runs: `* OK [INPROGRESS ("tag")]` (RFC 9585).
+"""Telling a client that a command still runs: `* OK [INPROGRESS ("tag" NIL NIL)]` (RFC 9585).
 
 The command's task waits and sends; the work runs in a task of its own and sends nothing, so no response is broken by another. Only what
 concerns many messages is watched so: it costs 50 us.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EVERY_S = 10.0
-"""RFC 9585 §4.1: between 10 and 15 seconds apart."""
+"""RFC 9585 §4: between 10 and 15 seconds apart."""
 MANY = 2000
 """Messages with which a command may take that long on a Raspberry Pi."""
 
@@ -43,8 +43,7 @@ async def in_progress(session: "CommandSession", messages: int, work: Callable[[
             with trio.move_on_after(EVERY_S):
                 await done.wait()
             if not done.is_set():
-                quoted = session.tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-                session.queue(b'* OK [INPROGRESS ("%b")] Still at work.\r\n' % quoted)
+                session.queue(b"* OK [INPROGRESS (%b NIL NIL)] Still at work.\r\n" % _tag(session.tag))
                 try:
                     await session.flush()
                 except PillarboxError as error:
@@ -54,3 +53,8 @@ async def in_progress(session: "CommandSession", messages: int, work: Callable[[
     if trouble:
         raise trouble[0]
     return result[0]
+
+
+def _tag(tag: bytes) -> bytes:
+    """As a quoted string; NIL for one that would end the response code (RFC 9585 §4)."""
+    return b"NIL" if b"]" in tag else b'"%b"' % tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

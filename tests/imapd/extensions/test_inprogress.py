@@ -29,11 +29,12 @@ async def test_long_commands_say_so(tmp_path: Path, soon: None, monkeypatch: pyt
         for _ in range(3):
             await components.deliver(b"Subject: x\r\n\r\n")
         client = await signed_in(components, b"INBOX")
-        for number, command in enumerate((b"COPY 1:3 Sent", b"STORE 1:2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")):
+        commands = (b"COPY 1:3 Sent", b"STORE 1:2 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+        for tag, command in zip((b"p0", b"p1", b"p]"), commands, strict=True):
             told = trio.Event()
-            tag = b"p%d" % number
             await client.send(tag + b" " + command + b"\r\n")
-            assert await client.response() == b'* OK [INPROGRESS ("%b")] Still at work.' % tag
+            named = b'"%b"' % tag if tag != b"p]" else b"NIL"  # RFC 9585 §4: it would end the response code
+            assert await client.response() == b"* OK [INPROGRESS (%b NIL NIL)] Still at work." % named
             told.set()
             assert (await client.until_tag(tag))[1].startswith(b"OK")
         assert (await client.command(b"SEARCH ALL"))[0] == [b"* SEARCH 1"]

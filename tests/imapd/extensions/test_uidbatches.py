@@ -28,9 +28,22 @@ async def test_the_batches_are_a_partition_the_newest_first(tmp_path: Path, monk
         assert await batches(b"7") == b"9:1"
         assert await batches(b"100") == b"9:1"
         assert await batches(b"2 2:3") == b"6:5,4:2"
-        assert await batches(b"2 3:2") == b"6:5,4:2"
+        assert await batches(b"2 3:3") == b"4:2"
         assert await batches(b"2 4:9") == b"1:1"
         assert await batches(b"2 5:9") == b""
         for part in (await batches(b"3")).split(b","):
             untagged, _ = await client.command(b"UID SEARCH UID " + part)
             assert len(untagged[0].split()) - 2 in (3, 1)
+
+
+async def test_a_mailbox_whose_first_message_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last range says that it is the last (RFC 10022 §3.1.4)."""
+    monkeypatch.setattr(uidbatches, "BATCH_MESSAGES", 2)
+    async with some_components(tmp_path) as components:
+        for _ in range(6):
+            await components.deliver(b"Subject: x\r\n\r\n")
+        client = await signed_in(components, b"INBOX")
+        await client.command(b"UID STORE 1,2 +FLAGS.SILENT (\\Deleted)")
+        await client.command(b"EXPUNGE")
+        assert await client.command(b"UIDBATCHES 2") == ([b'* UIDBATCHES (TAG "t5") 6:5,4:1'], b"OK UIDBATCHES completed.")
+        assert await client.command(b"UIDBATCHES 3 1:1") == ([b'* UIDBATCHES (TAG "t6") 6:4'], b"OK UIDBATCHES completed.")
