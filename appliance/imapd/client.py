@@ -51,8 +51,8 @@ class Follower(Protocol):
     async def expunging(self, client: "ImapClient", uids: Sequence[int]) -> None:
         """The EXPUNGE of these messages, ascending, is about to be sent."""
 
-    async def changed(self, client: "ImapClient", uids: Sequence[int]) -> None:
-        """These messages, ascending, changed or arrived. Raises StoreError."""
+    async def changed(self, client: "ImapClient", uids: Sequence[int], arrived: Sequence[int]) -> None:
+        """These messages, ascending, changed or arrived; `arrived`: those that are new and not by the client. Raises StoreError."""
 
 
 class ImapClient(Protocol):
@@ -64,3 +64,6 @@ class ImapClient(Protocol):
 
     async def send(self, *parts: bytes) -> None:
         """Untagged output with its CRLF, in parts; waits while the client reads slowly. Raises PeerGone, PeerSlow."""
+
+    async def arrived(self, uids: Sequence[int]) -> None:
+        """Messages, ascending, are new in the selected mailbox, not by this client, and announced. Raises StoreError."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from appliance.protocol.imap.server import Message
     from appliance.protocol.imap.sort import SortCriterion
     from appliance.protocol.imap.tokens import Tokens
+    from appliance.store.account_watch import AccountWatch
     from appliance.store.incoming import Incoming
     from appliance.store.store import Store
     from appliance.store.values import MailboxInfo
@@ -75,6 +76,18 @@ class Background(Protocol):
         """Nothing more is watched."""
 
 
+class Notifying(Background, Protocol):
+    """What the client asked to be notified of, until it says otherwise (RFC 5465)."""
+
+    watch: "AccountWatch"
+
+    async def arrived(self, uids: "Sequence[int]") -> None:
+        """Messages of others, ascending, are new in the selected mailbox and announced. Raises StoreError, PeerGone, PeerSlow."""
+
+    async def own(self, *names: str) -> None:
+        """The client itself made, renamed, deleted, subscribed or unsubscribed these mailboxes. Raises StoreError."""
+
+
 class CommandSession(Protocol):
     """What a command may use of the session it runs in.
 
@@ -91,7 +104,7 @@ class CommandSession(Protocol):
     after_completion: Callable[[], Awaitable[None]] | None
     """Called once, when the tagged response of this command has been sent: STARTTLS's handshake."""
     login_failures: int
-    background: "Background | None"
+    background: "Notifying | None"
     """What is sent while the client sends nothing, also between commands; ended by `end_background`."""
 
     # --- the client ---------------------------------------------------------------------------
@@ -152,6 +165,9 @@ class CommandSession(Protocol):
 
     async def flush(self) -> None:
         """Send what is queued. Raises PeerGone, PeerSlow."""
+
+    async def arrived(self, uids: "Sequence[int]") -> None:
+        """See `client.ImapClient`."""
 
     def following(self, name: bytes) -> "list[tuple[Tokens, bool]]":
         """The commands of that name that the client has pipelined right behind this one and that run next: arguments, and whether
@@ -318,8 +334,8 @@ class SearchReturn:
     `reported(count, value)` gives the indexes of the messages it reports, None for all: SAVE keeps those, and SearchReturnData is
     about those. `saves`: keep the result as `$` (RFC 5182); this option reports nothing itself. `excludes`: an
     option that may not be in the same command; `needs`: a search key that must be. `reports` is False for what reports no
-    messages itself; `check(session)` raises MisuseError before anything is done; `data(session, answered)` takes the place of `encode`
-    where more than the numbers is needed.
+    messages itself; `check(session, value)` raises MisuseError before anything is done; `data(session, answered, value)` takes the
+    place of `encode` where more than the numbers is needed.
     """
 
     name: bytes
@@ -330,8 +346,8 @@ class SearchReturn:
     excludes: bytes = b""
     needs: bytes = b""
     reports: bool = True
-    check: "Callable[[CommandSession], None]" = lambda session: None
-    data: "Callable[[CommandSession, Answered], Awaitable[bytes]] | None" = None
+    check: "Callable[[CommandSession, Any], None]" = lambda session, value: None
+    data: "Callable[[CommandSession, Answered, Any], Awaitable[bytes]] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

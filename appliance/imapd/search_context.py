@@ -4,6 +4,7 @@
     |----------------------------|---------------------------------------------------------------------------------|
     | a message is expunged      | REMOVEFROM, before its EXPUNGE, so that its number is still right               |
     | flags change, one arrives  | ADDTO or REMOVEFROM, behind its FETCH or EXISTS, when it matches now or no more |
+    | another's arrives, matches | FETCH of what UPDATE asked for, between EXISTS and ADDTO (RFC 5465 §7)          |
 
 It is told by `Selected.sync` and knows the UIDs that the client knows as the result: ascending for a search, where the context position
 is 0, in the requested order for SORT, where it is a place from 1. Sequence numbers and `$` in the query mean the messages they named when
@@ -12,7 +13,7 @@ the command was read (RFC 5267 §4.3). Only what changed is searched again. Memo
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from appliance.mail.query import And, Identified, Not, Numbered, Or, Query, Saved
@@ -52,7 +53,7 @@ def _identified(uids: Sequence[int]) -> Query:
 class SearchContext:
     """One context; `members` are the UIDs of its result as the client knows it."""
 
-    __slots__ = ("_criteria", "_label", "_query", "_selected", "_uid", "members", "tag")
+    __slots__ = ("_criteria", "_label", "_query", "_selected", "_uid", "fetch", "members", "tag")
 
     def __init__(
         self, selected: "Selected", tag: bytes, found: Matches, uid: bool, criteria: "tuple[SortCriterion, ...] | None" = None
@@ -65,18 +66,22 @@ class SearchContext:
         self._label = b'* ESEARCH (TAG "%b")' % quoted + (b" UID" if uid else b"")
         self.tag = tag
         self.members = found.uids[:]
+        self.fetch: Callable[[Sequence[int]], Awaitable[None]] | None = None
+        """Sends FETCH of new messages; raises StoreError."""
 
     async def expunging(self, client: "ImapClient", uids: Sequence[int]) -> None:
         """The EXPUNGE of these messages, ascending, is about to be sent."""
         await self._remove(client, self._members_among(uids))
 
-    async def changed(self, client: "ImapClient", uids: Sequence[int]) -> None:
-        """These messages, ascending, changed or arrived. Raises StoreError."""
+    async def changed(self, client: "ImapClient", uids: Sequence[int], arrived: Sequence[int]) -> None:
+        """See `client.Follower`."""
         found = await matching(self._selected, And((Identified(ranges_of(uids)), self._query)))
         matched = frozenset(found.uids)
         members = self._members_among(uids)
         await self._remove(client, [uid for uid in members if uid not in matched])
         before = frozenset(members)
+        if self.fetch is not None and (new := [uid for uid in arrived if uid in matched and uid not in before]):
+            await self.fetch(new)
         await self._add(client, [uid for uid in found.uids if uid not in before])
 
     def _members_among(self, uids: Sequence[int]) -> list[int]:

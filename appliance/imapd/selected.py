@@ -11,6 +11,7 @@ client lacks.
 Fails with the store's StoreError. Memory: the store's shared array of UIDs, and sets of what is pending.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,7 @@ class Selected:
 
     __slots__ = (
         "_lazy_seen",
+        "_made",
         "_missing",
         "_sent",
         "_silent",
@@ -110,6 +112,8 @@ class Selected:
         self._silent = 0
         """MODSEQ of this session's STORE of which nothing need be sent."""
         self._missing = False
+        self._made: frozenset[int] = frozenset()
+        """UIDs of new messages of this session that no sync has announced yet."""
         self._lazy_seen: dict[int, int] = {}
         """UID to the flags sent, of messages whose lazy \\Seen is not yet known to be committed."""
         self._set_keywords(mailbox.keywords)
@@ -227,6 +231,11 @@ class Selected:
         self._sent[uid] = modseq
         self._lazy_seen.pop(uid, None)
 
+    def made(self, uid_validity: int, uids: Iterable[int]) -> None:
+        """This session has committed new messages in a mailbox: when it is this one, `ImapClient.arrived` is not about them."""
+        if uid_validity == self.mailbox.info.uid_validity:
+            self._made = frozenset(uids)
+
     def note_missing(self) -> None:
         """Messages the client knows were missing: the next sync reads uncached changes and so finds their EXPUNGE."""
         self._missing = True
@@ -291,11 +300,15 @@ class Selected:
                 await client.send(b"* %d RECENT\r\n" % self.recent.count(view))
         if changed or self._stored is not None:
             await self._send_flags(client, [row for row in changed if row[2] != self._silent], next_known)
+        arrived = [uid for uid in view.uids[bisect_left(view.uids, next_known) :] if uid not in self._made] if grown else []
         for context in self.contexts if changed else ():
-            await context.changed(client, [row[0] for row in changed])
+            await context.changed(client, [row[0] for row in changed], arrived)
         self._sent.clear()
+        self._made = frozenset()
         self._silent = 0
         view.share(*self.mailbox.shared())
+        if arrived:
+            await client.arrived(arrived)
 
     async def check_rights(self, client: "ImapClient") -> None:
         """Rights on another's mailbox may have changed: what may be changed now is sent. Raises StoreError when it may not be read."""

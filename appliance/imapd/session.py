@@ -1,12 +1,12 @@
 """One IMAP session from greeting to logout: which command is allowed in which state, and how it is answered.
 
 TRANSITIONS is the state diagram of RFC 9051 §3. Commands run strictly one after the other, so pipelined ones are never ambiguous
-(RFC 9051 §5.5). Background made by other sessions are sent before each tagged response, EXPUNGE only where sequence numbers may
+(RFC 9051 §5.5). Changes made by other sessions are sent before each tagged response, EXPUNGE only where sequence numbers may
 change (RFC 9051 §7.5.1). Refusals are Completions; errors become Completions in one place (`errors.py`); an unexpected exception ends
 this session alone, through the listener's guard.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from appliance.store.visible import VisibleMailboxes
 from .client import UpdateFormat
 from .completion import Completion, bad
 from .connection import ImapConnection
-from .contract import Background, ImapCommand, ImapState, SequenceNumbers
+from .contract import ImapCommand, ImapState, Notifying, SequenceNumbers
 from .errors import SessionOver, answer_of
 from .watch import watched
 
@@ -105,7 +105,7 @@ class ImapSession:
         """Called once, when the tagged response of this command has been sent: STARTTLS's handshake."""
         self.tag = b""
         """Tag of the command that runs or was read last: ESEARCH responses name it (RFC 4731 §2)."""
-        self.background: Background | None = None
+        self.background: Notifying | None = None
         self.errors = 0
         self.login_failures = 0
         self.opened_mono = trio.current_time()
@@ -173,6 +173,10 @@ class ImapSession:
 
     async def flush(self) -> None:
         await self.connection.flush()
+
+    async def arrived(self, uids: "Sequence[int]") -> None:
+        if self.background is not None:
+            await self.background.arrived(uids)
 
     # --- pipelined commands --------------------------------------------------------------------
 

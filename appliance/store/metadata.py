@@ -12,9 +12,6 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import AccountId, MailboxId
 from appliance.mail.limits import METADATA_ACCOUNT_OCTETS, METADATA_ENTRIES, METADATA_VALUE_OCTETS
 
-OF_ACCOUNT = MailboxId(0)
-"""Stands for the account itself: no mailbox has this id."""
-
 
 def values_of(connection: sqlite3.Connection | Transaction, account: AccountId, mailbox: MailboxId) -> dict[str, bytes]:
     """All of them by name, ascending."""

@@ -20,6 +20,7 @@ from appliance.mail.ids import AccountId, BodyId, MailboxId, MessageId, ModSeq, 
 
 from . import append, expunge, mailboxes, metadata, shared_sight, sharing, tree_changes
 from .account_changes import MessageChange, Position, message_changes
+from .account_watch import OF_ACCOUNT, AccountWatch
 from .base import StoreBase
 from .bodies import Bodies
 from .body_readers import scan
@@ -250,13 +251,17 @@ class Store(StoreBase):
 
         return await self.database.read(work)
 
-    async def set_metadata(self, account: AccountId, name: str, changes: Mapping[str, bytes | None]) -> None:
-        """Set values, or remove those that are None. Raises NO_MAILBOX, TOO_BIG, TOO_MANY, OVER_QUOTA."""
+    async def set_metadata(
+        self, account: AccountId, name: str, changes: Mapping[str, bytes | None], by: AccountWatch | None = None
+    ) -> None:
+        """Set values, or remove those that are None; `by` need not be told of it. Raises NO_MAILBOX, TOO_BIG, TOO_MANY, OVER_QUOTA."""
 
-        def work(transaction: Transaction) -> None:
-            metadata.change(transaction, account, _metadata_place(transaction, account, name), changes)
+        def work(transaction: Transaction) -> MailboxId:
+            place = _metadata_place(transaction, account, name)
+            metadata.change(transaction, account, place, changes)
+            return place
 
-        await self.database.write(work)
+        self.watches.metadata_changed(account, await self.database.write(work), tuple(changes), by)
 
     async def subscribe(self, account: AccountId, name: str, subscribed: bool) -> None:
         """Raises BAD_NAME, TOO_MANY."""
@@ -328,7 +333,7 @@ class Store(StoreBase):
 
 def _metadata_place(source: Any, account: AccountId, name: str) -> MailboxId:
     if not name:
-        return metadata.OF_ACCOUNT
+        return OF_ACCOUNT
     row = mailboxes.row_named(source, account, name)
     if row is None:
         raise StoreError(Trouble.NO_MAILBOX)

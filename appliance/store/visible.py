@@ -25,6 +25,7 @@ from appliance.mail.ids import AccountId, MailboxId
 from appliance.mail.rights import Rights
 
 from . import mailboxes, metadata, sharing, tree_changes
+from .account_watch import AccountWatch
 from .changes import UidSnapshot, snapshot
 from .mailbox import Mailbox
 from .sharing import Seen
@@ -162,22 +163,27 @@ class VisibleMailboxes:
 
         return await self._store.database.read(work)
 
-    async def set_metadata(self, name: str, changes: Mapping[str, bytes | None]) -> None:
-        """Set values, or remove those that are None. Raises TOO_BIG, TOO_MANY, OVER_QUOTA."""
+    async def set_metadata(self, name: str, changes: Mapping[str, bytes | None], by: AccountWatch | None = None) -> None:
+        """Set values, or remove those that are None; `by` need not be told of it. Raises TOO_BIG, TOO_MANY, OVER_QUOTA."""
         if not name:
-            await self._store.set_metadata(self.account, name, changes)
+            await self._store.set_metadata(self.account, name, changes, by)
             return
         private = {entry: value for entry, value in changes.items() if entry.startswith(PRIVATE)}
         shared = {entry: value for entry, value in changes.items() if entry not in private}
 
-        def work(transaction: Transaction) -> None:
+        def work(transaction: Transaction) -> MailboxId:
             row = sharing.found(transaction, self.account, name, "lw" if shared else "lr").row
             if private:
                 metadata.change(transaction, self.account, row.id, private)
             if shared:
                 metadata.change(transaction, row.account, row.id, shared)
+            return row.id
 
-        await self._store.database.write(work)
+        mailbox = await self._store.database.write(work)
+        if private:
+            self._store.watches.metadata_changed(self.account, mailbox, tuple(private), by)
+        if shared:
+            self._store.watches.metadata_changed(None, mailbox, tuple(shared), by)
 
     # --- rights ------------------------------------------------------------------------------------------
 

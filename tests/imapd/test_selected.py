@@ -1,5 +1,6 @@
 """What a client is sent about its selected mailbox, on the real store, without a connection."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ class Recorder:
 
     async def send(self, *parts: bytes) -> None:
         self.received += b"".join(parts).split(b"\r\n")[:-1]
+
+    async def arrived(self, uids: Sequence[int]) -> None:
+        """Nobody asked to be told."""
 
     def take(self) -> list[bytes]:
         received, self.received = self.received, []

@@ -48,6 +48,8 @@ async def _commit(session: "CommandSession", appending: Appending, target: "Mail
     store = session.store
     filed = await store.file(pairs[0][0], [pairs[0][1]]) if len(pairs) == 1 else await store.file_all(pairs)
     uids = encode_set(one.uid for one in filed)
+    if session.selected is not None:
+        session.selected.made(filed[0].uid_validity, [one.uid for one in filed])
     return ok(b"APPEND completed.", b"APPENDUID %d %s" % (filed[0].uid_validity, uids))
 
 

@@ -45,6 +45,7 @@ async def run(session: "CommandSession", arguments: tuple[bytes, str], uid: bool
         copied = await in_progress(session, len(uids), lambda: selected.mailbox.copy(uids, target, complete=complete))
     except StoreError as error:
         return GONE if error.trouble is Trouble.GONE else answer_of(error, creating=True)
+    selected.made(copied.uid_validity, copied.copies)
     return ok(b"Copied.", copy_uid(copied))
 
 

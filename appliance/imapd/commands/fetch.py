@@ -20,6 +20,7 @@ from appliance.mail.errors import MisuseError, StoreError, Trouble
 from appliance.mail.flags import SEEN
 from appliance.mail.limits import BATCH_ROWS
 from appliance.protocol.imap.fetch import Fetch, parse_fetch
+from appliance.protocol.imap.sequence import places_of_uids, ranges_of
 from appliance.store.values import Mode, Want
 
 from ..batches import Batch, is_ahead, keep_open, open_messages, read, read_ahead, spans
@@ -31,6 +32,9 @@ from ..plans import FetchPlan
 from ..row_items import UID, lines
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.protocol.imap.fetch import Attribute
     from appliance.protocol.imap.sequence import Ranges
     from appliance.protocol.imap.tokens import Tokens
     from appliance.store.body_readers import StoredMessage
@@ -108,6 +112,26 @@ async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> Complet
     finally:
         if selected.kept is not None and not selected.kept.large:
             selected.kept = None
+
+
+def plan_of(session: "CommandSession", attributes: "Sequence[Attribute]") -> FetchPlan:
+    """The plan of FETCH responses that no FETCH asks for. Raises MisuseError for an unknown item."""
+    return compile_plan(session.registry, Fetch(b"", tuple(attributes)), True, session.updates.uid_only)
+
+
+async def enable_for(session: "CommandSession", attributes: "Sequence[Attribute]") -> None:
+    """Enable what asking for these attributes implies, once (RFC 7162 §3.1). Raises StoreError."""
+    for word in plan_of(session, attributes).enables:
+        await session.enable(word)
+
+
+async def send_unsolicited(session: "CommandSession", attributes: "Sequence[Attribute]", uids: "Sequence[int]") -> None:
+    """FETCH of messages, ascending, as NOTIFY and UPDATE ask for (RFC 5465 §5.2, §7); those that are gone have none. Raises StoreError."""
+    selected = session.selected
+    assert selected is not None  # noqa: S101 there are new messages in it
+    plan = plan_of(session, attributes)
+    what = Compiled(b"", True, plan, plan.want, plan.at_once())
+    await _send_messages(session, selected, what, places_of_uids(ranges_of(uids), selected.view.uids))
 
 
 # --- pipelined commands ---------------------------------------------------------------------------

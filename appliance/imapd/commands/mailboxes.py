@@ -32,6 +32,12 @@ def _refusal(name: str) -> Completion | None:
     return no(printable(wrong), b"CANNOT") if wrong else None
 
 
+async def _own(session: "CommandSession", *names: str) -> None:
+    """The client did this to them and is not notified of it."""
+    if session.background is not None:
+        await session.background.own(*names)
+
+
 # --- CREATE ----------------------------------------------------------------------------------
 
 
@@ -60,6 +66,7 @@ async def create(session: "CommandSession", arguments: tuple[str, list[bytes]], 
     if use and any(info.special_use == use for info in await session.mailboxes.list()):
         return no(b"Another mailbox has that special use.", b"USEATTR")
     made = await session.mailboxes.create(name, use)
+    await _own(session, made.name)
     if REVISION_2 in session.enabled and made.name != name:
         announce(session, made, name)
     return ok(b"CREATE completed.", session.registry.created_code(made))
@@ -72,6 +79,7 @@ async def delete(session: "CommandSession", name: str, uid: bool) -> Completion:
     """A mailbox this session has selected is deselected, with [CLOSED]."""
     info = await session.mailboxes.find(name, "x")
     await session.mailboxes.delete(name)
+    await _own(session, info.name)
     if session.selected is not None and info.id == session.selected.mailbox.info.id:
         session.deselect()
         session.queue(b"* OK [CLOSED] The selected mailbox was deleted.\r\n")
@@ -94,6 +102,7 @@ async def rename(session: "CommandSession", arguments: tuple[str, str], uid: boo
     if new.startswith(old + SEPARATOR) and old != "INBOX":
         return no(b"A mailbox cannot be moved into itself.", b"CANNOT")
     await session.mailboxes.rename(old, new)
+    await _own(session, old, new)
     if REVISION_2 in session.enabled and old != "INBOX":
         announce(session, await session.mailboxes.find(new, ""), old)
     return ok(b"RENAME completed.")
@@ -108,11 +117,13 @@ async def subscribe(session: "CommandSession", name: str, uid: bool) -> Completi
     if refusal is not None:
         return refusal
     await session.mailboxes.subscribe(name, True)
+    await _own(session, name)
     return ok(b"SUBSCRIBE completed.")
 
 
 async def unsubscribe(session: "CommandSession", name: str, uid: bool) -> Completion:
     await session.mailboxes.subscribe(name, False)
+    await _own(session, name)
     return ok(b"UNSUBSCRIBE completed.")
 
 

@@ -106,8 +106,8 @@ def _data(session: "CommandSession", search: Search, found: Matches, reported: S
 
 def check_options(session: "CommandSession", options: Options, keys: frozenset[bytes]) -> None:
     names = {option.name for option, _ in options}
-    for option, _ in options:
-        option.check(session)
+    for option, value in options:
+        option.check(session, value)
         if option.needs and option.needs not in keys:
             raise MisuseError(f"RETURN ({option.name.decode()}) needs the search key {option.needs.decode()}.")
         if option.excludes in names:
@@ -150,7 +150,7 @@ async def _esearch(
     if answered.uid:
         parts.append(b"UID")
     for option, value in options:
-        parts.append(option.encode(numbers, value) if option.data is None else await option.data(session, answered))
+        parts.append(option.encode(numbers, value) if option.data is None else await option.data(session, answered, value))
     parts += [name + b" " + value for name, value in data if value]
     return b" ".join(filter(None, parts)) + b"\r\n"
 

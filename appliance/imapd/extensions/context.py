@@ -1,18 +1,21 @@
 """CONTEXT=SEARCH and CONTEXT=SORT: results that are kept up to date, and pages of them (RFC 5267 §4; pages are PARTIAL's).
 
-UPDATE asks for ADDTO and REMOVEFROM (`search_context`) until CANCELUPDATE or the end of the mailbox's selection; CONTEXT is a hint that
-changes nothing. Contexts are bounded by number and by the messages in their results; one too many is answered NO [NOUPDATE], and the
-search itself all the same (RFC 5267 §4.3.1).
+UPDATE asks for ADDTO and REMOVEFROM (`search_context`) until CANCELUPDATE or the end of the mailbox's selection, and with attributes for
+FETCH of what is new and found (RFC 5465 §7). CONTEXT is a hint that changes nothing. Contexts are bounded by number and
+by the messages in their results; one too many is answered NO [NOUPDATE], and the search itself all the same (RFC 5267 §4.3.1).
 """
 
 from typing import TYPE_CHECKING
 
 from appliance.mail.errors import MisuseError
+from appliance.protocol.imap.notify import parse_attributes
 
+from ..commands.fetch import enable_for, plan_of, send_unsolicited
 from ..completion import Completion, ok
 from ..contract import Answered, ImapCommand, ImapExtension, ImapState, SearchReturn, SequenceNumbers
 
 if TYPE_CHECKING:
+    from appliance.protocol.imap.fetch import Attribute
     from appliance.protocol.imap.tokens import Tokens
 
     from ..contract import CommandSession
@@ -23,16 +26,22 @@ MEMBERS = 50_000
 """Messages in the results of a session's contexts together: 200 kB."""
 
 
-def check(session: "CommandSession") -> None:
+def read_attributes(tokens: "Tokens") -> "tuple[Attribute, ...]":
+    """`UPDATE [SP "(" fetch-att *(SP fetch-att) ")"]` (RFC 5465 §7)."""
+    return parse_attributes(tokens) if tokens.begins(b" (") else ()
+
+
+def check(session: "CommandSession", attributes: "tuple[Attribute, ...]") -> None:
     """A tag that names a context already may not name another (RFC 5267 §4.3)."""
     if session.selected is None:
         raise MisuseError("Select the mailbox whose search is to be kept up to date.")
     if any(context.tag == session.tag for context in session.selected.contexts):
         raise MisuseError("The tag is that of a search that is kept up to date.")
+    plan_of(session, attributes)
 
 
-async def follow(session: "CommandSession", answered: Answered) -> bytes:
-    """Keep the result up to date; sends nothing itself but a refusal."""
+async def follow(session: "CommandSession", answered: Answered, attributes: "tuple[Attribute, ...]") -> bytes:
+    """Keep the result up to date; sends nothing itself but a refusal. `attributes` are fetched of new messages in it."""
     from ..search_context import SearchContext
 
     selected, found = answered.selected, answered.found
@@ -45,7 +54,11 @@ async def follow(session: "CommandSession", answered: Answered) -> bytes:
         reason = b"That order is not kept up to date." if moving else b"Too many searches are kept up to date."
         await session.send(b'* NO [NOUPDATE "%b"] %b\r\n' % (quoted, reason))
     else:
-        selected.contexts.append(SearchContext(selected, session.tag, found, answered.uid, answered.criteria))
+        context = SearchContext(selected, session.tag, found, answered.uid, answered.criteria)
+        if attributes:
+            await enable_for(session, attributes)
+            context.fetch = lambda uids: send_unsolicited(session, attributes, uids)
+        selected.contexts.append(context)
     return b""
 
 
@@ -73,7 +86,7 @@ EXTENSION = ImapExtension(
     commands=(ImapCommand(b"CANCELUPDATE", ImapState.SELECTED, read_tags, cancel, SequenceNumbers.MAY_MOVE, rfc="RFC 5267 §4.3.5"),),
     search_returns=(
         SearchReturn(b"CONTEXT", reports=False),
-        SearchReturn(b"UPDATE", reports=False, data=follow, check=check),
+        SearchReturn(b"UPDATE", parse=read_attributes, reports=False, data=follow, check=check),
     ),
     response_codes=(b"NOUPDATE",),
 )

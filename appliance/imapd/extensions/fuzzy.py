@@ -95,7 +95,7 @@ def _score(envelope: bytes, keys: list[FieldResembles]) -> int:
     return (total // len(keys) if keys else BODY_ONLY) * (100 - RECENT) // 100
 
 
-async def relevancy(session: "CommandSession", answered: Answered) -> bytes:
+async def relevancy(session: "CommandSession", answered: Answered, value: None) -> bytes:
     found = await scores(answered.selected, answered.found) if answered.found.uids else ()
     return b"RELEVANCY (" + b" ".join([b"%d" % max(score, 1) for score in found]) + b")"
 

@@ -160,7 +160,7 @@ async def set_metadata(session: "CommandSession", arguments: "tuple[str, Mapping
     if not name and any(entry.startswith("/shared/") for entry in changes):
         return no(b"Shared entries of the server are set by the administrator.", b"NOPERM")
     try:
-        await session.mailboxes.set_metadata(name, changes)
+        await session.mailboxes.set_metadata(name, changes, session.background.watch if session.background is not None else None)
     except StoreError as error:
         if error.trouble is Trouble.TOO_BIG:
             return no(b"A value is too large.", b"METADATA MAXSIZE %d" % METADATA_VALUE_OCTETS)

@@ -32,6 +32,7 @@ async def run(session: "CommandSession", arguments: tuple[bytes, str], uid: bool
         moved = await in_progress(session, len(uids), lambda: selected.mailbox.move(uids, target))
     except StoreError as error:
         return answer_of(error, creating=True)
+    selected.made(moved.uid_validity, moved.copies)
     code = copy_uid(moved)
     if code:
         await session.send(b"* OK [", code, b"] Moved.\r\n")

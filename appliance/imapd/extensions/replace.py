@@ -62,6 +62,7 @@ async def _replace(session: "CommandSession", appending: Appending, uid: bool) -
         if error.trouble is Trouble.GONE:
             return GONE
         raise
+    selected.made(placed.uid_validity, (placed.uid,))
     await session.send(b"* OK [APPENDUID %d %d] Replaced.\r\n" % (placed.uid_validity, placed.uid))
     await selected.sync(session, True)
     return ok(b"REPLACE completed.", session.updates.expunge_code(selected.modseq))

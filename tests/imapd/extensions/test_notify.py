@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from appliance.imapd.extensions import notify
+from appliance.store import account_watch
 from tests.imapd.client import Client, signed_in
 from tests.support.services import some_components
 
@@ -96,3 +97,100 @@ async def test_a_client_at_work_is_told_between_its_commands(tmp_path: Path) -> 
                         words = line.split()
                         assert words[0] == b"*" and (words[1] == b"SEARCH" or words[2] in (b"EXISTS", b"RECENT", b"FETCH")), line
                         known = max(known, int(words[1])) if words[-1] == b"EXISTS" else known
+
+
+SELECTED = b"NOTIFY SET (selected (MessageNew (UID %b) MessageExpunge))"
+
+
+async def test_what_is_fetched_of_new_messages_is_checked_at_once(tmp_path: Path) -> None:
+    async with some_components(tmp_path) as components:
+        client = await signed_in(components, b"INBOX")
+        for words in (b"NOSUCH", b"BODY[MIME]"):
+            assert (await client.command(SELECTED % words))[1].startswith(b"BAD"), words
+        assert (await client.command(SELECTED % b"BODY.PEEK[HEADER.FIELDS ({7+}\r\nSubject)]"))[1].startswith(b"OK")
+        await components.deliver(b"Subject: x\r\n\r\n")
+        assert (await responses(client, 3))[2] == b"* 1 FETCH (UID 1 BODY[HEADER.FIELDS (Subject)] {14}\r\nSubject: x\r\n\r\n)"
+
+
+async def test_new_messages_that_a_command_announces_are_fetched_too_but_the_client_s_own_are_not(tmp_path: Path) -> None:
+    """RFC 5465 §5.2: the client need not send anything, however it came to know of the message."""
+    async with some_components(tmp_path) as components:
+        client = await signed_in(components, b"INBOX")
+        assert (await client.command(SELECTED % b"RFC822.SIZE"))[1].startswith(b"OK")
+        await components.deliver(b"12345")
+        await client.send(b"a FETCH 1 FLAGS\r\nb FETCH 1 (UID RFC822.SIZE)\r\nc FETCH 1 (UID RFC822.SIZE)\r\n")  # as NOTIFY fetches
+        untagged = [line for tag in (b"a", b"b", b"c") for line in (await client.until_tag(tag))[0]]
+        assert untagged.count(b"* 1 FETCH (UID 1 RFC822.SIZE 5)") == 3
+        for command in (b"APPEND INBOX {3+}\r\nabc", b"COPY 1 INBOX", b"MOVE 2 INBOX", b"UID REPLACE 3 INBOX {3+}\r\nabc"):
+            untagged, tagged = await client.command(command)
+            assert tagged.startswith(b"OK")
+            assert not [line for line in untagged if b" FETCH " in line], command
+        await components.deliver(b"1234567")
+        untagged, _ = await client.command(b"SEARCH ALL")
+        assert b"* 4 FETCH (UID 6 RFC822.SIZE 7)" in untagged
+
+
+async def test_what_the_client_does_to_the_tree_is_not_told_and_what_others_do_is(tmp_path: Path) -> None:
+    """RFC 5465 §5, §5.4: nor are mailboxes below a renamed one."""
+    async with some_components(tmp_path) as components:
+        client, other = await signed_in(components), await signed_in(components)
+        await client.command(b"NOTIFY SET (personal (MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange))")
+        await other.command(b"CREATE theirs/a/b")
+        told: list[bytes] = []
+        for command in (b"CREATE mine/a/b", b"SUBSCRIBE mine", b"RENAME mine own", b"DELETE own/a/b", b'SETMETADATA own (/private/x "y")'):
+            untagged, tagged = await client.command(command)
+            assert tagged.startswith(b"OK")
+            told += untagged
+        told += await responses(client, 3 - len(told))
+        assert [line.split()[-1] for line in told] == [b"theirs", b"theirs/a", b"theirs/a/b"]
+        await other.command(b"RENAME theirs/a moved")
+        assert await responses(client, 1) == [b'* LIST (\\HasChildren) "/" moved ("OLDNAME" (theirs/a))']
+        await other.command(b"DELETE moved")  # a name with mailboxes below it is left
+        assert await responses(client, 1) == [b'* LIST (\\Noselect \\HasChildren) "/" moved']
+        assert (await client.command(b"NOTIFY SET (mailboxes own (MailboxName))"))[1].startswith(b"OK")
+        await other.command(b"RENAME own other")
+        assert await responses(client, 1) == [b'* LIST (\\HasChildren \\Subscribed) "/" other ("OLDNAME" (own))']
+
+
+async def test_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 5465 §5.6, §5.7: names of entries, each user's private ones to that user alone; RFC 5465 §5.8 when they are too many."""
+    events = b"(MailboxName MailboxMetadataChange ServerMetadataChange)"
+    async with some_components(tmp_path) as components:
+        fred, mary = await signed_in(components), await signed_in(components, name=b"mary@example.org")
+        await fred.command(b"CREATE Family")
+        await fred.command(b"SETACL Family mary@example.org lrw")
+        other = await signed_in(components)
+        for client in (fred, mary):
+            assert (await client.command(b"NOTIFY SET (subtree (Family Shared) %b) (inboxes %b)" % (events, events)))[1].startswith(b"OK")
+        await other.command(b'SETMETADATA Family (/shared/comment "a" /private/comment "b")')
+        await other.command(b'SETMETADATA "" (/private/vendor/x "c")')
+        await other.command(b"SETMETADATA Family (/shared/comment NIL)")
+        await other.command(b'SETMETADATA Sent (/shared/comment "of no interest")')
+        told: list[bytes] = []
+        while not any(line.startswith(b'* METADATA ""') for line in told):
+            told += await responses(fred, 1)
+        assert set(told) <= {
+            b"* METADATA Family /private/comment /shared/comment", b"* METADATA Family /private/comment",
+            b"* METADATA Family /shared/comment", b'* METADATA "" /private/vendor/x',
+        }  # fmt: skip
+        assert (await responses(mary, 1)) == [b"* METADATA Shared/Family /shared/comment"]
+        monkeypatch.setattr(account_watch, "ENTRIES", 3)
+        await other.command(b'SETMETADATA Family (/shared/a "" /shared/b "" /shared/c "" /shared/d "")')
+        while not (line := (await responses(mary, 1))[0]).startswith(b"* OK [NOTIFICATIONOVERFLOW]"):
+            assert line == b"* METADATA Shared/Family /shared/comment"
+        assert (await mary.command(b"NOOP"))[0] == []
+
+
+async def test_a_mailbox_that_is_shared_no_more(tmp_path: Path) -> None:
+    """RFC 5465 §5.9."""
+    async with some_components(tmp_path) as components:
+        fred, mary = await signed_in(components), await signed_in(components, name=b"mary@example.org")
+        await fred.command(b"CREATE Family")
+        await fred.command(b"SETACL Family mary@example.org lr")
+        await mary.command(b"NOTIFY SET (subtree Shared (MessageNew MessageExpunge))")
+        attributes = b"\\HasNoChildren \\Subscribed"
+        for rights, told in ((b"l", attributes + b" \\NoAccess"), (b"lr", attributes), (b'""', b"\\NoAccess")):
+            await fred.command(b"SETACL Family mary@example.org " + rights)
+            assert await responses(mary, 1) == [b'* LIST (%b) "/" Shared/Family' % told]
+        await fred.command(b"SETACL Family mary@example.org lr")
+        assert (await responses(mary, 1))[0].startswith(b"* LIST (\\HasNoChildren")
