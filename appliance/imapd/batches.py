@@ -96,6 +96,19 @@ async def read(selected: Selected, span: "list[tuple[int, int]]", want: "Want") 
     return Batch(numbers, found, wanted - len(found), names, newest)
 
 
+async def read_flags(selected: Selected, span: "list[tuple[int, int]]") -> Batch | None:
+    """The flags of one span without a hole, in rows of UID and flags; None where the client does not know all of the mailbox, or rows
+    are kept. Raises StoreError."""
+    (start, end), *others = span
+    if others or selected.kept is not None:
+        return None
+    newest, uids = selected.mailbox.newest(), selected.view.uids[start:end]
+    flags = await selected.mailbox.flags_between(Uid(uids[0]), Uid(uids[-1]), selected.view.modseq)
+    if flags is None or len(flags) != len(uids):
+        return None
+    return Batch(range(start + 1, end + 1), cast("Sequence[Row]", list(zip(uids, flags, strict=True))), 0, None, newest)
+
+
 def _from_kept(kept: KeptRows, span: "list[tuple[int, int]]", uids: Sequence[int]) -> Batch | None:
     """The rows of a span, None unless all of them were read in advance."""
     start = span[0][0]

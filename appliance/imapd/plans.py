@@ -8,7 +8,7 @@ from appliance.store.values import Mode, Want
 
 from .body_items import AtOnce, BodyItem
 from .completion import Completion
-from .row_items import RowItem
+from .row_items import FLAGS, UID, RowItem
 
 if TYPE_CHECKING:
     from appliance.mail.ids import ModSeq
@@ -66,6 +66,11 @@ class FetchPlan:
     def sees(self) -> bool:
         """Whether fetching sets \\Seen."""
         return any(item.sees for _, item in self.body_items)
+
+    @property
+    def flags_alone(self) -> bool:
+        """Whether a message's flags say all that is sent of it, and that it is."""
+        return not self.body_items and not self.keep and all(item in (UID, FLAGS) for item in self.row_items)
 
     @property
     def want(self) -> Want:

@@ -1,8 +1,8 @@
 """FETCH items that are columns of a message's row, encoded a batch at a time.
 
 A hot path: an item gives the values of a whole batch at once, as one column, and the responses are one `%` of a template over
-the zipped columns. Measured for 20,000 messages, total CPU including SQLite's reads and queueing for the stream: UID FLAGS 19 ms (8 of
-them here), an overview of six items 100 ms (38 here, 60 for SQLite's 12 MB); one function call per item and message would add 60 ms.
+the columns. Measured for 20,000 messages, total CPU including SQLite's reads and queueing for the stream: UID FLAGS 11 ms (5 of
+them here), an overview of six items 100 ms (35 here, 60 for SQLite's 12 MB); one function call per item and message would add 60 ms.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -67,10 +67,25 @@ ROW_ITEMS: tuple[RowItem, ...] = (
 
 def lines(selected: "Selected", row_items: Sequence[RowItem], batch: Batch, ending: bytes) -> list[bytes]:
     """One untagged FETCH for each row of the batch, from `* ` to `ending`; UIDFETCH where there are only UIDs (RFC 9586 §3.3)."""
+    return list(map(_template(selected, row_items, ending).__mod__, zip(*_columns(selected, row_items, batch), strict=True)))
+
+
+def responses(selected: "Selected", row_items: Sequence[RowItem], batch: Batch) -> bytes:
+    """All of a batch as they are sent: one `%` for 4,000 rows costs 0.23 us a row, one for each row 0.4."""
+    columns = _columns(selected, row_items, batch)
+    values: list[object] = [None] * (len(columns) * len(batch.rows))
+    for at, column in enumerate(columns):
+        values[at :: len(columns)] = column  # of as many values, or ValueError
+    return _template(selected, row_items, b")\r\n") * len(batch.rows) % tuple(values)
+
+
+def _template(selected: "Selected", row_items: Sequence[RowItem], ending: bytes) -> bytes:
     word = b"* %d UIDFETCH (" if selected.uid_only else b"* %d FETCH ("
-    template = word + b" ".join([column.template for column in row_items]) + ending
-    values = [column.values(selected, batch.rows) for column in row_items]
-    return list(map(template.__mod__, zip(_firsts(selected, batch), *values, strict=True)))
+    return word + b" ".join([column.template for column in row_items]) + ending
+
+
+def _columns(selected: "Selected", row_items: Sequence[RowItem], batch: Batch) -> list[Iterable[object]]:
+    return [_firsts(selected, batch), *[column.values(selected, batch.rows) for column in row_items]]
 
 
 def _firsts(selected: "Selected", batch: Batch) -> Iterable[int]:

@@ -127,6 +127,11 @@ class Mailbox:
         number = self.info.id
         return await self._store.database.read(lambda connection: messages.flag_rows(connection, number, lo, hi, limit))
 
+    async def flags_between(self, lo: Uid, hi: Uid, as_of: ModSeq) -> list[int] | None:
+        """The flags of all messages with lo <= uid <= hi, ascending; None when the mailbox changed after `as_of`."""
+        number = self.info.id
+        return await self._store.database.read(lambda connection: messages.flags_between(connection, number, lo, hi, as_of))
+
     async def named_rows(
         self, lo: Uid, hi: Uid, want: Want, limit: int, as_of: ModSeq
     ) -> tuple[Sequence[tuple[Any, ...]], tuple[str, ...] | None]:

@@ -2,6 +2,7 @@
 
 A mailbox is known while a session holds it; afterwards its snapshot stays while there is room (SNAPSHOT_OCTETS), the
 one used longest ago leaves first. Lives in the loop's thread; the readers' threads only look up a snapshot.
+An account that opens its mailbox again, where nothing was committed since, reads nothing: 0.3 ms of CPU of 0.8.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,12 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 import trio
 
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.ids import MailboxId, ModSeq
+from appliance.mail.ids import AccountId, MailboxId, ModSeq
 
 from .changes import UidSnapshot, advanced, unseen_after
 from .mailboxes import DELETED
 from .message_ids import MessageIds
-from .values import Changes
+from .names import known_as
+from .values import Changes, MailboxInfo
 
 SNAPSHOT_OCTETS = 512 * 2**10
 """Snapshots that no session holds: 130,000 messages."""
@@ -23,12 +25,14 @@ SNAPSHOT_OCTETS = 512 * 2**10
 class CachedMailbox:
     """One mailbox as this process knows it."""
 
-    __slots__ = ("changed", "gone", "id", "in_flight", "last", "message_ids", "newest", "recent_from", "sessions", "snapshot")
+    __slots__ = ("changed", "gone", "id", "in_flight", "info", "last", "message_ids", "newest", "recent_from", "sessions", "snapshot")
 
     def __init__(self, number: MailboxId, snapshot: UidSnapshot, recent_from: int) -> None:
         self.id = number
         self.snapshot = snapshot
         self.newest = snapshot.modseq
+        self.info: MailboxInfo | None = None
+        """As its owner read it last."""
         self.recent_from = recent_from
         """UIDs from here on were \\Recent in no session."""
         self.sessions = 0
@@ -101,6 +105,8 @@ class MailboxCache:
 
     def __init__(self) -> None:
         self._known: dict[MailboxId, CachedMailbox] = {}
+        self._named: dict[tuple[AccountId, str], MailboxId] = {}
+        """Mailboxes that their owners opened; forgotten when a tree of mailboxes changes."""
         self._opening = 0
         self._meanwhile: dict[MailboxId, ModSeq] = {}
 
@@ -118,6 +124,8 @@ class MailboxCache:
         for number, modseq in changes.items():
             if self._opening:
                 self._meanwhile[number] = max(modseq, self._meanwhile.get(number, ModSeq(0)))
+            if number < 0:  # of an account (`account_watch.key_of`)
+                self._named.clear()
             known = self._known.get(number)
             if known is None:
                 continue
@@ -125,6 +133,19 @@ class MailboxCache:
                 known.gone = True
                 del self._known[number]
             known.wake(modseq)
+
+    def opened(self, account: AccountId, name: str) -> tuple[MailboxInfo, UidSnapshot, int] | None:
+        """What reading an account's own mailbox would give: its info, its UIDs and where \\Recent begins; None when it must be read."""
+        known = self._known.get(self._named.get((account, known_as(name)), MailboxId(0)))
+        if known is None or known.info is None or not known.info.highest_modseq == known.snapshot.modseq == known.newest:
+            return None
+        return known.info, known.snapshot, known.recent_from
+
+    def remember(self, known: CachedMailbox, info: MailboxInfo) -> None:
+        """For `opened`: what the owner has just read of a mailbox that is held, inside begin_opening and end_opening."""
+        if not any(number < 0 for number in self._meanwhile):
+            known.info = info
+            self._named[info.account, info.name] = known.id
 
     def begin_opening(self) -> None:
         """Until `end_opening` remember what is committed: the snapshot read may be older than the session's entry in the cache."""

@@ -16,7 +16,10 @@ where the mailbox may be seen, else NO_MAILBOX.
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+import trio
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
@@ -76,12 +79,18 @@ class VisibleMailboxes:
         cache = self._store.mailbox_cache
         cache.begin_opening()
         try:
-            info, as_of, recent_from = await self._store.database.read(lambda connection: self._opened(connection, name))
+            await trio.lowlevel.checkpoint()  # also where nothing is read: a client may select without end
+            there = cache.opened(self.account, name)
+            if there is None:
+                there = await self._store.database.read(lambda connection: self._opened(connection, name))
+            info, as_of, recent_from = there
             known = cache.hold(info.id, as_of, recent_from)
+            viewer = self.account if info.account != self.account else None
+            if viewer is None:
+                cache.remember(known, info)
         finally:
             cache.end_opening()
-        info.recent = len(as_of.uids) - bisect_left(as_of.uids, known.recent_from)
-        viewer = self.account if info.account != self.account else None
+        info = replace(info, recent=len(as_of.uids) - bisect_left(as_of.uids, known.recent_from))
         return Mailbox(self._store, known, info, as_of, read_only=read_only, viewer=viewer)
 
     def _opened(self, connection: Any, name: str) -> tuple[MailboxInfo, UidSnapshot, int]:

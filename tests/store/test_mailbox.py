@@ -663,3 +663,19 @@ async def test_copies_are_in_the_order_of_the_originals_and_counted(tmp_path: Pa
             other.close()
         await store.database.read(check_refcount)
         box.close()
+
+
+async def test_flags_of_a_range_are_those_of_its_rows_while_nothing_changes(tmp_path: Path) -> None:
+    async with a_server(tmp_path) as store:
+        for flags in ((), ("\\Seen", "bills"), ("\\Deleted",), ()):
+            await deliver(store, flags=flags)
+        box, other = await store.open(ANN, "INBOX"), await store.open(ANN, "INBOX")
+        await other.remove([Uid(1)])
+        as_of = (await box.changes(box.modseq)).modseq
+        rows = await box.flag_rows(Uid(1), Uid(9))
+        assert await box.flags_between(Uid(1), Uid(9), as_of) == [flags for _, flags, _ in rows]
+        assert await box.flags_between(Uid(9), Uid(10), as_of) == []
+        await other.set_flags([Uid(4)], Mode.ADD, ("\\Flagged",))
+        assert await box.flags_between(Uid(1), Uid(9), as_of) is None
+        for one in (box, other):
+            one.close()

@@ -23,13 +23,13 @@ from appliance.protocol.imap.fetch import Fetch, parse_fetch
 from appliance.protocol.imap.sequence import places_of_uids, ranges_of
 from appliance.store.values import Mode, Want
 
-from ..batches import Batch, is_ahead, keep_open, open_messages, read, read_ahead, spans
+from ..batches import Batch, is_ahead, keep_open, open_messages, read, read_ahead, read_flags, spans
 from ..body_items import BodyItem, Refusal
 from ..completion import Completion, no, ok
 from ..contract import ImapCommand, ImapState, SequenceNumbers
 from ..errors import SessionOver
 from ..plans import FetchPlan
-from ..row_items import UID, lines
+from ..row_items import UID, lines, responses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,7 +213,7 @@ async def _send_messages(session: "CommandSession", selected: "Selected", what: 
     for span in spans(places, rows):
         if plan.body_items and not is_ahead(selected, span, want):
             await read_ahead(selected, selected.uids_at(tuple(span)), want)
-        batch = await read(selected, span, want)
+        batch = (await read_flags(selected, span) if plan.flags_alone else None) or await read(selected, span, want)
         missing += batch.missing
         if plan.keep:
             batch = _kept(batch, plan)
@@ -225,7 +225,7 @@ async def _send_messages(session: "CommandSession", selected: "Selected", what: 
             missing += gone
             refusal = refusal or refused
         else:
-            await session.send(b"".join(lines(selected, plan.row_items, batch, b")\r\n")))
+            await session.send(responses(selected, plan.row_items, batch))
     if missing:
         selected.note_missing()
     if refusal is not Refusal.NONE:
