@@ -36,6 +36,18 @@ class Copying(NamedTuple):
     rights: Rights = ALL
 
 
+class There(NamedTuple):
+    """Messages that are there: ascending UIDs, SQL for them, and what they add to a mailbox that keeps some of their flags."""
+
+    uids: Sequence[int]
+    condition: str
+    parameters: tuple[int | str, ...]
+    octets: int
+    unseen: int
+    deleted: int
+    has_keywords: bool
+
+
 COPY, MOVE = Copying(), Copying(move=True)
 
 
@@ -56,32 +68,26 @@ def copy(
     if of is None:
         raise StoreError(Trouble.NO_MAILBOX)
     account = of[0]
-    condition, parameters = among(uids) if uids is not None else ("uid > 0", ())
-    sources = uids_where(transaction, source, condition, parameters)
+    there = _there(transaction, source, uids, mask)
+    sources, condition, parameters, octets = there.uids, there.condition, there.parameters, there.octets
     if complete and uids is not None and len(sources) < len(set(uids)):
         raise StoreError(Trouble.GONE)
-    condition, parameters = among(sources)
-    octets, unseen, deleted = transaction.execute(
-        f"""SELECT coalesce(sum(octets), 0), sum(flags & {mask & SEEN:d} = 0), sum(flags & {mask & DELETED:d} <> 0) FROM message
-            WHERE mailbox = ? AND {condition}""",
-        (source, *parameters),
-    ).fetchone()
     modseq = next_modseq(transaction, account) if sources else ModSeq(0)
     found = transaction.execute(
         """UPDATE mailbox SET uid_next = uid_next + ?1, modseq = max(modseq, ?6), messages = messages + ?1, octets = octets + ?2,
             unseen = unseen + ?3, deleted = deleted + ?4 WHERE id = ?5 AND selectable
             RETURNING account, uid_validity, uid_next, special_use, octets""",
-        (len(sources), octets, unseen or 0, deleted or 0, target, modseq),
+        (len(sources), octets, there.unseen, there.deleted, target, modseq),
     ).fetchall()
     if not found:
         raise StoreError(Trouble.NO_MAILBOX)
-    account, uid_validity, uid_next, special_use, there = found[0]
+    account, uid_validity, uid_next, special_use, held = found[0]
     expect_no_outbox(special_use)
     first = uid_next - len(sources)
     if uid_next - 1 > LAST_UID:
         raise StoreError(Trouble.TOO_MANY, "the mailbox has used up its UIDs")
     if sources:
-        _place(transaction, source, target, (_numbering(sources, first), modseq, effects.saved_at(), mask), condition, parameters)
+        _place(transaction, source, target, (_numbering(sources, first), modseq, effects.saved_at(), mask), there)
         if not move:
             _share(transaction, source, condition, parameters)
         change_runs.keep(transaction, target, modseq, range(first, uid_next))
@@ -91,7 +97,7 @@ def copy(
             left = shared_members.members_at(transaction, source, condition, parameters)
             _, expunged = expunge_rows(transaction, source, sources, condition, parameters, effects)
             shared_members.keep(transaction, source, expunged, gone=left)
-        to_trash = there if special_use == TRASH else -1
+        to_trash = held if special_use == TRASH else -1
         effects.quota.took(transaction, AccountId(account), octets, len(sources), trash=to_trash, checked=not move)
         effects.appended(transaction, target, range(first, uid_next))
     return Copied(UidValidity(uid_validity), [Uid(uid) for uid in sources], [Uid(uid) for uid in range(first, uid_next)])
@@ -113,25 +119,38 @@ def _numbering(sources: Sequence[int], first: int) -> tuple[str, int]:
     return "row_number() OVER (ORDER BY uid)", first - 1
 
 
+def _there(transaction: Transaction, source: MailboxId, uids: Sequence[int] | None, mask: int) -> There:
+    """Those of these messages that are there, in one pass; in a second one only where their UIDs have gaps."""
+    condition, parameters = among(uids) if uids is not None else ("uid > 0", ())
+    count, first, last, octets, unseen, deleted, most = transaction.execute(
+        f"""SELECT count(*), min(uid), max(uid), coalesce(sum(octets), 0), total(flags & {mask & SEEN:d} = 0),
+            total(flags & {mask & DELETED:d} <> 0), max(flags) FROM message WHERE mailbox = ? AND {condition}""",
+        (source, *parameters),
+    ).fetchone()
+    if count and last - first == count - 1:
+        there: Sequence[int] = range(first, last + 1)
+        condition, parameters = "uid BETWEEN ? AND ?", (first, last)
+    else:
+        there = uids_where(transaction, source, condition, parameters)
+        condition, parameters = among(there)
+    return There(there, condition, parameters, octets, int(unseen), int(deleted), bool(most and most >> KEYWORD_SHIFT))
+
+
 def _place(
-    transaction: Transaction,
-    source: MailboxId,
-    target: MailboxId,
-    given: tuple[tuple[str, int], ModSeq, int | None, int],
-    condition: str,
-    parameters: Sequence[int | str],
+    transaction: Transaction, source: MailboxId, target: MailboxId, given: tuple[tuple[str, int], ModSeq, int | None, int], there: There
 ) -> None:
     """`given`: how UIDs are numbered, MODSEQ, when the copies are saved, and the flag bits they keep."""
     (place, offset), modseq, saved_at, mask = given
-    arguments = (source, *parameters)
-    combinations = transaction.execute(
-        f"SELECT group_concat(k) FROM (SELECT DISTINCT flags >> {KEYWORD_SHIFT:d} AS k FROM message WHERE mailbox = ? AND {condition})",
-        arguments,
-    ).fetchone()[0]
+    condition, arguments = there.condition, (source, *there.parameters)
     used = 0
-    for combination in numbers(combinations):
-        used |= combination
-    flags = translated(transaction, source, target, used if mask < 0 else 0)
+    if there.has_keywords and mask < 0:
+        combinations = transaction.execute(
+            f"SELECT group_concat(k) FROM (SELECT DISTINCT flags >> {KEYWORD_SHIFT:d} AS k FROM message WHERE mailbox = ? AND {condition})",
+            arguments,
+        ).fetchone()[0]
+        for combination in numbers(combinations):
+            used |= combination
+    flags = translated(transaction, source, target, used)
     if mask != -1:
         flags = f"({flags}) & {mask:d}"
     transaction.execute(
