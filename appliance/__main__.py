@@ -50,9 +50,13 @@ def _at_interrupt(action: "Any") -> None:
 
 
 def _run(arguments: "Sequence[str] | None") -> int:
+    from appliance.runtime.standard_streams import prepare
+
     os.umask(PRIVATE)
     args = list(sys.argv[1:] if arguments is None else arguments)
-    if args[:1] in (["serve"], ["run"]):
+    serving = args[:1] in (["serve"], ["run"])
+    prepare(strict=not serving)
+    if serving:
         from appliance.cli.serve import parse_serving
 
         return _worded(lambda: _serve(parse_serving(args)))

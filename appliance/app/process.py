@@ -121,10 +121,12 @@ def _restart(command: list[str]) -> None:
 def main(arguments: list[str]) -> int:
     """The fresh process: the exit status."""
     from appliance.mail.errors import SetupError
+    from appliance.runtime.standard_streams import prepare
 
     if arguments == ["compile"]:
         compile_lean()
         return 0
+    prepare(strict=False)
     with os.fdopen(int(arguments[0]), "rb") as given:
         fields = marshal.loads(given.read())  # noqa: S302 - our own data, from this process before exec
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the supervisor listens: see `appliance.__main__`

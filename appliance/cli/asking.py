@@ -13,6 +13,9 @@ from appliance.mail.sentence import Sentence
 
 from .wording import words
 
+LONGEST_OCTETS = 4096
+"""Of the line with a password; a file without lines, such as a device, is never read whole."""
+
 
 def make_sure(question: str, typed: str = "yes") -> None:
     """Ask for confirmation; raises SetupError unless the answer is `typed`, upper or lower case."""
@@ -59,8 +62,10 @@ def _read(file: str) -> str:
     try:
         given = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115 - closed by `with`
         with given:
-            raw = given.readline()
-        return raw.rstrip(b"\r\n").decode()
+            raw = given.readline(LONGEST_OCTETS + 1)
+        if len(raw) > LONGEST_OCTETS:
+            raise SetupError(Sentence("The password has more than %(most)s octets.", most=LONGEST_OCTETS), "Is it the right file?")
+        return raw.rstrip(b"\r\n").decode("utf-8-sig")  # some editors begin a file with U+FEFF
     except OSError as error:
         raise SetupError(
             Sentence("The password file %(file)s cannot be read: %(strerror)s.", file=file, strerror=error.strerror), "Check its name."

@@ -25,6 +25,7 @@ from appliance.mail.errors import NotRunningError, PillarboxError, SetupError
 from appliance.mail.sentence import Sentence
 from appliance.runtime.data_directory import InUse
 from appliance.runtime.identity import DATABASE, database_is_there, refuse_lost_database
+from appliance.runtime.standard_streams import OutputError, drop_output
 from appliance.status.plain import decode_plain
 from appliance.status.snapshot import Condition
 
@@ -58,12 +59,29 @@ CREATING = (controls.AddAccount, controls.AddDomain)
 OWN_NAMES = ("lock", "control.sock", "bodies", "search", "certificates", "dkim", "lost+found", "pillarbox.db-wal", "pillarbox.db-shm")
 """What a directory without a database may hold: what the start of a server checks by itself, and the file system's own."""
 
+PATHS = ("data", "source", "target", "file", "out", "card", "password_file")
+"""Arguments that may be any octets: names of files. All others are UTF-8."""
+
 KEEPS_ROOT = ("import", "export")
 """Commands that read or write an archive with the caller's rights; the data directory is opened as its owner all the same."""
 
 
 def main(arguments: list[str], *, version: str, offline: Offline) -> int:
     """Run one command; the exit status."""
+    try:
+        try:
+            return _command(arguments, version, offline)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+        return 1
+    except OutputError as error:
+        drop_output()
+        return _failed(error, 1, as_json=False)
+
+
+def _command(arguments: list[str], version: str, offline: Offline) -> int:
     grammar = parser()
     as_json = "--json" in arguments
     try:
@@ -81,26 +99,31 @@ def main(arguments: list[str], *, version: str, offline: Offline) -> int:
         args.data = data_of(args.data)
     checking = args.verb == "status" and args.check
     try:
+        _expect_text(args)
         keeps_root = getattr(args, "special", "") in KEEPS_ROOT or bool(getattr(args, "card", ""))
         if os.geteuid() == 0 and hasattr(args, "data") and not keeps_root:
             from appliance.runtime.privileges import become_owner
 
             become_owner(args.data)
         return _run(args, offline)
+    except OutputError:
+        raise
     except SetupError as error:
         not_running = isinstance(error, NotRunningError) or (args.verb == "status" and isinstance(error, NotRunning))
         not_running = not_running or (checking and isinstance(error, InUse))  # it is starting or ending
         return _failed(error, NOT_RUNNING if not_running else 2, as_json=as_json)
     except PillarboxError as error:
         return _failed(error, NOT_RUNNING if checking else 1, as_json=as_json)
-    except BrokenPipeError:
-        _stop_output()
-        return 1
 
 
-def _stop_output() -> None:
-    """Nobody reads standard output any more: what is still to be written goes nowhere, without an error at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _expect_text(args: Any) -> None:
+    """Raises SetupError for an argument that the shell passed on as other octets than UTF-8: no name or text of ours has them."""
+    paths = (*PATHS, "address") if getattr(args, "all", False) else PATHS
+    for name, value in vars(args).items():
+        for text in (value if isinstance(value, list) else [value]) if name not in paths else ():
+            if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
+                given = os.fsencode(text).decode(errors="backslashreplace")
+                raise SetupError(Sentence("“%(given)s” is not UTF-8 text.", given=given), "Type it on a terminal that is set to UTF-8.")
 
 
 def _failed(error: PillarboxError, status: int, *, as_json: bool) -> int:
@@ -110,10 +133,7 @@ def _failed(error: PillarboxError, status: int, *, as_json: bool) -> int:
         problem, remedy = (error.problem, error.remedy) if isinstance(error, SetupError) else (str(error), "")
         faults = [asdict(one) for one in error.faults] if isinstance(error, SettingsError) else []
         facts = {"error": problem, "remedy": remedy, "exit_status": status, **({"faults": faults} if faults else {})}
-        try:
-            print(json.dumps(facts, indent=2, ensure_ascii=False), flush=True)
-        except BrokenPipeError:
-            _stop_output()
+        print(json.dumps(facts, indent=2))
     return status
 
 
@@ -189,7 +209,7 @@ def _request(args: Any, offline: Offline) -> int:
     if getattr(args, "check", False):
         return _checked(answer.facts, as_json=args.json)
     if args.json:
-        print(json.dumps(answer.facts, indent=2, ensure_ascii=False))
+        print(json.dumps(answer.facts, indent=2))
     else:
         print(words()(answer.text))
     return NOT_RUNNING if isinstance(request, controls.Status) and not answer.facts.get("running", True) else 0
@@ -228,7 +248,7 @@ def _checked(facts: dict[str, Any], *, as_json: bool) -> int:
         found = facts["conditions"]
         status = max((SEVERITIES.get(one["severity"], 0) for one in found), default=0)
     if as_json:
-        print(json.dumps({"running": status != NOT_RUNNING, "conditions": found}, indent=2, ensure_ascii=False))
+        print(json.dumps({"running": status != NOT_RUNNING, "conditions": found}, indent=2))
     elif status == NOT_RUNNING:
         print(_("Pillarbox is not running."))
     else:

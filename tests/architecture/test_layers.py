@@ -60,7 +60,7 @@ PUBLIC: dict[str, set[str]] = {
     "queue": {"admin", "attempt_result", "entry", "history", "queue", "schedule", "submissions"},
     "runtime": {
         "atomic_file", "clock", "data_directory", "dkim_key_files", "host", "identity", "memory", "notify", "privileges", "serial_line",
-            "supervisor", "vapid_key_file",
+            "standard_streams", "supervisor", "vapid_key_file",
     },
     "smtpd": {"service"},
     "web": {"access", "context", "jmap", "message", "rendering", "routes", "service", "template_environment", "webmail"},
