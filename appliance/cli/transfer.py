@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -18,7 +19,7 @@ from appliance.control.requests import Control, Export, Import, ListAccounts, Re
 from appliance.mail.archive import ImportedMessage
 from appliance.mail.errors import SetupError
 from appliance.mail.sentence import Sentence, joined
-from appliance.store.transfer import ExportNames, MaildirWriter, MboxWriter, PassedOver, mailboxes_of, messages_of
+from appliance.store.transfer import ExportNames, MaildirWriter, MboxWriter, PassedOver, mailboxes_of, messages_of, printable
 
 from .wording import words
 
@@ -40,8 +41,10 @@ async def import_messages(args: Any, server: TransferApi) -> int:
     taken = left_out = 0
     async with server(request) as admin_api, admin_api.import_messages(request) as intake:
         continues = bool(intake.position)
+        found = messages_of(source, intake.position, passed=passed)
+        first = next(found, None)  # a source that is no archive raises before a mailbox is made for it
         await intake.make([] if continues else mailboxes_of(source))
-        for message, chunks in messages_of(source, intake.position, passed=passed):
+        for message, chunks in chain([first] if first else [], found):
             if await intake.take(message, _each(chunks)):
                 taken += 1
             else:
@@ -140,10 +143,12 @@ def _account_and_target(args: Any) -> tuple[str, Path]:
 
 def _source(args: Any) -> tuple[Path, str]:
     """The archive, and the name its import is remembered by."""
+    if not args.source:
+        raise SetupError("SOURCE is missing.", "See: pillarbox import --help")
     source = Path(args.source)
     try:
         source.lstat()
-        name = str(source.resolve())
+        name = printable(str(source.resolve()))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SetupError(Sentence("%(source)s does not exist.", source=source), "Name an mbox file or a Maildir directory.") from error
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links that lead in a circle; ValueError: a NUL in the name

@@ -36,7 +36,7 @@ def messages_of(path: Path, position: str = "", mailbox: str = "", passed: Passe
     try:
         if not stat.S_ISDIR(os.fstat(given).st_mode):
             with open(given, "rb", closefd=False) as file:
-                yield from _mbox(file, path, path.stem, position, mailbox)
+                yield from _mbox(file, path, printable(path.stem), position, mailbox)
         elif every := _folders(path, beside := PassedOver()):
             passed.add(beside)
             yield from _maildir(every, position, mailbox, passed)

@@ -23,7 +23,7 @@ from appliance.mail.ids import AccountId, MailboxId
 from appliance.mail.limits import MESSAGE_OCTETS, READ_OCTETS
 from appliance.mail.sentence import Sentence
 
-from .archive_files import PassedOver
+from .archive_files import PassedOver, printable
 from .archives import mailboxes_of, messages_of
 from .body_readers import StoredMessage, whole_in_row
 from .export_names import ExportNames
@@ -47,6 +47,7 @@ __all__ = (
     "import_into",
     "mailboxes_of",
     "messages_of",
+    "printable",
 )  # fmt: skip
 
 IMPORTED = "Imported"

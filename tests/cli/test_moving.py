@@ -106,6 +106,30 @@ def test_a_wrong_command_is_a_sentence(tmp_path_factory: pytest.TempPathFactory,
     assert done.returncode == 2 and part in done.stderr and "Traceback" not in done.stderr
 
 
+def test_names_that_are_no_utf8(data: Path, tmp_path: Path) -> None:
+    """Files may have any; accounts, mailboxes and queue IDs have none."""
+    source = tmp_path / os.fsdecode(b"alt-\xfc.mbox")
+    source.write_bytes(b"From x Tue Jan  2 10:11:13 2024\nSubject: x\n\nx\n" * 2)
+    assert "2 messages were imported" in pillarbox("import", "ada@home.example", str(source), data=data).stdout
+    assert "It continued" in pillarbox("import", "ada@home.example", str(source), data=data).stdout
+    assert messages(data, "ada@home.example")["alt-\\xfc"] == 2
+    wrong = os.fsdecode(b"\xff")
+    export = ("export", "ada@home.example", str(tmp_path / "x"), "--mailbox", wrong)
+    for words in (("queue", "show", wrong), ("message", "track", wrong), export):
+        done = pillarbox(*words, data=data, check=False)
+        assert done.returncode == 2 and "“\\xff” is not UTF-8 text" in done.stderr, done
+
+
+def test_what_is_no_archive_leaves_no_mailbox(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no mail")
+    (tmp_path / "empty").mkdir()
+    for source in ("notes.txt", "empty"):
+        done = pillarbox("import", "ada@home.example", str(tmp_path / source), "--mailbox", "New", data=data, check=False)
+        assert done.returncode == 2 and "New" not in messages(data, "ada@home.example"), done
+    done = pillarbox("import", "ada@home.example", "", data=data, check=False)  # the current directory is named "."
+    assert done.returncode == 2 and "SOURCE is missing" in done.stderr
+
+
 def test_imported_mailboxes_are_subscribed_and_empty_ones_made(tmp_path: Path) -> None:
     data = new_data(tmp_path / "data", "ada")
     source = a_maildir(tmp_path / "Maildir", 1)
