@@ -16,7 +16,7 @@ from appliance.config.settings import LISTEN_SECTION, RelaySettings, default_of,
 from appliance.config.settings_file import SettingsError
 from appliance.control import requests as controls
 from appliance.control.requests import Response
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import NotRunningError, SetupError
 from appliance.mail.sentence import Sentence
 from appliance.runtime.atomic_file import write_whole
 from appliance.runtime.supervisor import Ending
@@ -112,7 +112,7 @@ class SettingsRequests:
         """Written with a note of the text before, so that the next start goes back by itself."""
         running = self._running
         if running is None or running.trial is None:
-            raise SetupError("No server is running.", "Start it with: pillarbox serve")
+            raise NotRunningError("No server is running.", "Start it with: pillarbox serve")
         known = {one.name: one for one in explained(LISTEN_SECTION)}
         if not request.values.keys() <= known.keys():
             raise SetupError("There is no such listener.", "Open the page again.")
@@ -161,7 +161,7 @@ class SettingsRequests:
 
     def _text(self) -> str:
         try:
-            return Path(self._file).read_text(encoding="utf-8")
+            return Path(self._file).read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
@@ -171,6 +171,6 @@ class SettingsRequests:
 def digest_at(file: Path) -> str:
     """Of the file as it is; of an empty one where it cannot be read."""
     try:
-        return settings_edit.digest_of(file.read_text(encoding="utf-8"))
+        return settings_edit.digest_of(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError):
         return settings_edit.digest_of("")

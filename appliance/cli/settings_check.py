@@ -19,7 +19,7 @@ def check_settings(path: Path, *, boot: bool = False) -> Settings:
     `boot`: it is the file of a card's boot partition, which says something about the box as well.
     """
     settings = read_boot(path) if boot else read(path)
-    lines = lines_of(path.read_text(encoding="utf-8"))
+    lines = lines_of(path.read_text(encoding="utf-8-sig"))
     own = settings.certificate
     named: list[tuple[KeyPath, str]] = [(("certificate", "file"), own.file), (("certificate", "key"), own.key)]
     for number, relay in enumerate(settings.relay):

@@ -92,7 +92,7 @@ def read_tree(raw: bytes, name: str) -> tuple[dict[str, Any], dict[KeyPath, int]
         problem = Sentence("The file has more than %(most)s octets.", most=f"{LARGEST_OCTETS:,}")
         raise SettingsError(name, (Fault(0, problem, "A settings file is small: is it the right one?"),))
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")  # some editors begin a file with U+FEFF
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise SettingsError(name, (Fault(line, "These characters are not UTF-8.", "Save the file as UTF-8 text."),)) from error
@@ -185,7 +185,8 @@ def _name_faults(server: ServerSettings | None) -> Iterator[tuple[str, str]]:
     """(setting, what is wrong) of the names the server gives itself."""
     for key, value in (("domain", server.domain), ("host_name", server.host_name)) if server else ():
         try:
-            bad = bool(value) and (parse_domain(value.strip().removesuffix(".")).startswith("[") or "_" in value)
+            name = parse_domain(value.strip().removesuffix(".")) if value else ""
+            bad = name.startswith("[") or "_" in name or name.rpartition(".")[2].isdigit()  # RFC 1123 §2.1
         except MisuseError:
             bad = True
         if bad:

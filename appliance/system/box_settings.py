@@ -74,7 +74,7 @@ def parse(raw: bytes, name: str) -> BootSettings:
                 remedy,
             ),
         )
-    faults += tuple(_secret_faults(raw.decode(), tree, lines))
+    faults += tuple(_secret_faults(raw.decode("utf-8-sig"), tree, lines))
     try:
         check_time_zone(settings.server.time_zone)
     except SetupError as error:

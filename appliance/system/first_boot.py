@@ -91,7 +91,7 @@ def _read(boot: Path, state: Path, findings: Findings) -> _Found | None:
         return None
     kept = _load_secrets(state)
     tree, secrets, account = _with_secrets(given.tree, kept, findings)
-    text = raw.decode("utf-8")
+    text = raw.decode("utf-8-sig")
     rewritten[SETTINGS] = box_settings.blanked(text, given.tree, lines_of(text))
     if rewritten[SETTINGS] == text:
         rewritten[SETTINGS] = ""

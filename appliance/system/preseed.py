@@ -38,7 +38,7 @@ def read(raw: bytes) -> tuple[dict[str, Any], str, list[str]]:
     import tomllib
 
     try:
-        tree = tomllib.loads(raw[: LARGEST_OCTETS + 1].decode("utf-8"))
+        tree = tomllib.loads(raw[: LARGEST_OCTETS + 1].decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
         return {}, "", [f"{NAME} is damaged and was not used. Write its settings into pillarbox.toml."]
     told = [sentence for table, sentence in TOLD if table in tree]
@@ -59,7 +59,7 @@ def secret_lines(raw: bytes) -> str:
     import tomllib
 
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")
         tree, lines = tomllib.loads(text), lines_of(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
         return ""

@@ -179,6 +179,21 @@ def test_not_utf8_is_reported_with_its_line() -> None:
     assert caught.value.faults[0].line == 3
 
 
+def test_a_byte_order_mark_is_no_character_of_the_file() -> None:
+    """Editors of Windows write it in front of UTF-8."""
+    assert parse(b"\xef\xbb\xbf[server]\r\ndomain = 'a.example'\r\n", "x").server.domain == "a.example"
+    with pytest.raises(SettingsError) as caught:
+        parse(b"\xef\xbb\xbf[server]\ndomain = 3\n", "x")
+    assert caught.value.faults[0].line == 2
+
+
+@pytest.mark.parametrize("name", ["192.0.2.1", "[192.0.2.1]", "a.1", "_a.example"])
+def test_no_address_is_a_domain(name: str) -> None:
+    for key in ("domain", "host_name"):
+        with pytest.raises(SettingsError, match="not a domain name"):
+            parse(f"[server]\n{key} = '{name}'\n".encode(), "x")
+
+
 @pytest.mark.parametrize("word", ["imap", "smtp=25", "gopher=1.2.3.4:70", "imap=localhost:99999", "imap=::1:143", "imap=:143", "imap=h:x"])
 def test_wrong_listen_words_are_refused(word: str) -> None:
     with pytest.raises(SetupError):

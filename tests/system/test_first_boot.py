@@ -57,6 +57,12 @@ def test_passwords_are_used_once_and_stay_in_use(box: Box) -> None:
     assert "no password was used before" in told[0] and "long enough" not in box.etc("wpa_supplicant/pillarbox.conf"), "another network"
 
 
+def test_a_file_saved_with_a_byte_order_mark(box: Box) -> None:
+    """As Notepad does; the password goes out of it like out of any other."""
+    assert box.start("\ufeff" + WIFI.replace("\n", "\r\n")) == []
+    assert "long enough" not in box.settings() and PSK in box.etc("wpa_supplicant/pillarbox.conf")
+
+
 def test_a_mistake_changes_nothing_and_is_told_beside_the_file(box: Box) -> None:
     box.start(WIFI)
     before, text = box.etc("wpa_supplicant/pillarbox.conf"), box.settings()
