@@ -7,7 +7,7 @@ from appliance.accounts import forwarding
 from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.languages.catalogues import Language, catalogue
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import SetupError, StoreError
 from appliance.mail.sentence import Sentence, joined
 
 from .admin_request import Answers, account_of
@@ -33,6 +33,7 @@ class ForwardingRequests:
         self._clock = components.clock
         self._database = components.database
         self._messages = ServerMessages(components, outbound)
+        self._log = components.journal.log
         self._sent_mono: dict[AccountId, float] = {}
         """When an account's last code was sent: the row that says so goes with `stop` and with wrong codes."""
 
@@ -70,7 +71,7 @@ class ForwardingRequests:
         subject, text = code_message(_, account.address, code)
         try:
             await self._messages.send(controls.SendServerMessage(account.address, subject, text, target))
-        except SetupError:
+        except (SetupError, StoreError):
             await self._accounts.change(lambda transaction, tables: forwarding.stop_asking(transaction, account.id))
             raise
         self._sent_mono[account.id] = now_mono
@@ -102,7 +103,10 @@ class ForwardingRequests:
     async def _tell(self, _: Language, address: str, sentence: str) -> None:
         """A message in the owner's own mailbox, which is never forwarded."""
         text = sentence + "\n\n" + _("If that was not you, change your password at once and look at your own page: forwarding is there.")
-        await self._messages.send(controls.SendServerMessage(address, _("Forwarding of your messages"), text))
+        try:
+            await self._messages.send(controls.SendServerMessage(address, _("Forwarding of your messages"), text))
+        except StoreError as trouble:  # what was done is done
+            self._log(f"{address} could not be told: “{sentence}” ({trouble})")
 
 
 def code_message(_: Language, address: str, code: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Short messages of the server's own: the first one in a new mailbox, and a test of how messages leave.
 
-They take the way of every message (`delivery.intake`): one commit, the same queue, the same timeline. One that goes out is the account's,
-so it counts against its send quota's limits of the queue and bounces to it. Composed by hand: plain text in base64 (RFC 2045 §6.8).
+They take the way of every message (`delivery.intake`): one commit, the same queue, the same timeline. One to the owner may exceed the
+quota, as a DSN may: a full mailbox hides no warning. One that goes out is the account's, so it counts against its send quota's limits of
+the queue and bounces to it. Composed by hand: plain text in base64 (RFC 2045 §6.8).
 """
 
 import os
@@ -9,7 +10,7 @@ from base64 import b64encode, encodebytes
 from typing import TYPE_CHECKING
 
 from appliance.control.requests import Response, SendServerMessage
-from appliance.delivery.arrival import Arrival
+from appliance.delivery.arrival import BEYOND_OCTETS, Arrival
 from appliance.mail.address import Address, encode_address, parse_address
 from appliance.mail.date import encode_date
 from appliance.mail.envelope import Envelope, Recipient
@@ -70,7 +71,15 @@ class ServerMessages:
             await incoming.write(octets)
             body = await incoming.finish()
             author = account.address.rpartition("@")[2] if request.recipient else ""
-            arrival = Arrival(message, envelope, b"", begun_mono=components.clock.mono_s(), account=account.id, author=author)
+            arrival = Arrival(
+                message,
+                envelope,
+                b"",
+                begun_mono=components.clock.mono_s(),
+                account=account.id,
+                author=author,
+                beyond=0 if request.recipient else BEYOND_OCTETS,
+            )
             await intake.accept(arrival, body)
         text = Sentence("The message %(message)s is on its way to %(to)s.", message=message, to=to)
         return Response(text, {"message": message, "recipient": str(to)})

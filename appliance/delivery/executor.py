@@ -72,7 +72,8 @@ class PlanExecutor:
 
     async def store_new(self, plan: DeliveryPlan, facts: MessageFacts, body: StagedBody, join: Join = joins_nothing) -> Executed:
         """ONE durable commit, which `join` joins. Raises StoreError: FULL, NO_MAILBOX, BROKEN; NOT_ALLOWED for groups without a queue;
-        OVER_QUOTA where every mailbox is full and nothing is relayed, or without a queue where one is full."""
+        OVER_QUOTA where every mailbox is full and nothing is relayed, or without a queue where one is full; a message of
+        the server's own (`beyond`) waits in the queue then."""
         if plan.groups and self._queue is None:
             raise StoreError(Trouble.NOT_ALLOWED, "no queue to relay this message")  # never dropped silently
         placements = await self._placements(plan, body.description)
@@ -93,7 +94,7 @@ class PlanExecutor:
 
             def also_full(transaction: Any, number: BodyId) -> None:
                 nonlocal full
-                if len(passed) == len(placements) and not plan.groups:
+                if len(passed) == len(placements) and not plan.groups and not plan.beyond:
                     raise StoreError(Trouble.OVER_QUOTA)
                 full = tuple(plan.copies[which] for which in passed)
                 self._enqueue(transaction, number, facts, waiting_group(plan, full), body.describe)
@@ -118,7 +119,7 @@ class PlanExecutor:
         """Beside the flags of the plan, delivery says whether there is an attachment (RFC 9979)."""
         sign = HAS_ATTACHMENT if has_attachment(parse_bodystructure(description.bodystructure)) else HAS_NO_ATTACHMENT
         at = int(self._clock.wall_s())
-        return [Placement(await self._mailbox(one), one.prefix, (*one.flags, sign), at) for one in plan.copies]
+        return [Placement(await self._mailbox(one), one.prefix, (*one.flags, sign), at, plan.beyond) for one in plan.copies]
 
     async def _mailbox(self, copy: PlannedCopy) -> Any:
         if copy.mailbox == "INBOX":

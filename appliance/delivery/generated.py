@@ -30,14 +30,13 @@ from appliance.mail.options import RecipientOptions, dsn_options
 from appliance.store.store import Store
 from appliance.store.values import Placement
 
+from .arrival import BEYOND_OCTETS
 from .executor import MessageFacts, PlanQueue
 from .plan import NEVER, OutboundGroup
 
 OUTSIDE_PER_HOUR = 60
 LARGEST_OCTETS = 4 * 2**20
 """A DSN about a thousand recipients with the longest replies."""
-BEYOND_OCTETS = 2 * 2**20
-"""Some hundred DSNs with headers only."""
 _CANNOT = frozenset({Trouble.OVER_QUOTA, Trouble.NO_MAILBOX, Trouble.TOO_MANY, Trouble.TOO_BIG})
 """Errors of the DSN alone, which a retry does not end."""
 

@@ -73,7 +73,8 @@ class PlannedCopy:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPlan:
-    """See above. `sender` and `trace` are those of the arrival; `held`: nothing is delivered before the release time."""
+    """See above. `sender` and `trace` are those of the arrival; `held`: nothing is delivered before the release time.
+    `beyond`: octets by which the copies may exceed a quota."""
 
     sender: Address | None
     trace: bytes
@@ -81,6 +82,7 @@ class DeliveryPlan:
     groups: tuple[OutboundGroup, ...] = ()
     reports: tuple[RecipientReport, ...] = ()
     held: bool = False
+    beyond: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def plan(arrival: Arrival, rules: PlanRules, *, held: bool = False) -> DeliveryP
         local = tuple(one for one in envelope.recipients if one.accounts)
         relayed += (OutboundGroup(envelope.sender, local, trace),) if local else ()
         return DeliveryPlan(envelope.sender, trace, groups=relayed, held=True)
-    return DeliveryPlan(envelope.sender, trace, _copies(arrival, rules), relayed, success_reports(envelope))
+    return DeliveryPlan(envelope.sender, trace, _copies(arrival, rules), relayed, success_reports(envelope), beyond=arrival.beyond)
 
 
 def _copies(arrival: Arrival, rules: PlanRules) -> tuple[PlannedCopy, ...]:

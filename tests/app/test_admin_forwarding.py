@@ -8,6 +8,8 @@ import pytest
 
 from appliance.control import requests as controls
 from appliance.mail.errors import SetupError
+from appliance.mail.limits import MB
+from appliance.store.values import Placement
 from tests.support.admin import ADA, PASSWORD, AdminServer, admin_server
 
 MARY = "mary@home.example"
@@ -53,3 +55,23 @@ async def test_stopping_is_no_way_to_send_code_after_code(tmp_path: Path) -> Non
         with pytest.raises(SetupError, match="a moment ago"):
             await ask(controls.AskForwarding(ADA, MARY, keep=True))
         assert len(await texts(server, MARY)) == 1
+
+
+@pytest.mark.parametrize("stored_mb", [1.5, 5])
+async def test_a_full_mailbox_is_when_forwarding_is_wanted(tmp_path: Path, stored_mb: float) -> None:
+    """The owner is told all the same: beyond the quota, and where even that has no room, as soon as there is some."""
+    async with admin_server(tmp_path) as server:
+        ask = server.running.ask
+        await ask(controls.AddAccount(MARY, PASSWORD))
+        async with server.components.store.receive(6 * MB) as incoming:
+            await incoming.write(b"Subject: a\r\n\r\n" + b"x" * int(stored_mb * MB))
+            inbox = await server.components.store.find(server.components.accounts.directory.accounts()[0].id, "INBOX")
+            await server.components.store.file(await incoming.finish(), [Placement(inbox.id, b"", (), 1_700_000_000)])
+        await ask(controls.SetAccount(ADA, 1))
+        await ask(controls.AskForwarding(ADA, MARY, keep=False))
+        code = re.search(r"\b\d{8}\b", *await texts(server, MARY))
+        assert code is not None
+        await ask(controls.ConfirmForwarding(ADA, code[0]))
+        box = await server.components.store.find(inbox.account, "INBOX")
+        waiting = (await ask(controls.ListQueue())).facts["messages"]
+        assert (box.messages - 1, len(waiting)) == ((2, 0) if stored_mb < 3 else (0, 2))
