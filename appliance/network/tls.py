@@ -199,10 +199,10 @@ def _explain(fault: Exception, certificate: Path, key: Path) -> SetupError:
     text = str(fault)
     if isinstance(fault, ssl.SSLError):
         reason = fault.reason or ""
-        if reason == "KEY_VALUES_MISMATCH":
+        if reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):  # the last: RSA beside ECDSA
             return SetupError(
                 Sentence("%(key)s is not the key of %(certificate)s.", key=key, certificate=certificate),
-                "Name the key that was made with this certificate.",
+                "Name the key that was made with it. The first certificate in the file must be the server's own, the others follow.",
             )
         if "KEY_TOO_SMALL" in reason or "MD_TOO_WEAK" in reason:
             return SetupError(

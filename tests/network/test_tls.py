@@ -265,7 +265,11 @@ def test_bad_files_are_explained(tmp_path: Path, made: TestCertificates) -> None
     certificate_only, key_only = write(tmp_path / "c.pem", pem[key_end:]), write(tmp_path / "k.pem", pem[:key_end])
     other_key = write(tmp_path / "ok.pem", other.server.read_text().partition("-----BEGIN CERTIFICATE")[0])
     from cryptography.hazmat.primitives import serialization as s
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
+    another_kind = rsa.generate_private_key(65537, 2048).private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
+    rsa_key = write(tmp_path / "rsa.pem", another_kind.decode())
+    upside_down = write(tmp_path / "chain.pem", made.authority_pem + pem[key_end:])
     locked = tmp_path / "locked.pem"
     bare = s.load_pem_private_key(key_only.read_bytes(), None)
     locked.write_bytes(bare.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.BestAvailableEncryption(b"x")))
@@ -274,6 +278,8 @@ def test_bad_files_are_explained(tmp_path: Path, made: TestCertificates) -> None
         (tmp_path / "none.pem", key_only, "No such file"),
         (certificate_only, tmp_path / "none.pem", "No such file"),
         (certificate_only, other_key, "is not the key of"),
+        (certificate_only, rsa_key, "is not the key of"),
+        (upside_down, key_only, "is not the key of"),
         (certificate_only, locked, "encrypted"),
         (key_only, key_only, "not a certificate"),
         (write(tmp_path / "junk.pem", "junk"), key_only, "not a certificate"),
