@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from appliance.mail.errors import MisuseError, PeerGone
+from appliance.mail.errors import MisuseError, PeerGone, SetupError
+from appliance.mail.sentence import Sentence
 
 if TYPE_CHECKING:
     from .requests import Control
@@ -48,7 +49,10 @@ class ControlServer:
         self._fault = fault
 
     def open(self) -> trio.SocketListener:
-        """Bind the socket, mode 0600. A socket left by a killed server is replaced: the lock on the directory says it is dead."""
+        """Bind the socket, mode 0600. A socket left by a killed server is replaced: the lock on the directory says it is dead.
+
+        Raises SetupError: something else has its name, or the file system has no sockets.
+        """
         try:
             if stat.S_ISSOCK(os.stat(SOCKET, dir_fd=self._directory, follow_symlinks=False).st_mode):
                 os.unlink(SOCKET, dir_fd=self._directory)
@@ -58,6 +62,12 @@ class ControlServer:
         before = os.umask(0o177)
         try:
             listening.bind(socket_path(self._directory))
+        except OSError as error:
+            listening.close()
+            raise SetupError(
+                Sentence("The socket %(name)s cannot be made in the data directory: %(strerror)s.", name=SOCKET, strerror=error.strerror),
+                "Move away what has its name there; if nothing has, use a file system of Linux, such as ext4.",
+            ) from error
         finally:
             os.umask(before)
         listening.listen(BACKLOG)

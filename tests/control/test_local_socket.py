@@ -158,3 +158,22 @@ async def test_broken_requests_end_one_connection_only(tmp_path: Path, words: by
 def test_an_import_that_stopped_says_what_is_stored_and_how_to_resume(trouble: Trouble, stored: int, words: str) -> None:
     refusal = import_stopped(StoreError(trouble), stored, "ann@home.example")
     assert refusal.trouble is trouble and words in str(refusal) and "same command again" in str(refusal)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link"])
+async def test_what_has_the_socket_s_name_is_a_sentence(tmp_path: Path, kind: str) -> None:
+    """Nothing of it is removed: it is not known whose it is."""
+    place = tmp_path / "control.sock"
+    if kind == "link":
+        place.symlink_to("nowhere")
+    elif kind == "file":
+        place.write_text("mine")
+    else:
+        place.mkdir()
+    directory = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with pytest.raises(SetupError, match=r"control\.sock cannot be made") as caught:
+            ControlServer(directory, SmallServer, print).open()
+        assert caught.value.remedy and os.path.lexists(place)
+    finally:
+        os.close(directory)
