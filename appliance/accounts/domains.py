@@ -19,8 +19,8 @@ def read_domain(text: str) -> str:
         domain = parse_domain(text.strip().removesuffix("."))
     except MisuseError:
         raise SetupError(Sentence("“%(text)s” is not a domain name.", text=text), "Write it like example.org.") from None
-    if domain.startswith("["):
-        raise SetupError("An address in brackets cannot be a domain of the server.", "Write a name like example.org.")
+    if domain.startswith("[") or domain.rpartition(".")[2].isdigit():  # RFC 1123 §2.1: the last label of a name is never digits alone
+        raise SetupError("An IP address cannot be a domain of the server.", "Write a name like example.org.")
     return domain
 
 

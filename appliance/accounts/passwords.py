@@ -201,8 +201,8 @@ def check_strength(password: str, name: str = "") -> None:
         raise SetupError("Many people use this password, so it is tried first.", remedy)
     if len(set(plain)) < 4 or plain in _ROWS:
         raise SetupError("The password is one character or row of keys again and again.", remedy)
-    if name and plain in (fold(name), fold(name.partition("@")[0])):
-        raise SetupError("The password is the address it belongs to.", remedy)
+    if name and plain in (fold(name), *fold(name).split("@")):
+        raise SetupError("The password is the address it belongs to, or a part of it.", remedy)
 
 
 def check_new(password: str) -> None:

@@ -6,7 +6,7 @@ from appliance.accounts.accounts import UNCHANGED
 from appliance.accounts.states import KEPT_DAYS
 from appliance.control import requests as controls
 from appliance.control.requests import Response
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import NotRunningError, SetupError
 from appliance.mail.limits import MB
 from appliance.mail.protocols import service_name
 from appliance.mail.sentence import Sentence, joined
@@ -86,7 +86,7 @@ class AccountRequests:
     async def show_setup_code(self, request: controls.ShowSetupCode) -> Response:
         code = self._components.setup_code
         if self._running is None:
-            raise SetupError("No server is running.", "Start it with: pillarbox serve")
+            raise NotRunningError("No server is running.", "Start it with: pillarbox serve")
         if code is None or not code.shown:
             raise SetupError("The server is set up: there is no setup code any more.", "See: pillarbox account list")
         text = Sentence("Setup code: %(code)s   (it makes the first account, in a browser or on the serial console)", code=code.shown)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.database.check import looks_damaged
-from appliance.mail.errors import SetupError, StoreError
+from appliance.mail.errors import NotRunningError, StoreError
 from appliance.mail.sentence import Sentence, joined
 from appliance.runtime.supervisor import Ending
 from appliance.status.text import encode_snapshot, readable
@@ -63,7 +63,7 @@ class ServerRequests:
 
     def _close(self, ending: Ending) -> None:
         if self._running is None:
-            raise SetupError("No server is running.", "Start it with: pillarbox serve")
+            raise NotRunningError("No server is running.", "Start it with: pillarbox serve")
         self._running.stop(ending)
 
     async def shut_down(self, request: controls.ShutDown) -> Response:
@@ -76,6 +76,6 @@ class ServerRequests:
 
     async def check_network(self, request: controls.CheckNetwork) -> Response:
         if self._board is None:
-            raise SetupError("No server is running.", "Start it with: pillarbox serve")
+            raise NotRunningError("No server is running.", "Start it with: pillarbox serve")
         found = await check([*map(listener_probe, self._board.snapshot().listeners), *self._outbound.probes()])
         return Response(findings_text(found), {"findings": [asdict(one) for one in found]})

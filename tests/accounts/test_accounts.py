@@ -44,7 +44,7 @@ async def test_accounts_are_refused(family: Family) -> None:
 
 
 async def test_a_first_account_at_an_address_literal_is_refused(family: Family) -> None:
-    await refused(family.accounts.add_account("x@[192.0.2.1]", "x"), "brackets")
+    await refused(family.accounts.add_account("x@[192.0.2.1]", "x"), "IP address")
 
 
 async def test_also_joins_the_commit(family: Family) -> None:

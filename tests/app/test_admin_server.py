@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from appliance.control import requests as controls
-from appliance.mail.errors import NotRunningError, SetupError, StoreError, Trouble
+from appliance.mail.errors import NotRunningError, StoreError, Trouble
 from appliance.runtime.supervisor import Ending
 from tests.support.admin import ADA, admin_server
 
@@ -13,7 +13,7 @@ from tests.support.admin import ADA, admin_server
 async def test_what_needs_a_running_admin_server(tmp_path: Path) -> None:
     async with admin_server(tmp_path / "data") as one:
         for request in (controls.ShutDown(), controls.Restart(), controls.CheckNetwork()):
-            with pytest.raises(SetupError, match="No server is running"):
+            with pytest.raises(NotRunningError, match="No server is running"):
                 await one.offline.ask(request)
         with pytest.raises(NotRunningError):
             await one.offline.ask(controls.TrackMessage(ADA))

@@ -14,7 +14,7 @@ from appliance.app.first_setup import given_code, prepare_setup_code, print_setu
 from appliance.app.outbound import Outbound
 from appliance.config.settings import Settings
 from appliance.control import requests as controls
-from appliance.mail.errors import SetupError
+from appliance.mail.errors import NotRunningError, SetupError
 
 RUNNING: Any = Running(SimpleNamespace(), stop=lambda ending: None, end_sessions=lambda: 0)
 
@@ -31,7 +31,7 @@ async def test_a_fresh_server_is_set_up_once(tmp_path: Path, monkeypatch: pytest
         outbound = await Outbound.open(components)
         api, offline = AdminApi(components, outbound, RUNNING), AdminApi(components, outbound)
         shown = (await api.ask(controls.ShowSetupCode())).facts["setup_code"]
-        with pytest.raises(SetupError, match="No server is running"):
+        with pytest.raises(NotRunningError, match="No server is running"):
             await offline.ask(controls.ShowSetupCode())
         with pytest.raises(SetupError, match="not the setup code"):
             await api.ask(controls.SetUp("aaaa-aaaa-aaaa", "ada@home.example", source="192.0.2.1"))
