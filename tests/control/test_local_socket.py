@@ -161,7 +161,7 @@ def test_an_import_that_stopped_says_what_is_stored_and_how_to_resume(trouble: T
 
 
 @pytest.mark.parametrize("kind", ["file", "directory", "link"])
-async def test_what_has_the_socket_s_name_is_a_sentence(tmp_path: Path, kind: str) -> None:
+def test_what_has_the_socket_s_name_is_a_sentence(tmp_path: Path, kind: str) -> None:
     """Nothing of it is removed: it is not known whose it is."""
     place = tmp_path / "control.sock"
     if kind == "link":
