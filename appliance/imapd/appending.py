@@ -97,7 +97,9 @@ class Appending:
                 raise Declined(CANCELLED)
             flags, at = read_options(self.tokens)
             if len(self.messages) >= most:
-                raise Declined(no(b"At most %d messages: nothing was stored." % most, b"MESSAGELIMIT %d" % most))  # RFC 9738 §3
+                if most == 1:
+                    raise MisuseError("the command takes one message, nothing was stored")
+                raise Declined(no(b"At most %d messages: nothing was stored." % most, b"MESSAGELIMIT %d" % most))  # RFC 9738 §3.1
             internal_at = int(self.session.clock.wall_s()) if at is None else at
             incoming = await self._read_message()
             self.messages.append(Received(flags, internal_at, await incoming.finish()))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from appliance.imapd.appending import MESSAGES
 from appliance.imapd.service import ImapOptions
 from appliance.mail.errors import PeerError, StoreError, Trouble
 from appliance.network.stream import Stream
@@ -55,6 +56,18 @@ async def test_over_quota(plus: bytes, tmp_path: Path) -> None:
         assert (await append(client, MESSAGE)).startswith(b"OK")
         assert (await append(client, *[MESSAGE] * 30)).startswith(b"NO [OVERQUOTA] ")
         assert await messages(components) == b"1"
+
+
+async def test_too_many_messages(tmp_path: Path) -> None:
+    """RFC 9738 §3.1: an APPEND of more messages than is announced stores none; one of as many stores all."""
+    async with some_components(tmp_path) as components:
+        client = await signed_in(components)
+        untagged, _ = await client.command(b"CAPABILITY")
+        assert b" SAVELIMIT=%d " % MESSAGES in untagged[0]
+        assert (await append(client, *[b"x"] * (MESSAGES + 1))).startswith(b"NO [MESSAGELIMIT %d] " % MESSAGES)
+        assert await messages(components) == b"0"
+        assert (await append(client, *[b"x"] * MESSAGES)).startswith(b"OK [APPENDUID ")
+        assert await messages(components) == b"%d" % MESSAGES
 
 
 async def test_a_store_that_fails_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

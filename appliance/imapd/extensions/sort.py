@@ -35,7 +35,8 @@ async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> "Comple
     criteria = parse_criteria(tokens, tables.sort_keys)
     tokens.space()
     try:
-        search = parse_charset_and_keys(tokens, tables.search_keys, options, now_s=session.clock.wall_s())
+        utf8 = b"UTF8=ACCEPT" in session.enabled
+        search = parse_charset_and_keys(tokens, tables.search_keys, options, utf8=utf8, now_s=session.clock.wall_s())
     except BadCharset as problem:
         return bad_charset(problem)
     for criterion in criteria:

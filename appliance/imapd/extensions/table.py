@@ -23,6 +23,7 @@ from .list_metadata import EXTENSION as LIST_METADATA
 from .list_myrights import EXTENSION as LIST_MYRIGHTS
 from .list_status import EXTENSION as LIST_STATUS
 from .literalplus import EXTENSION as LITERALPLUS
+from .messagelimit import EXTENSION as MESSAGELIMIT
 from .metadata import EXTENSION as METADATA
 from .move import EXTENSION as MOVE
 from .multiappend import EXTENSION as MULTIAPPEND
@@ -37,7 +38,6 @@ from .quota import EXTENSION as QUOTA
 from .replace import EXTENSION as REPLACE
 from .saslir import EXTENSION as SASL_IR
 from .savedate import EXTENSION as SAVEDATE
-from .savelimit import EXTENSION as SAVELIMIT
 from .sort import EXTENSION as SORT
 from .sort_display import EXTENSION as SORT_DISPLAY
 from .special_use import EXTENSION as SPECIAL_USE
@@ -76,7 +76,7 @@ EXTENSIONS: tuple[ImapExtension, ...] = (
     APPENDLIMIT,
     QUOTA,
     MULTIAPPEND,
-    SAVELIMIT,
+    MESSAGELIMIT,
     CATENATE,
     REPLACE,
     UNSELECT,

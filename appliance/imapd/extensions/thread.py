@@ -33,7 +33,8 @@ async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> Complet
         return bad(b"THREAD has the algorithms REFERENCES and ORDEREDSUBJECT.")
     tokens.space()
     try:
-        search = parse_charset_and_keys(tokens, session.registry.search_keys, now_s=session.clock.wall_s())
+        utf8 = b"UTF8=ACCEPT" in session.enabled
+        search = parse_charset_and_keys(tokens, session.registry.search_keys, utf8=utf8, now_s=session.clock.wall_s())
     except BadCharset as problem:
         return bad_charset(problem)
     return await _answer(session, name, search, uid)

@@ -92,6 +92,11 @@ class SearchTokens:
         self.tokens.space()
         return self.tokens.number(most)
 
+    def uid(self) -> int:
+        """SP and one UID."""
+        self.tokens.space()
+        return self.tokens.nz_number()
+
     def interval_s(self) -> int:
         """SP and a count of seconds above zero (RFC 5032 §3)."""
         self.tokens.space()
@@ -151,10 +156,17 @@ def parse_search(
 
 
 def parse_charset_and_keys(
-    tokens: Tokens, keys: "Mapping[bytes, SearchKey]", options: tuple[tuple[Any, Any], ...] | None = None, *, now_s: float = 0.0
+    tokens: Tokens,
+    keys: "Mapping[bytes, SearchKey]",
+    options: tuple[tuple[Any, Any], ...] | None = None,
+    *,
+    utf8: bool = False,
+    now_s: float = 0.0,
 ) -> Search:
-    """`charset 1*(SP search-key)` to the end of the command, for SORT and THREAD (RFC 5256 §5)."""
+    """`charset 1*(SP search-key)` to the end of the command, for SORT and THREAD (RFC 5256 §5); `utf8`: UTF-8 it is (RFC 9755 §3)."""
     charset = charset_named(tokens.astring())
+    if utf8 and charset != "utf-8":
+        raise tokens.misuse("the charset is UTF-8 once UTF8 is enabled")
     tokens.space()
     return _parse_keys(SearchTokens(tokens, keys, charset, now_s), options)
 
