@@ -19,8 +19,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import trio
-
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import INBOX
@@ -79,7 +77,6 @@ class VisibleMailboxes:
         cache = self._store.mailbox_cache
         cache.begin_opening()
         try:
-            await trio.lowlevel.checkpoint()  # also where nothing is read: a client may select without end
             there = cache.opened(self.account, name)
             if there is None:
                 there = await self._store.database.read(lambda connection: self._opened(connection, name))

@@ -4,17 +4,19 @@ import random
 import re
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from appliance.imapd.commands.table import CORE
+from appliance.imapd.connection import TURN_COMMANDS
 from appliance.imapd.contract import ImapState
 from appliance.imapd.extensions.table import EXTENSIONS
 from appliance.imapd.registry import Registry
 from appliance.imapd.service import ImapOptions
-from appliance.imapd.session import TRANSITIONS, SessionEvent
+from appliance.imapd.session import TRANSITIONS, ImapSession, SessionEvent
 from appliance.mail.flags import INBOX
 from tests.support.services import PASSWORD, some_components
 
@@ -195,6 +197,34 @@ async def test_changes_reach_a_pipelining_client_in_order(tmp_path: Path) -> Non
         assert (await client.until_tag(b"b"))[1].startswith(b"OK")
         assert b"* 1 EXPUNGE" in (await client.until_tag(b"c"))[0]
         assert (await client.until_tag(b"d")) == ([], b"OK NOOP completed.")
+
+
+async def test_a_client_that_pipelines_without_end_leaves_others_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of these commands waits for anything."""
+    handled = ran = longest = 0
+    plain = ImapSession._handle
+
+    async def handle(session: ImapSession, event: Any) -> None:
+        nonlocal handled
+        handled += 1
+        await plain(session, event)
+
+    async def another() -> None:
+        nonlocal ran, longest
+        while True:
+            await trio.lowlevel.checkpoint()
+            longest, ran = max(longest, handled - ran), handled
+
+    monkeypatch.setattr(ImapSession, "_handle", handle)
+    async with some_components(tmp_path) as components:
+        client = await signed_in(components, b"INBOX")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(another)
+            await client.send(b"".join([b"n%d NOOP\r\ns%d SELECT INBOX\r\n" % (number, number) for number in range(250)]))
+            await client.until_tag(b"s249")
+            nursery.cancel_scope.cancel()
+        assert handled > 500
+        assert longest <= 2 * TURN_COMMANDS  # the order of tasks that are due is random
 
 
 async def test_idle_sends_delivery_flags_and_expunge_at_once(tmp_path: Path) -> None:
