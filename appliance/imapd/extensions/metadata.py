@@ -44,14 +44,14 @@ class Wanted:
 # --- grammar ---------------------------------------------------------------------------------
 
 
-def parse_entry(tokens: "Tokens") -> str:
-    """An entry's name: "/private/..." or "/shared/...", in lower case (RFC 5464 §3.2)."""
+def parse_entry(tokens: "Tokens", *, roots: bool = False) -> str:
+    """An entry's name: "/private/..." or "/shared/...", in lower case (RFC 5464 §3.2); `roots`: what all entries are below, too."""
     octets = tokens.astring()
     name = octets.decode("ascii", "replace").lower()
     parts = name.split("/")
     if not name.isascii() or not name.isprintable() or any(wildcard in name for wildcard in "*%") or len(octets) > ENTRY_OCTETS:
         raise MisuseError(f"an entry's name is ASCII without * and %, of at most {ENTRY_OCTETS} octets")
-    if len(parts) < 3 or parts[0] or parts[1] not in ("private", "shared") or not all(parts[2:]):
+    if len(parts) < (2 if roots else 3) or parts[0] or parts[1] not in ("private", "shared") or not all(parts[2:]):
         raise MisuseError("an entry's name begins with /private/ or /shared/")
     return name
 
@@ -59,8 +59,8 @@ def parse_entry(tokens: "Tokens") -> str:
 def parse_entries(tokens: "Tokens") -> tuple[str, ...]:
     """One entry, or several in parentheses."""
     if tokens.peek() != b"(":
-        return (parse_entry(tokens),)
-    entries = tokens.list_of(lambda: parse_entry(tokens))
+        return (parse_entry(tokens, roots=True),)
+    entries = tokens.list_of(lambda: parse_entry(tokens, roots=True))
     if not 0 < len(entries) <= ENTRIES_OF_ONE:
         raise MisuseError(f"between 1 and {ENTRIES_OF_ONE} entries are named")
     return tuple(dict.fromkeys(entries))
@@ -79,6 +79,8 @@ def parse_get(tokens: "Tokens") -> Wanted:
         tokens.list_of(lambda: _parse_option(tokens, wanted))
         tokens.space()
     wanted.entries = parse_entries(tokens)
+    while len(wanted.entries) < ENTRIES_OF_ONE and tokens.accept(b" "):  # as the examples of RFC 5464 §4.4.1 have it
+        wanted.entries += (parse_entry(tokens, roots=True),)
     return wanted
 
 
