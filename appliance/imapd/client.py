@@ -48,6 +48,9 @@ class Follower(Protocol):
     tag: bytes
     members: "array[int]"
 
+    def use_uids(self) -> None:
+        """From here on messages are named by UID, whatever the search named them by (RFC 9586 §3)."""
+
     async def expunging(self, client: "ImapClient", uids: Sequence[int]) -> None:
         """The EXPUNGE of these messages, ascending, is about to be sent."""
 

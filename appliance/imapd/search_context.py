@@ -63,11 +63,15 @@ class SearchContext:
         self._uid = uid
         self._criteria = criteria
         quoted = tag.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-        self._label = b'* ESEARCH (TAG "%b")' % quoted + (b" UID" if uid else b"")
+        self._label = b'* ESEARCH (TAG "%b")' % quoted
         self.tag = tag
         self.members = found.uids[:]
         self.fetch: Callable[[Sequence[int]], Awaitable[None]] | None = None
         """Sends FETCH of new messages; raises StoreError."""
+
+    def use_uids(self) -> None:
+        """See `client.Follower`."""
+        self._uid = True
 
     async def expunging(self, client: "ImapClient", uids: Sequence[int]) -> None:
         """The EXPUNGE of these messages, ascending, is about to be sent."""
@@ -121,4 +125,4 @@ class SearchContext:
     async def _send(self, client: "ImapClient", word: bytes, pairs: list[tuple[int, list[int]]]) -> None:
         seq_of = self._selected.view.seq_of
         sets = [b"%d %b" % (place, encode_set(uids if self._uid else map(seq_of, uids))) for place, uids in pairs]
-        await client.send(self._label, b" ", word, b" (", b" ".join(sets), b")\r\n")
+        await client.send(self._label, b" UID " if self._uid else b" ", word, b" (", b" ".join(sets), b")\r\n")

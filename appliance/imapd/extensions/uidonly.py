@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 async def begin(session: "CommandSession") -> None:
-    """For the mailbox selected now as well; the plan of its last FETCH was made for FETCH responses."""
+    """For the mailbox selected now as well; the plan of its last FETCH was made for FETCH responses, its searches may be by number."""
     if session.selected is not None:
         session.selected.uid_only = True
         session.selected.compiled = None
+        for context in session.selected.contexts:
+            context.use_uids()
 
 
 EXTENSION = ImapExtension(

@@ -1,5 +1,7 @@
 """NOTIFY: limits, accounts kept apart, and changes while the client is at work (RFC 5465)."""
 
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,63 @@ async def test_a_mailbox_that_is_shared_no_more(tmp_path: Path) -> None:
             assert await responses(mary, 1) == [b'* LIST (%b) "/" Shared/Family' % told]
         await fred.command(b"SETACL Family mary@example.org lr")
         assert (await responses(mary, 1))[0].startswith(b"* LIST (\\HasNoChildren")
+
+
+_FETCH = re.compile(rb"\* ([0-9]+) FETCH \((?:UID ([0-9]+) )?FLAGS \(([^)]*)\)")
+
+
+class Picture:
+    """The selected mailbox as a client knows it that only listens: UID and flags of each message, None before they were told."""
+
+    def __init__(self, messages: int) -> None:
+        self.known: list[tuple[int, frozenset[bytes]] | None] = [None] * messages
+
+    def hear(self, line: bytes) -> None:
+        words = line.split()
+        if words[2:3] == [b"EXISTS"]:
+            assert int(words[1]) >= len(self.known)
+            self.known += [None] * (int(words[1]) - len(self.known))
+        elif words[2:3] == [b"EXPUNGE"]:
+            del self.known[int(words[1]) - 1]
+        elif found := _FETCH.match(line):
+            before = self.known[int(found[1]) - 1]
+            uid = int(found[2]) if found[2] else before[0] if before else 0
+            assert before is None or before[0] == uid
+            self.known[int(found[1]) - 1] = (uid, frozenset(found[3].split()) - {b"\\Recent"})
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_client_that_only_listens_knows_the_mailbox(tmp_path: Path, seed: int) -> None:
+    """Whatever others do, and whichever command of its own announces it."""
+    chance = random.Random(seed)
+    async with some_components(tmp_path) as components:
+        for _ in range(3):
+            await components.deliver(b"Subject: x\r\n\r\n")
+        listener, other = await signed_in(components, b"INBOX"), await signed_in(components, b"INBOX")
+        picture = Picture(3)
+        for line in (await listener.command(b"FETCH 1:* (UID FLAGS)"))[0]:
+            picture.hear(line)
+        await listener.command(b"NOTIFY SET (selected (MessageNew (UID FLAGS) MessageExpunge FlagChange)) (personal (MailboxName))")
+
+        async def disturb() -> None:
+            for _ in range(60):
+                await other.command(
+                    chance.choice((
+                        b"APPEND INBOX (\\Flagged) {3+}\r\nabc", b"COPY 1 INBOX", b"UID STORE 1:* +FLAGS.SILENT (\\Answered)", b"NOOP",
+                        b"STORE %d +FLAGS (\\Deleted)" % chance.randrange(1, 4), b"EXPUNGE", b"STORE 1 FLAGS ($k%d)" % chance.randrange(3),
+                    ))
+                )  # fmt: skip
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(disturb)
+            for _ in range(40):
+                command = chance.choice((b"NOOP", b"SEARCH ALL", b"UID STORE 1:* -FLAGS ($k1)", b"UID FETCH 1:3 BODY.PEEK[]", b"CHECK"))
+                for line in (await listener.command(command))[0]:
+                    picture.hear(line)
+        for command in (b"NOOP", b"NOOP"):
+            for line in (await listener.command(command))[0]:
+                picture.hear(line)
+        there = Picture(len(picture.known))
+        for line in (await listener.command(b"FETCH 1:* (UID FLAGS)"))[0]:
+            there.hear(line)
+        assert picture.known == there.known
