@@ -43,7 +43,7 @@ class Listing:
     selection: set[bytes] = field(default_factory=set)
     wanted: set[bytes] = field(default_factory=set)
     status: list[bytes] = field(default_factory=list)
-    more: "list[tuple[ListReturn, Any]]" = field(default_factory=list)
+    more: "dict[ListReturn, Any]" = field(default_factory=dict)
     extended: bool = False
 
 
@@ -95,7 +95,7 @@ def _option(tokens: "Tokens", known: tuple[bytes, ...]) -> bytes:
 def _read_return(tokens: "Tokens", request: Listing, returns: "Mapping[bytes, ListReturn]") -> None:
     option = _option(tokens, (*RETURN, b"STATUS", *returns))
     if option in returns:
-        request.more.append((returns[option], returns[option].parse(tokens)))
+        request.more[returns[option]] = returns[option].parse(tokens)
     elif option == b"STATUS":
         tokens.space()
         request.status = read_items(tokens)
@@ -143,7 +143,7 @@ async def list_mailboxes(session: "CommandSession", tokens: "Tokens", uid: bool)
             if items and chosen and entry.info is not None and entry.info.selectable and "r" in entry.info.rights:
                 await session.send(await status_line(session, entry.info, items))
             if entry.info is not None:
-                for option, value in request.more:
+                for option, value in request.more.items():
                     await option.send(session, entry.info, value)
     return ok(b"LIST completed.")
 

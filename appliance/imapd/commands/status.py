@@ -28,7 +28,8 @@ STATUS_ITEMS: tuple[StatusItem, ...] = (
 
 
 def read_items(tokens: "Tokens") -> list[bytes]:
-    items = tokens.list_of(tokens.keyword)
+    """Each once, however often it is named: some are counted anew from every message (DELETED-STORAGE)."""
+    items = list(dict.fromkeys(tokens.list_of(tokens.keyword)))
     if not items:
         raise MisuseError("STATUS needs at least one item.")
     return items

@@ -51,7 +51,7 @@ OVERFLOW = b"NOTIFICATIONOVERFLOW"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the client knows of a mailbox."""
+    """What the client knows of a mailbox; `requested`: the events of all groups that apply to it (RFC 5465 §6)."""
 
     name: str
     own: bool
@@ -60,10 +60,7 @@ class Known:
     messages: int
     uid_next: int
     modseq: int
-
-
-def _known(info: "MailboxInfo", *, own: bool) -> Known:
-    return Known(info.name, own, "r" in info.rights, info.subscribed, info.messages, info.uid_next, info.highest_modseq)
+    requested: frozenset[bytes]
 
 
 # --- what is sent ----------------------------------------------------------------------------
@@ -98,7 +95,7 @@ class Notifications:
         for info in infos:
             known = self._known[info.id]
             events = self._events(known) & OF_MESSAGES
-            if not known.readable and self._requested(known) & OF_MESSAGES:  # RFC 5465 §3.1
+            if not known.readable and known.requested & OF_MESSAGES:  # RFC 5465 §3.1
                 await self._send_access(info, known)
             if status and info.selectable and events and not self._is_selected(info):
                 chosen = list(dict.fromkeys([*items, *of_changes])) if b"FLAGCHANGE" in events else items  # RFC 5465 §3.1
@@ -143,13 +140,13 @@ class Notifications:
     async def own(self, *names: str) -> None:
         """The client made, renamed, deleted, subscribed or unsubscribed these mailboxes: it is not told of that (RFC 5465 §5)."""
         infos = await self._session.mailboxes.list()
-        there = {info.id: _known(info, own=info.account == self._session.account) for info in infos}
+        there = {info.id: self._as_known(info) for info in infos}
         for number, known in there.items():
             before = self._known.get(number)
             if before is None and _touched(known.name, names):
                 self._known[number] = replace(known, messages=0, uid_next=1)
             elif before is not None and (_touched(known.name, names) or _touched(before.name, names)):
-                self._known[number] = replace(before, name=known.name, subscribed=known.subscribed)
+                self._known[number] = replace(before, name=known.name, subscribed=known.subscribed, requested=known.requested)
         for number in [number for number, known in self._known.items() if number not in there and _touched(known.name, names)]:
             del self._known[number]
 
@@ -161,9 +158,25 @@ class Notifications:
         infos = await session.mailboxes.list()
         if len(infos) > MAILBOXES:
             return None
-        self._known = {info.id: _known(info, own=info.account == session.account) for info in infos}
+        self._known = {info.id: self._as_known(info) for info in infos}
         self.watch.mailboxes = frozenset(info.id for info in infos)
         return infos
+
+    def _as_known(self, info: "MailboxInfo") -> Known:
+        """The groups' names are compared with a mailbox's once, not at every change: there may be NAMES of them."""
+        own, before = info.account == self._session.account, self._known.get(info.id)
+        if before is not None and (before.name, before.own, before.subscribed) == (info.name, own, info.subscribed):
+            events = before.requested
+        else:
+            events = self._requested(info, own)
+        return Known(info.name, own, "r" in info.rights, info.subscribed, info.messages, info.uid_next, info.highest_modseq, events)
+
+    def _requested(self, info: "MailboxInfo", own: bool) -> frozenset[bytes]:
+        events: set[bytes] = set()
+        for group in self._groups:
+            if group.mailboxes.matches(info.name, own=own, subscribed=info.subscribed):
+                events |= group.events
+        return frozenset(events)
 
     def _is_selected(self, info: "MailboxInfo") -> bool:
         selected = self._session.selected
@@ -171,16 +184,7 @@ class Notifications:
 
     def _events(self, known: Known) -> frozenset[bytes]:
         """Those that are told: of messages and metadata only where they may be read (RFC 5465 §5)."""
-        events = self._requested(known)
-        return events if known.readable else events - OF_MESSAGES - {b"MAILBOXMETADATACHANGE"}
-
-    def _requested(self, known: Known) -> frozenset[bytes]:
-        """Of all groups that apply to the mailbox (RFC 5465 §6)."""
-        events: set[bytes] = set()
-        for group in self._groups:
-            if group.mailboxes.matches(known.name, own=known.own, subscribed=known.subscribed):
-                events |= group.events
-        return frozenset(events)
+        return known.requested if known.readable else known.requested - OF_MESSAGES - {b"MAILBOXMETADATACHANGE"}
 
     async def _items(self) -> "list[StatusItem]":
         session = self._session
@@ -207,7 +211,7 @@ class Notifications:
                 await session.send(list_response(session, self._attributes(info), info.name, old_name(session, before.name)))
         elif b"SUBSCRIPTIONCHANGE" in events and before.subscribed != now.subscribed:
             await session.send(list_response(session, self._attributes(info), info.name))
-        if before is not None and before.readable != now.readable and self._requested(now) & OF_MESSAGES:
+        if before is not None and before.readable != now.readable and now.requested & OF_MESSAGES:
             await self._send_access(info, now)
 
     async def _send_access(self, info: "MailboxInfo", known: Known) -> None:
@@ -227,7 +231,7 @@ class Notifications:
 
     async def _send_gone(self, number: "MailboxId", before: Known) -> None:
         """A mailbox was deleted, or is not shared with the client any more (RFC 5465 §5.4, §5.9)."""
-        events = self._requested(before)
+        events = before.requested
         attributes = [b"\\NonExistent"] if b"MAILBOXNAME" in events else []
         if not before.own and events & OF_MESSAGES:
             attributes.append(b"\\NoAccess")
