@@ -2,10 +2,11 @@
 
 from dataclasses import asdict
 
+from appliance.config import settings_edit, settings_file
 from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.database.check import looks_damaged
-from appliance.mail.errors import NotRunningError, StoreError
+from appliance.mail.errors import NotRunningError, SetupError, StoreError
 from appliance.mail.sentence import Sentence, joined
 from appliance.runtime.supervisor import Ending
 from appliance.status.text import encode_snapshot, readable
@@ -71,6 +72,14 @@ class ServerRequests:
         return Response("The server is shutting down. Wait until the LEDs say that the plug may be pulled.")
 
     async def restart(self, request: controls.Restart) -> Response:
+        """Refused where the settings as they are now would not let the server start again: it would be gone for good."""
+        file = self._components.settings_file or self._components.directory.path / settings_edit.NAME
+        try:
+            if self._components.settings_file is not None or file.exists():
+                settings_file.read(file)
+        except SetupError as error:
+            problem = Sentence("The server was not restarted: it could not start again. %(problem)s", problem=error.problem)
+            raise SetupError(problem, error.remedy) from error
         self._close(Ending.RESTART)
         return Response("The server restarts; it is back in a moment.")
 

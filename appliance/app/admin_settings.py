@@ -157,7 +157,7 @@ class SettingsRequests:
                         remedy,
                     ) from error
         facts = {"changed": changed != text, "digest": settings_edit.digest_of(changed)}
-        return Response("The settings are changed. They take effect with the next start: pillarbox restart", facts)
+        return Response("The settings are changed. They take effect when the server is started again.", facts)
 
     def _text(self) -> str:
         try:

@@ -5,9 +5,23 @@ from pathlib import Path
 import pytest
 
 from appliance.control import requests as controls
-from appliance.mail.errors import NotRunningError, StoreError, Trouble
+from appliance.mail.errors import NotRunningError, SetupError, StoreError, Trouble
 from appliance.runtime.supervisor import Ending
 from tests.support.admin import ADA, admin_server
+
+
+async def test_a_server_that_could_not_start_again_is_not_restarted(tmp_path: Path) -> None:
+    async with admin_server(tmp_path / "data") as one:
+        own = tmp_path / "data" / "pillarbox.toml"
+        own.write_text("[server\n")
+        with pytest.raises(SetupError, match="line 1"):
+            await one.running.ask(controls.Restart())
+        own.write_text("[server]\n")
+        await one.running.ask(controls.Restart())
+        one.components.settings_file = tmp_path / "gone.toml"
+        with pytest.raises(SetupError, match="cannot be read"):
+            await one.running.ask(controls.Restart())
+        assert one.endings == [Ending.RESTART]
 
 
 async def test_what_needs_a_running_admin_server(tmp_path: Path) -> None:

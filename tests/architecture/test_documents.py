@@ -1,5 +1,6 @@
 """README.md, CONTRIBUTING.md and CHANGELOG.md name what exists: files, make targets, commands, settings, tables."""
 
+import argparse
 import re
 from pathlib import Path
 
@@ -47,6 +48,26 @@ def test_commands_exist(document: str, capsys: pytest.CaptureFixture[str]) -> No
             parser().parse_args([*words, "--help"])
         assert ended.value.code == 0, f"{document}: pillarbox {command}"
     capsys.readouterr()
+
+
+def test_commands_that_sentences_name_exist() -> None:
+    """A remedy that is no command helps nobody."""
+
+    def choices(grammar: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+        (below,) = [one.choices for one in grammar._actions if isinstance(one, argparse._SubParsersAction)] or [{}]
+        return dict(below)
+
+    def is_known(verb: str, action: str, options: list[str]) -> bool:
+        grammar = choices(parser()).get(verb)
+        if grammar is not None and (actions := choices(grammar)):
+            grammar = actions.get(action)
+        return grammar is not None and set(options) <= grammar._option_string_actions.keys()
+
+    files = [one for one in (ROOT / "appliance").rglob("*") if one.suffix in (".py", ".html", ".js") and one.stem != "common_passwords"]
+    for file in files:
+        for named in re.findall(r"pillarbox ([a-z][a-z-]*(?: [^`\"\n.,;)]*)?)", file.read_text()):
+            verb, action = [*named.split(), ""][:2]
+            assert is_known(verb, action, re.findall(r"(?<= )--[a-z-]+", named)), f"{file.name}: pillarbox {named}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
