@@ -123,7 +123,9 @@ def settings_of(args: "Any") -> "Settings":
     from appliance.config.settings_file import parse_listen, read
     from appliance.mail.errors import SetupError
     from appliance.mail.protocols import PROTOCOL_NAMES
+    from appliance.runtime.identity import database_is_there
 
+    database_is_there(args.data)  # raises where this user may not look
     own = args.data / "pillarbox.toml"
     settings = read(Path(args.settings)) if args.settings else read(own) if own.exists() else Settings()
     if args.domain:

@@ -100,6 +100,8 @@ def _command(arguments: list[str], version: str, offline: Offline) -> int:
     checking = args.verb == "status" and args.check
     try:
         _expect_text(args)
+        if hasattr(args, "data"):
+            database_is_there(args.data)  # raises where nobody can tell
         keeps_root = getattr(args, "special", "") in KEEPS_ROOT or bool(getattr(args, "card", ""))
         if os.geteuid() == 0 and hasattr(args, "data") and not keeps_root:
             from appliance.runtime.privileges import become_owner
@@ -187,7 +189,7 @@ def _move(args: Any, offline: Offline) -> int:
 
     run = import_messages if args.special == "import" else export_messages
     owner = other_owner(args.data)
-    if owner is None or RemoteControl(args.data).present() or not (args.data / DATABASE).exists():
+    if owner is None or RemoteControl(args.data).present() or not database_is_there(args.data):
         return trio.run(run, args, lambda request: _server(args.data, request, offline))
     only_reading = args.special == "export" and not is_outdated(args.data / DATABASE)
     with control_as_owner(args.data, owner, lambda data: offline(data, only_reading)) as control:
@@ -218,7 +220,7 @@ def _request(args: Any, offline: Offline) -> int:
 def _is_new(args: Any) -> bool:
     """Would this request create a data directory? Raises SetupError where the wrong directory is more likely."""
     data: Path = args.data
-    if (data / DATABASE).exists():
+    if database_is_there(data):
         return False
     refuse_before_release(data / DATABASE)
     if not args.named:

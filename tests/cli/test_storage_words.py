@@ -159,6 +159,10 @@ def test_what_may_not_be_read_or_written(whole: Path, as_user: tuple[Path, list[
         (place / "data").chmod(mode)
         for words in (("check",), ("account", "list"), ("status",), ("export", "ada@home.example", str(place / "mail"))):
             sentence(run(*words, "--data", str(place / "data")))
+    for words in (("serve",), ("run",), ("domain", "add", "x.example"), ("console",)):
+        assert "Permission denied" in sentence(run(*words, "--data", str(place / "data")))
+    for words in (("serve",), ("console",)):
+        assert "File name too long" in sentence(run(*words, "--data", "x" * 300))
     (place / "data").chmod(0o700)
     (place / "data" / "bodies" / "kept").chmod(0o000)
     assert "kept cannot be read: Permission denied." in sentence(run("check", "--data", str(place / "data")))
