@@ -11,20 +11,22 @@ browser would see), loaded at the first HTML message.
 | images `http:`, `https:`                                       | counted; the signed URL of our own fetch where that is allowed |
 | other images, relative links, links of other schemes           | without their address                                          |
 
-Bounded: HTML_CHARACTERS and DEPTH open elements, since html5ever's time grows with the square of the depth. What is deeper is shown as
-text. Without nh3 (no wheel for this machine) every HTML message is.
+Bounded: HTML_CHARACTERS, and what the parser would make of them (`html_bounds`). Formatting elements that are left open (`<b>`) are made
+anew in every block behind them (HTML Standard §13.2.4.3), so that 19 kB can become a million elements; to the parser they are therefore
+elements of no meaning (`<x-b>`), and they get their names back when what is made of them is known to be little. What is out of bounds is
+shown as text. Without nh3 (no wheel for this machine) every HTML message is.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import unescape
 
+from .html_bounds import is_bounded
 from .styles import clean_style
 
 HTML_CHARACTERS = 1_000_000
-DEPTH = 300
+REMADE = 100_000
 TAGS = frozenset((
     "a", "abbr", "address", "article", "aside", "b", "bdi", "bdo", "big", "blockquote", "br", "caption", "center", "cite", "code", "col",
     "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "font", "footer", "h1", "h2", "h3", "h4",
@@ -55,12 +57,11 @@ ATTRIBUTES: Mapping[str, frozenset[str]] = {
 SCHEMES = frozenset(("http", "https", "mailto", "tel", "cid"))
 _LINK = re.compile(r"(?:https?://|mailto:|tel:)[^\s]+", re.IGNORECASE)
 _WEB = re.compile(r"https?://[^\s\\]+", re.IGNORECASE)
-_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
-_ALONE = frozenset((
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
-    "p", "li", "td", "th", "tr", "dd", "dt", "option", "tbody", "thead", "tfoot",
-))  # fmt: skip
-"""Elements that cannot be nested in themselves without another between them."""
+_FORMATTING = frozenset(("b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"))
+_FORMATTING_TAG = re.compile(rf"<(/?)({'|'.join(_FORMATTING)})(?=[\t\n\f\r />])", re.IGNORECASE)
+_RENAMED_TAG = re.compile(rf"((?:<|&lt;)/?)x-(?=(?:{'|'.join(_FORMATTING)})(?:[ />]|&gt;))")
+"""Also in the value of an attribute."""
+_CLEAN_TAG = re.compile(r"<(/?)(x-)?[a-z]")
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ class CleanHtml:
 
 def clean_html(html: str, inline: Callable[[str], str | None], remote: Callable[[str], str | None] | None) -> CleanHtml:
     """`inline` gives the URL for a Content-ID, `remote` for an address elsewhere; None leaves the image without one. CPU-bound."""
-    if len(html) > HTML_CHARACTERS or depth_of(html) > DEPTH:
+    if len(html) > HTML_CHARACTERS or not is_bounded(html):
         return CleanHtml(None)
     try:
         import nh3
@@ -96,35 +97,33 @@ def clean_html(html: str, inline: Callable[[str], str | None], remote: Callable[
             return value if _LINK.fullmatch(value.strip()) else None
         return source(value.strip()) if name == "src" else value
 
-    found.html = nh3.clean(
-        html,
-        tags=set(TAGS),
+    cleaned = nh3.clean(
+        _FORMATTING_TAG.sub(r"<\1x-\2", html),
+        tags={_parsed_as(tag) for tag in TAGS},
         clean_content_tags=set(REMOVED),
-        attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
+        attributes={_parsed_as(tag): set(names) for tag, names in ATTRIBUTES.items()},
         attribute_filter=keep,
         url_schemes=set(SCHEMES),
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}, "img": {"loading": "lazy"}},
     )
+    found.html = _renamed_back(cleaned)
     return found
 
 
-def depth_of(html: str) -> int:
-    """An upper bound of the depth of elements: tags opened and not closed, by name; an end tag closes only its own kind."""
-    opened: Counter[str] = Counter()
-    deepest = depth = 0
-    for end, name in _TAG.findall(html):
-        name = name.lower()
-        if name in _ALONE:
-            continue
-        if not end:
-            opened[name] += 1
-            depth += 1
-            deepest = max(deepest, depth)
-        elif opened[name]:
-            opened[name] -= 1
-            depth -= 1
-    return deepest
+def _parsed_as(name: str) -> str:
+    return f"x-{name}" if name in _FORMATTING else name
+
+
+def _renamed_back(html: str) -> str | None:
+    """Clean HTML with its formatting elements; None where a browser would make too many of them."""
+    formatting = remade = 0
+    for end, renamed in _CLEAN_TAG.findall(html):
+        if renamed:
+            formatting += -1 if end else 1
+        else:
+            remade += formatting
+    return _RENAMED_TAG.sub(r"\1", html) if remade <= REMADE else None
 
 
 _TEXT_TAGS = frozenset(("p", "div", "br", "li", "tr", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "table", "hr"))
@@ -133,14 +132,15 @@ _PLAIN_TAG = re.compile(r"<[^<>]*>")
 
 def html_text(html: str) -> str:
     """The text of HTML, a line for each block. Without nh3, or where it is too deep, without tags."""
+    given = _FORMATTING_TAG.sub(r"<\1x-\2", re.sub(r"\s+", " ", html))
     cleaned: str | None = None
-    if depth_of(html) <= DEPTH:
+    if is_bounded(given):
         try:
             import nh3
         except ImportError:
             pass
         else:
-            cleaned = nh3.clean(re.sub(r"\s+", " ", html), tags=set(_TEXT_TAGS), clean_content_tags=set(REMOVED), attributes={})
+            cleaned = nh3.clean(given, tags=set(_TEXT_TAGS), clean_content_tags=set(REMOVED), attributes={})
     broken = re.sub(r"<(?:br|/p|/div|/li|/tr|/h\d|/blockquote|/pre|hr)>", "\n", re.sub(r"</p>", "\n\n", cleaned or html))
     lines = [line.strip() for line in unescape(_PLAIN_TAG.sub("", broken)).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

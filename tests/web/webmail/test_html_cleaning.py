@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from appliance.web.webmail.html_cleaning import ATTRIBUTES, DEPTH, HTML_CHARACTERS, TAGS, clean_html, depth_of, html_text
+from appliance.web.webmail.html_bounds import DEPTH
+from appliance.web.webmail.html_cleaning import ATTRIBUTES, HTML_CHARACTERS, TAGS, clean_html, html_text
 from appliance.web.webmail.styles import clean_style
 
 EVIL = "https://evil.example/x"
@@ -93,8 +94,8 @@ def test_deep_and_large_html_is_not_parsed() -> None:
     assert clean_html("<div>" * 50_000, lambda name: None, None).html is None
     assert clean_html("<div></b>" * (DEPTH + 1), lambda name: None, None).html is None
     assert clean_html("<b id=1></i>" * (DEPTH + 1), lambda name: None, None).html is None
+    assert clean_html("<p><p><li><br><div><b>x</b></div>" * 5000, lambda name: None, None).html
     assert clean_html("a" * (HTML_CHARACTERS + 1), lambda name: None, None).html is None
-    assert depth_of("<p><p><li><br><div><b>x</b></div>" * 5000) == 2
     assert clean_html("<table><tr><td>a<td>b</table>" * 5000, lambda name: None, None).html
 
 
@@ -116,6 +117,85 @@ def test_styles(style: str, left: str) -> None:
 
 
 def test_html_as_text() -> None:
+    assert html_text("<style></style\x0b>" + "<div>" * 5000 + "deep") == "deep\n"
     html = "<style>p{}</style><p>Hello\n  you</p><p>A <b>bold</b> line<br>next &amp; last</p><script>x()</script><ul><li>one<li>two</ul>"
     assert html_text(html) == "Hello you\n\nA bold line\nnext & last\n\none\ntwo\n"
     assert html_text("<div>" * 5000 + "deep") == "deep\n"
+
+
+DEEP = (
+    '<div><img alt="</div>">', "<div><!--</div>-->", "<div><!--></div>-->", "<div><marquee></div></marquee>",
+    "<div><textarea></div></textarea>",
+    "<div><select></div></select>", "<span><div></span></div>", "<span><p></span></p>", "<li><dd>", "<div><svg><desc></div></desc></svg>",
+    "<div><svg><![CDATA[></div>]]></svg>", "<div><script><!--<script></script></div>--></script>", "<lin\u212a>",
+    "<svg><td>", "<svg><p><g></svg>",
+    "<select><xmp><input><div>", "<table><td>", "<div><noscript></div></noscript>", '<div "><x y="></div>', "<b id={}><div></b></div>",
+    "<template><div></div>", "<math><mi><p></math>", "<DIV></div x='", "<div><title></div></title>", "<div><style></div></style></divx>",
+    "<div><object></div></object>", "<table><div><td><i></div>", "<a href={}><section>", "<x-b>", "<u></U\f>x<s>", "<div><plaintext></div>",
+)  # fmt: skip
+
+
+def depth(html: str) -> int:
+    """Of clean HTML, which is well-formed."""
+    deepest = opened = 0
+    for end, name in re.findall(r"<(/?)([a-z0-9]+)[^>]*>", html):
+        opened += 0 if name in ("br", "hr", "img", "wbr", "col") else -1 if end else 1
+        deepest = max(deepest, opened)
+    return deepest
+
+
+@pytest.mark.parametrize("unit", DEEP)
+def test_no_trick_makes_a_parser_go_deeper_than_the_bound(unit: str) -> None:
+    """Each is told to be flat by something: a comment, a value, an end tag that does not count where it stands."""
+    cleaned = clean_html("".join(unit.format(number) for number in range(1000)), lambda name: None, None).html
+    assert cleaned is None or depth(cleaned) < 3 * DEPTH
+
+
+MANY = (
+    "<p>" + "".join(f"<b id={number}>" for number in range(290)) + "<p>x" * 5000,
+    "<table>" + "".join(f"<font size={number}>" for number in range(290)) + "<tr>x" * 5000,
+    "".join(f"<i id={number}>" for number in range(290)) + "<div>x</div>" * 5000,
+    "<p>" + "<b>" * 290 + "<button><p>x</p></button>" * 5000,
+    "<span>" * 250 + "".join(f"<nobr id={number}>" for number in range(40)) + "</span>x" * 250,
+)
+
+
+@pytest.mark.parametrize("html", MANY)
+def test_formatting_that_is_left_open_is_not_made_anew_a_million_times(html: str) -> None:
+    cleaned = clean_html(html, lambda name: None, None).html
+    assert len(cleaned or "") < 3 * len(html)
+    if cleaned:
+        formatting = remade = 0
+        for end, name in re.findall(r"<(/?)([a-z0-9]+)", cleaned):
+            remade += 0 if name in ("b", "font", "i") else formatting
+            formatting += 0 if name not in ("b", "font", "i") else -1 if end else 1
+        assert remade < 100_001, "what a browser makes of it is as little"
+    assert len(html_text(html)) < 3 * len(html)
+
+
+def test_a_tag_with_very_many_attributes_and_very_many_tags_are_not_parsed() -> None:
+    assert clean_html("<b " + " ".join(f"a{number}" for number in range(5000)) + ">x</b>", lambda name: None, None).html is None
+    assert clean_html("<br>" * 100_001, lambda name: None, None).html is None
+    assert clean_html("<a " * 90_000, lambda name: None, None).html is not None, "its time grows with its length only"
+    assert clean_html("<img src='data:image/png;base64," + "A" * 800_000 + "'>", lambda name: None, None).html is not None
+
+
+def test_formatting_keeps_its_names_and_attributes() -> None:
+    html = '<p><B>bold</B> <font color="red" size="3">x</font> <code title="a &lt;b&gt; c">q</code> <b><i>both</b></i><nobr>n</nobr></p>'
+    cleaned = clean_html(html, lambda name: None, None).html
+    assert cleaned is not None and "x-" not in cleaned
+    assert cleaned.startswith('<p><b>bold</b> <font color="red" size="3">x</font> <code title="a &lt;b&gt; c">q</code> <b><i>both</i></b>')
+
+
+def test_what_mail_programs_write_is_within_the_bounds() -> None:
+    cell = "<td><font face=Arial><b>Title</b><br><p>Hello<p>World <a href='https://x.example/'><img src='https://x.example/y.png'></a></font></td>"
+    table = f"<table width=600><tbody><tr>{cell}<td><span><div>Block</div></span></td></tr></table>"
+    outlook = f"<!--[if mso]><table><tr><td><![endif]-->{table * 200}<!--[if mso]></td></tr></table><![endif]-->"
+    sloppy = "<table>" + "<tr><td><font color=red>x<td><p>y<b>z" * 400 + "</table>" + "<ul>" + "<li>x" * 400 + "</ul>" + "<p>text " * 400
+    for html in (
+        outlook,
+        "<div><center>" * 30 + table * 300 + "</center></div>" * 30,
+        sloppy,
+        "<select>" + "<option>x" * 500 + "</select>",
+    ):
+        assert clean_html(html, lambda name: None, None).html is not None
