@@ -162,7 +162,7 @@ def _mbox(file: BinaryIO, path: Path, own: str, position: str, mailbox: str) -> 
     except ValueError as trouble:
         raise SetupError(
             Sentence("%(path)s has changed since the last import: %(trouble)s.", path=path, trouble=trouble),
-            "Import it under another name, into a mailbox of its own.",
+            "To read it from its beginning: --again. To keep both apart: another name, into a mailbox of its own.",
         ) from trouble
 
 

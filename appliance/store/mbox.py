@@ -102,9 +102,12 @@ def is_mbox(file: BinaryIO) -> bool:
 
 
 def places(file: BinaryIO, offset: int = 0) -> Iterator[MboxPlace]:
-    """The messages from `offset` on, which is 0 or an `after` returned before. Raises ValueError when no message begins there."""
+    """The messages from `offset` on, which is 0 or an `after` returned before. Raises ValueError when no message begins there, which
+    includes a file that is shorter now: a mail program has begun it anew."""
     file.seek(0, 2)
     size = file.tell()
+    if offset > size:
+        raise ValueError(f"it ends at octet {size}")
     first = _first(file, size)
     file.seek(first)
     kind = MboxKind.of(file.readline(LINE_OCTETS))

@@ -176,6 +176,14 @@ def test_no_mbox() -> None:
         list(places(io.BytesIO(b"From -\nA: 1\n"), 3))
 
 
+@pytest.mark.parametrize("octets", [b"", b"From -\nA: 1\n"])
+def test_a_file_that_was_begun_anew(octets: bytes) -> None:
+    """As mail programs do when they move old messages away: what is in it now is not what was read."""
+    with pytest.raises(ValueError, match=f"ends at octet {len(octets)}"):
+        list(places(io.BytesIO(octets), 100))
+    assert list(places(io.BytesIO(octets), len(octets))) == []
+
+
 def test_going_on_at_a_position() -> None:
     data = written(b"A: 1\r\n", b"A: 2\r\n", b"A: 3\r\n")
     file = io.BytesIO(data)
