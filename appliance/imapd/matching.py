@@ -50,6 +50,7 @@ from appliance.store.values import Row, Want
 from .batches import ENVELOPE, INTERNAL_AT, MESSAGE, OCTETS, SAVED_AT, SENT_AT, THREAD, read, spans
 from .errors import CommandRefused
 from .examination import NOTHING, OpenOne, Test, examine_messages
+from .steps import Progress
 
 if TYPE_CHECKING:
     from appliance.store.message_ids import MessageIds
@@ -103,9 +104,10 @@ class Matches:
         return chosen
 
 
-async def matching(selected: "Selected", query: Query) -> Matches:
+async def matching(selected: "Selected", query: Query, progress: Progress) -> Matches:
     """Search all messages the client knows. Raises StoreError, and CommandRefused for sequence numbers where there are none (RFC 9586).
 
+    `progress` counts the messages whose rows have been read, of those that have to be.
     A keyword is matched by the bit it has in the read transaction of the row's batch.
     """
     if selected.uid_only and any(isinstance(leaf, Numbered) for leaf in leaves(query)):
@@ -127,14 +129,16 @@ async def matching(selected: "Selected", query: Query) -> Matches:
         run.index, ids = known
         candidates = run.index.candidates(query)
         if candidates is not None:
-            await _search_candidates(run, ids, candidates, places)
+            await _search_candidates(run, ids, candidates, places, progress)
             return found
+    progress.goal = sum([end - start for start, end in places])
     for span in spans(places):
         batch = await read(selected, span, run.want)
         found.missing += batch.missing
         run.named(batch.keywords)
         await run.examine(batch.numbers, batch.rows)
         run.finish()
+        progress.done += sum([end - start for start, end in span])
     return found
 
 
@@ -200,7 +204,7 @@ class _Run:
         self._results.clear()
 
 
-async def _search_candidates(run: _Run, ids: "MessageIds", candidates: frozenset[int], places: Ranges) -> None:
+async def _search_candidates(run: _Run, ids: "MessageIds", candidates: frozenset[int], places: Ranges, progress: Progress) -> None:
     """Search the candidates of the index, and the messages it does not hold: those it is sure of need only be there."""
     selected, index = run.selected, run.index
     assert index is not None  # noqa: S101 the caller has it
@@ -227,7 +231,9 @@ async def _search_candidates(run: _Run, ids: "MessageIds", candidates: frozenset
             else:
                 run.missed(1)
         chosen = [place for place in chosen if uids[place] not in certain]
+    progress.goal = len(chosen)
     for start in range(0, len(chosen), BATCH_ROWS):
+        progress.done = start
         numbers = {uids[place]: place + 1 for place in chosen[start : start + BATCH_ROWS]}
         rows, names, _ = await selected.mailbox.rows_and_messages(list(numbers), run.want, 0, selected.view.modseq)
         run.missed(len(numbers) - len(rows))

@@ -1,4 +1,4 @@
-"""Telling a client that a command still runs: `* OK [INPROGRESS ("tag" NIL NIL)]` (RFC 9585).
+"""Telling a client that a command still runs, and how far it is: `* OK [INPROGRESS ("tag" 454 1000)]` (RFC 9585).
 
 The command's task waits and sends; the work runs in a task of its own and sends nothing, so no response is broken by another. Only what
 concerns many messages is watched so: it costs 50 us.
@@ -11,6 +11,8 @@ import trio
 
 from appliance.mail.errors import PillarboxError
 
+from .steps import Progress
+
 if TYPE_CHECKING:
     from .contract import CommandSession
 
@@ -22,10 +24,11 @@ MANY = 2000
 """Messages with which a command may take that long on a Raspberry Pi."""
 
 
-async def in_progress(session: "CommandSession", messages: int, work: Callable[[], Awaitable[T]]) -> T:
-    """The result of `work`, which concerns so many messages and sends nothing; raises what it raises."""
+async def in_progress(session: "CommandSession", messages: int, work: Callable[[], Awaitable[T]], progress: Progress | None = None) -> T:
+    """The result of `work`, which concerns so many messages, sends nothing, and may count in `progress`; raises what it raises."""
     if messages < MANY:
         return await work()
+    counted = progress or Progress()
     result: list[T] = []
     trouble: list[PillarboxError] = []
     done = trio.Event()
@@ -43,7 +46,7 @@ async def in_progress(session: "CommandSession", messages: int, work: Callable[[
             with trio.move_on_after(EVERY_S):
                 await done.wait()
             if not done.is_set():
-                session.queue(b"* OK [INPROGRESS (%b NIL NIL)] Still at work.\r\n" % _tag(session.tag))
+                session.queue(b"* OK [INPROGRESS (%b %b)] %b\r\n" % (_tag(session.tag), *counted.encode()))
                 try:
                     await session.flush()
                 except PillarboxError as error:

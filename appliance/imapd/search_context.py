@@ -21,6 +21,7 @@ from appliance.protocol.imap.sequence import encode_set, places_of_numbers, rang
 
 from .matching import Matches, matching
 from .sorting import ordered
+from .steps import Progress
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.sort import SortCriterion
@@ -79,7 +80,7 @@ class SearchContext:
 
     async def changed(self, client: "ImapClient", uids: Sequence[int], arrived: Sequence[int]) -> None:
         """See `client.Follower`."""
-        found = await matching(self._selected, And((Identified(ranges_of(uids)), self._query)))
+        found = await matching(self._selected, And((Identified(ranges_of(uids)), self._query)), Progress())
         matched = frozenset(found.uids)
         members = self._members_among(uids)
         await self._remove(client, [uid for uid in members if uid not in matched])

@@ -8,6 +8,7 @@ knows to send NOOP. UID SEARCH sends their EXPUNGE before its completion.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.errors import MisuseError
@@ -18,6 +19,7 @@ from ..completion import Completion, no, ok
 from ..contract import Answered, ImapCommand, ImapState, SearchReturn, SequenceNumbers
 from ..matching import Matches, matching
 from ..progress import in_progress
+from ..steps import Progress
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.sort import SortCriterion
@@ -66,7 +68,9 @@ async def answer(
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     check_options(session, options or (), search.keys)
     await enable_for(session, search)
-    found, reported = await in_progress(session, len(selected.view), lambda: _found(selected, search, options or (), arranged))
+    progress = Progress()
+    work = partial(_found, selected, search, options or (), arranged, progress)
+    found, reported = await in_progress(session, len(selected.view), work, progress)
     data = _data(session, search, found, reported)
     if options is None:
         await _send_plain(session, arranged.word if arranged is not None else b"SEARCH", found.uids if uid else found.numbers, data)
@@ -78,7 +82,7 @@ async def answer(
 
 async def answer_mailbox(session: "CommandSession", selected: "Selected", search: Search, options: Options, correlators: bytes) -> None:
     """Search one of several mailboxes, and send what was found there, if anything was, with UIDs (RFC 7377 §2.1)."""
-    found, reported = await _found(selected, search, options, None)
+    found, reported = await in_progress(session, len(selected.view), partial(_found, selected, search, options, None, Progress()))
     if found.uids and any(not option.saves for option, _ in options):
         data = _data(session, search, found, reported)
         await session.send(await _esearch(session, Answered(selected, found, True), options, data, correlators))
@@ -86,12 +90,14 @@ async def answer_mailbox(session: "CommandSession", selected: "Selected", search
         selected.note_missing()
 
 
-async def _found(selected: "Selected", search: Search, options: Options, arranged: Arranged | None) -> "tuple[Matches, Sequence[int]]":
+async def _found(
+    selected: "Selected", search: Search, options: Options, arranged: Arranged | None, progress: Progress
+) -> "tuple[Matches, Sequence[int]]":
     """The result, and the indexes of the messages that are reported; saved where that is asked for."""
     saves = any(option.saves for option, _ in options)
     if saves:
         selected.saved = ()  # a failed SEARCH empties the saved result (RFC 5182 §2.1)
-    found = await matching(selected, search.query)
+    found = await matching(selected, search.query, progress)
     if arranged is not None:
         found = await arranged.arrange(selected, found)
     reported = _reported(len(found.uids), options)

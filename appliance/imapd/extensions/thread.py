@@ -15,7 +15,7 @@ from ..completion import Completion, bad
 from ..contract import ImapCommand, ImapExtension, ImapState, SequenceNumbers
 from ..matching import Matches, matching
 from ..progress import in_progress
-from ..steps import in_steps
+from ..steps import Progress, in_steps
 
 if TYPE_CHECKING:
     from appliance.protocol.imap.tokens import Tokens
@@ -44,11 +44,12 @@ async def _answer(session: "CommandSession", name: bytes, search: Search, uid: b
     selected = session.selected
     assert selected is not None  # noqa: S101 the command is allowed in that state only
     await enable_for(session, search)
+    progress = Progress()
 
     async def find() -> "tuple[Matches, array[int]]":
-        return await _threads(selected, name, await matching(selected, search.query))
+        return await _threads(selected, name, await matching(selected, search.query, progress))
 
-    found, tokens = await in_progress(session, len(selected.view), find)
+    found, tokens = await in_progress(session, len(selected.view), find, progress)
     data = encode_threads(tokens, found.uids if uid else found.numbers)
     await session.send(b"* THREAD", b" " if data else b"", data, b"\r\n")
     return await finish(session, found.missing, uid)

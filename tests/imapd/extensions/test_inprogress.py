@@ -9,6 +9,7 @@ import trio.lowlevel
 
 from appliance.imapd import progress
 from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.limits import BATCH_ROWS
 from appliance.store.mailbox import Mailbox
 from tests.imapd.client import signed_in
 from tests.support.services import some_components
@@ -46,6 +47,31 @@ def held_up(real: Any, until: Any) -> Any:
         return await real(self, *arguments, **words)
 
     return wait_first
+
+
+async def test_a_search_says_how_far_it_is(tmp_path: Path, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 9585 §4: PROGRESS of GOAL messages, which it does not reach."""
+    told = trio.Event()
+    batches = iter((None, told))
+    real = Mailbox.examine
+
+    async def wait_at_the_second(self: Mailbox, *arguments: Any) -> Any:
+        if (until := next(batches)) is not None:
+            await until.wait()
+        return await real(self, *arguments)
+
+    monkeypatch.setattr(Mailbox, "examine", wait_at_the_second)
+    async with some_components(tmp_path) as components:
+        client = await signed_in(components, b"INBOX")
+        await client.command(b"APPEND INBOX " + b" ".join([b"{6+}\r\nA: b\r\n"] * (BATCH_ROWS + 125)))
+        await client.send(b"A001 SEARCH TEXT nothing\r\n")
+        assert await client.response() == b'* OK [INPROGRESS ("A001" %d %d)] 80%% of the messages are done.' % (
+            BATCH_ROWS,
+            BATCH_ROWS + 125,
+        )
+        told.set()
+        untagged, tagged = await client.until_tag(b"A001")
+        assert b"* SEARCH" in untagged and tagged.startswith(b"OK")
 
 
 async def test_a_failure_is_the_command_s_own(tmp_path: Path, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
