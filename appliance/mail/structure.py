@@ -27,6 +27,9 @@ FALSE_CANDIDATES = 200
 
 _HEADER, _BODY, _BOUNDARY_LINE, _TO_END = range(4)
 
+SAMPLED = (b"plain", b"html", b"rfc822-headers")
+"""Subtypes of text of which a sample is kept; the last is the header that a report returns."""
+
 
 @dataclass(slots=True)
 class Node:
@@ -55,7 +58,7 @@ def begins_no_part(node: Node) -> bool:
 class StructureScanner:
     """Parses a message fed in chunks; `finish()` returns the root.
 
-    `samples` are the first `sample_octets` of the first plain and the first HTML text, still encoded.
+    `samples` are the first `sample_octets` of the first plain and HTML text and the first text/rfc822-headers, still encoded.
     """
 
     __slots__ = (
@@ -288,7 +291,7 @@ class StructureScanner:
         node = Node(parent, parent.depth + 1, parent.body_start, parent.body_start, end, parent.lines + self._lf)
         self._describe(node, header_fields, deep=True)
         parent.children.append(node)
-        if self.samples and self.samples[-1][0] is parent and _text_subtype(node) in (b"plain", b"html"):
+        if self.samples and self.samples[-1][0] is parent and _text_subtype(node) in SAMPLED:
             self.samples[-1] = node, self.samples[-1][1]
 
     def _cut_stack(self, size: int) -> None:
@@ -381,9 +384,9 @@ class StructureScanner:
             content.type, content.subtype = b"application", b"octet-stream"
 
     def _sample(self, node: Node) -> None:
-        """Begin a sample for the first plain and the first HTML text, and for the first multipart until a part begins in it."""
+        """Begin a sample for the first plain and HTML text and returned header, and for the first multipart until a part begins in it."""
         sort = MULTIPART if node.kind == MULTIPART else _text_subtype(node)
-        if sort in (MULTIPART, b"plain", b"html") and all(sort not in (seen.kind, _text_subtype(seen)) for seen, _ in self.samples):
+        if sort in (MULTIPART, *SAMPLED) and all(sort not in (seen.kind, _text_subtype(seen)) for seen, _ in self.samples):
             self.samples.append((node, bytearray()))
             self._room = self._sample_octets
 

@@ -16,6 +16,7 @@ REFERENCES = 32
 """Kept of one message."""
 ID_OCTETS = 250
 """A longer id is passed over; RFC 5322 §2.1.1 lets a line have 998, and none that programs make comes near."""
+RETURNED = -1
 SUBJECT_OCTETS = 1000
 """Of a Subject, before encoded words are decoded."""
 
@@ -33,8 +34,8 @@ _TRAILER = re.compile(r"(?:\(fwd\)|\s)\Z", re.IGNORECASE)
 class ThreadKeys:
     """Two messages belong together when they share an id and have the same base subject (mapped by `casemap`).
 
-    The first `own_references` of `references` are of the References field, the others of In-Reply-To alone. `is_reply`: the subject is
-    that of a reply or forward (RFC 5256 §3).
+    The first `own_references` of `references` are of the References field, the others of In-Reply-To alone; RETURNED: the only one is of
+    the message that a report returns. `is_reply`: the subject is that of a reply or forward (RFC 5256 §3).
     """
 
     message_id: bytes = b""
@@ -44,8 +45,9 @@ class ThreadKeys:
     is_reply: bool = False
 
 
-def thread_keys(header_fields: HeaderFields) -> ThreadKeys:
-    """Of the fields of a message's header."""
+def thread_keys(header_fields: HeaderFields, returned: HeaderFields | None = None) -> ThreadKeys:
+    """Of the fields of a message's header. `returned`: those of the message that a report has in it, named where the header names none
+    (Postfix's DSNs have neither References nor In-Reply-To)."""
     own = _ids(header_fields, b"message-id")
     referred = _ids(header_fields, b"references")  # with repetitions: the last one is the parent
     replied = [one for one in dict.fromkeys(_ids(header_fields, b"in-reply-to")) if one not in referred]
@@ -53,6 +55,8 @@ def thread_keys(header_fields: HeaderFields) -> ThreadKeys:
     if len(references) > REFERENCES:
         references[1 : 1 - REFERENCES] = []
     kept = min(len(referred), max(len(references) - len(replied), 1))
+    if not references and returned and (references := _ids(returned, b"message-id")[:1]):
+        kept = RETURNED
     subject = header_fields.get(b"subject")
     base, is_reply = analysed_subject(subject[-1]) if subject else ("", False)
     return ThreadKeys(own[0] if own else b"", tuple(references), casemap(base), kept, is_reply)

@@ -107,7 +107,10 @@ async def _read_threads(store: StoreBase, mailbox: MailboxId, uids: "array[int]"
 
 
 def _hashed(all_references: Sequence[str], all_own: Sequence[int]) -> list[tuple[int, ...]]:
-    """Of each message those of References, else the first of In-Reply-To (RFC 5256 §3); the messages of a thread repeat them."""
+    """Of each message those of References, else the first of In-Reply-To (RFC 5256 §3); the messages of a thread repeat them.
+
+    The id of a returned message, which no field has, is cut off: RETURNED is -1.
+    """
     known: dict[str, int] = {}
     hashed = []
     for references, own in zip(all_references, all_own, strict=True):

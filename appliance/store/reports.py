@@ -1,7 +1,8 @@
 """Reports on messages that were sent: DSNs (RFC 3464) and MDNs (RFC 8098) that came for an account, found by the message they refer to.
 
-A report names the message it is about in In-Reply-To or References, as this server's own do and most others; one that does not is mail like
-any other. It may stand in a thread of its own (another subject), which is indexed by the first id it refers to (`threads`).
+A report names the message it is about in In-Reply-To or References, as this server's own do, or returns it or its header, as Postfix's do;
+one that does neither is mail like any other. It may stand in a thread of its own (another subject), which is indexed by the first id it
+refers to (`threads`).
 """
 
 import sqlite3

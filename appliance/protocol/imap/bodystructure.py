@@ -73,12 +73,13 @@ class _MessageScanner:
     def finish(self, prefix: bytes = b"") -> Description:
         root = self._structure.finish()
         if self._made is None:
-            self._made = pack(root), bodystructure(root), self._preview(), envelope(root.header_fields), thread_keys(root.header_fields)
+            thread = thread_keys(root.header_fields, self._returned(root))
+            self._made = pack(root), bodystructure(root), self._preview(), envelope(root.header_fields), thread
         parts, structure, text, written, thread = self._made
         own = message_header_fields(prefix)
         header_fields = _merged(own, root.header_fields) if own else root.header_fields
         if not own.keys() <= _NOT_IN_ENVELOPE:
-            written, thread = envelope(header_fields), thread_keys(header_fields)
+            written, thread = envelope(header_fields), thread_keys(header_fields, self._returned(root))
         dates = header_fields.get(b"date")
         return Description(
             octets=self._octets,
@@ -99,9 +100,22 @@ class _MessageScanner:
 
     def _preview(self) -> str:
         """Of the plain text; where that is empty, of the HTML, else of a multipart in which no part begins."""
-        ranked = sorted(self._structure.samples, key=lambda sample: _rank(sample[0]))
+        ranked = sorted([one for one in self._structure.samples if not _is_header(one[0])], key=lambda sample: _rank(sample[0]))
         leaves = [(node if node.kind == LEAF else node.children[0], octets) for node, octets in ranked]
         return next(filter(None, (preview(node.content, node.transfer, bytes(octets)) for node, octets in leaves)), "")
+
+
+    def _returned(self, root: Node) -> HeaderFields | None:
+        """The header fields of the message that a report returns, whole or its header alone (RFC 3464 §2)."""
+        if root.kind != MULTIPART or (root.content.subtype or b"").lower() != b"report":
+            return None
+        whole = next((child.children[0].header_fields for child in root.children if child.kind == MESSAGE), None)
+        headers = (bytes(octets) for node, octets in self._structure.samples if node.parent is root and _is_header(node))
+        return whole if whole is not None else message_header_fields(next(headers, b""))
+
+
+def _is_header(node: Node) -> bool:
+    return node.kind == LEAF and (node.content.subtype or b"").lower() == b"rfc822-headers"
 
 
 def _rank(node: Node) -> int:
