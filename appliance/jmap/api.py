@@ -102,7 +102,7 @@ class JmapApi:
         try:
             if method is None or method.capability not in using:
                 return [("error", {"type": "unknownMethod", "description": f"Its capability is not in use: {called.name[:100]}."})]
-            done = await method.run(Call(called.name, Arguments(resolve(called.arguments, earlier)), caller, created))
+            done = await method.run(Call(called.name, Arguments(resolve(called.arguments, earlier)), caller, created, using))
         except MethodError as error:
             return [("error", error.response)]
         except StoreError as error:

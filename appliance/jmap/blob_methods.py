@@ -25,6 +25,7 @@ from appliance.store.store import Store
 from .blob_facts import BLOB, DIGESTS, MOST_SOURCES, TYPES
 from .blobs import Blob, Blobs
 from .ids import encode_id
+from .mailbox import MAIL
 from .method import CORE, Call, JmapAccount, Method
 from .new_messages import blob_not_found
 from .standard import SetOutcome, attempt, read_names
@@ -156,7 +157,7 @@ class BlobMethods:
         wanted = call.arguments.ids("ids", most=self._limits.objects_in_get) or []
         call.arguments.end()
         for name in types:
-            if name not in TYPES:
+            if name not in TYPES or MAIL not in call.using:
                 raise MethodError("unknownDataType", f"No blobs of {name[:100]} are known.")
         resolved = {one: created_id(one, call.created) or one for one in wanted}
         found = await self._blobs.find_all(account.scope, list(dict.fromkeys(resolved.values())))

@@ -82,6 +82,8 @@ class _Compiler:
 
     def _condition(self, name: str, value: Any) -> Test:
         self._count += 1
+        if value is None:
+            raise invalid(f'"{name[:100]}" in a filter is null.')
         arguments = Arguments({name: value})
         match name:
             case "inMailbox":

@@ -55,12 +55,13 @@ class Caller:
 
 @dataclass(slots=True)
 class Call:
-    """One method call. `created`: creation ids of this request, to which a method adds what it makes."""
+    """One method call. `created`: creation ids of this request, to which a method adds what it makes. `using`: its capabilities."""
 
     name: str
     arguments: Arguments
     caller: Caller
     created: dict[str, str] = field(default_factory=dict)
+    using: frozenset[str] = frozenset()
 
     def account(self, argument: str = "accountId", *, write: bool = False) -> JmapAccount:
         """The account named by the argument. Raises MethodError: accountNotFound, accountReadOnly, invalidArguments."""

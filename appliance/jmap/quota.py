@@ -21,6 +21,7 @@ from appliance.protocol.jmap.window import Comparator, read_sort, read_window
 from appliance.store.scope import Scope, in_sight
 from appliance.store.store import Store
 
+from .mailbox import MAIL
 from .method import Call, Method
 from .standard import get_response, query_response, read_most_changes, read_properties
 
@@ -56,7 +57,7 @@ class QuotaMethods:
         wanted = call.arguments.ids("ids", most=self._limits.objects_in_get)
         properties = read_properties(call.arguments, PROPERTIES, PROPERTIES)
         call.arguments.end()
-        state = await self._state(account.scope)
+        state = await self._state(call, account.scope)
         found = {one["id"]: {name: one[name] for name in properties} for one in _quotas(state)}
         return get_response(account.id, state, wanted, found)
 
@@ -67,7 +68,7 @@ class QuotaMethods:
         call.arguments.end()
         if since != NONE and not _STATE.fullmatch(since):
             raise MethodError("cannotCalculateChanges", "This is no state of this server.")
-        state = await self._state(account.scope)
+        state = await self._state(call, account.scope)
         before, now = ({one["id"]: one for one in _quotas(text)} for text in (since, state))
         updated = [one for one in now if one in before and before[one] != now[one]]
         only_used = all(before[one] | {"used": 0} == now[one] | {"used": 0} for one in updated)
@@ -78,7 +79,9 @@ class QuotaMethods:
             "destroyed": [one for one in before if one not in now],
         }  # fmt: skip
 
-    async def _state(self, scope: Scope) -> str:
+    async def _state(self, call: Call, scope: Scope) -> str:
+        if MAIL not in call.using:  # of a type that the client does not know there is no quota (RFC 9425 §4)
+            return NONE
         if not scope.is_own:
             rights = await self._store.database.read(lambda connection: in_sight(connection, scope))
             if not any("i" in some for some in rights.values()):
@@ -91,7 +94,7 @@ class QuotaMethods:
         sort = read_sort(call.arguments, ("name", "used"), ())
         window = read_window(call.arguments)
         call.arguments.end()
-        state = await self._state(account.scope)
+        state = await self._state(call, account.scope)
         chosen = _sorted([one for one in _quotas(state) if given is None or _matches(given, one)], sort)
         ids = [one["id"] for one in chosen]
         return query_response(account.id, state, ids, window, len(ids), can_calculate_changes=False)

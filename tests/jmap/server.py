@@ -53,7 +53,7 @@ class JmapClient:
         return Caller(account, own.name, (own, *others))
 
     async def request(self, *calls: list[Any], **members: Any) -> list[list[Any]]:
-        octets = json.dumps({"using": [CORE, MAIL, BLOB, QUOTA], "methodCalls": calls, **members}).encode()
+        octets = json.dumps({"using": [CORE, MAIL, BLOB, QUOTA], "methodCalls": calls} | members).encode()
         answer = json.loads(json.dumps(await self._api.handle(octets, self.signed_in or CALLER)))
         assert not self.faults, self.faults
         responses: list[list[Any]] = answer["methodResponses"]

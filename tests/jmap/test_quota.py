@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from appliance.jmap.blob_facts import BLOB
+from appliance.jmap.mailbox import MAIL
+from appliance.jmap.method import CORE
+from appliance.jmap.quota import QUOTA
 from appliance.mail.limits import ACCOUNT_MESSAGES
 
 from .server import a_client
@@ -39,6 +43,24 @@ async def test_without_a_limit_there_is_no_quota_of_octets(tmp_path: Path) -> No
         assert found["list"] == [{"id": "messages", "used": 0}] and found["notFound"] == ["octets"]
         changes = await client.call("Quota/changes", sinceState=state)
         assert changes["destroyed"] == ["octets"] and changes["created"] == changes["updated"] == []
+
+
+async def test_the_examples_of_section_6_and_types_the_client_did_not_ask_for(tmp_path: Path) -> None:
+    """RFC 9425 §4: without the capability of mail there is no type it could count."""
+    async with a_client(tmp_path, quota=1000) as client:
+        call = ["Quota/get", {"accountId": "A1", "ids": None}, "0"]
+        ((name, found, _),) = await client.request(call)
+        assert name == "Quota/get" and [one["types"] for one in found["list"]] == [["Email"], ["Email"]]
+        ((_, found, _),) = await client.request(call, using=[CORE, QUOTA])
+        assert found["list"] == [] and found["notFound"] == []
+        ((_, changes, _),) = await client.request(
+            ["Quota/changes", {"accountId": "A1", "sinceState": found["state"], "maxChanges": 20}, "0"]
+        )
+        assert changes["created"] == ["octets", "messages"] and changes["updated"] == changes["destroyed"] == []
+        lookup = ["Blob/lookup", {"accountId": "A1", "typeNames": ["Email"], "ids": ["not-a-blob"]}, "R1"]
+        for using, answered in (([CORE, BLOB, MAIL], "Blob/lookup"), ([CORE, BLOB], "error")):
+            ((name, found, _),) = await client.request(lookup, using=using)
+            assert name == answered and (name != "error" or found["type"] == "unknownDataType")
 
 
 async def test_queries(tmp_path: Path) -> None:
