@@ -69,6 +69,12 @@ def newest_message(data: Path) -> int:
         return int(db.execute("SELECT max(message_data) FROM message").fetchone()[0])
 
 
+def messages_above(data: Path, last: int) -> int:
+    """How many messages have higher ids."""
+    with sqlite3.connect(f"file:{data / 'pillarbox.db'}?mode=ro", uri=True) as db:
+        return int(db.execute("SELECT count(*) FROM message_data WHERE id > ?", (last,)).fetchone()[0])
+
+
 def indexed_up_to(data: Path) -> int:
     """The last message in the files of the index."""
     last = 0

@@ -22,7 +22,7 @@ from appliance.store.search_filling import BATCH
 from tests.support.server import PASSWORD, Pillarbox
 
 from .clients import Imap, connect, tls
-from .growth import indexed_up_to, newest_message, wait_for_index
+from .growth import indexed_up_to, messages_above, wait_for_index
 from .meters import LoopDevice, Process
 from .rows import multiply
 from .searches import spent_s
@@ -193,7 +193,7 @@ def at_rest(written: Callable[[], int], data: Path) -> None:
     last = -1
     for _ in range(12):
         if last == (last := written()):
-            left = newest_message(data) - indexed_up_to(data)
+            left = messages_above(data, indexed_up_to(data))
             assert left < BATCH, f"the search index lacks {left} messages and does not go on"
             return
         time.sleep(90)
