@@ -110,8 +110,13 @@ async def run(session: "CommandSession", tokens: "Tokens", uid: bool) -> Complet
             places = await _send_pipelined(session, selected, what, [places, *following])
         return await _send_messages(session, selected, what, places)
     finally:
-        if selected.kept is not None and not selected.kept.large:
-            selected.kept = None
+        _drop_kept(selected)
+
+
+def _drop_kept(selected: "Selected") -> None:
+    """What was read ahead for FETCHes that are answered; a large message stays open for the next part of it."""
+    if selected.kept is not None and not selected.kept.large:
+        selected.kept = None
 
 
 def plan_of(session: "CommandSession", attributes: "Sequence[Attribute]") -> FetchPlan:
@@ -131,7 +136,10 @@ async def send_unsolicited(session: "CommandSession", attributes: "Sequence[Attr
     assert selected is not None  # noqa: S101 there are new messages in it
     plan = plan_of(session, attributes)
     what = Compiled(b"", True, plan, plan.want, plan.at_once())
-    await _send_messages(session, selected, what, places_of_uids(ranges_of(uids), selected.view.uids))
+    try:
+        await _send_messages(session, selected, what, places_of_uids(ranges_of(uids), selected.view.uids))
+    finally:
+        _drop_kept(selected)
 
 
 # --- pipelined commands ---------------------------------------------------------------------------

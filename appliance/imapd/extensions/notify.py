@@ -139,6 +139,8 @@ class Notifications:
 
     async def own(self, *names: str) -> None:
         """The client made, renamed, deleted, subscribed or unsubscribed these mailboxes: it is not told of that (RFC 5465 §5)."""
+        if not self._others:
+            return
         infos = await self._session.mailboxes.list()
         there = {info.id: self._as_known(info) for info in infos}
         for number, known in there.items():

@@ -1,5 +1,6 @@
 """NOTIFY: limits, accounts kept apart, and changes while the client is at work (RFC 5465)."""
 
+import gc
 import random
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import trio
 
 from appliance.imapd.extensions import notify
+from appliance.imapd.selected import Selected
 from appliance.store import account_watch
 from tests.imapd.client import Client, signed_in
 from tests.support.services import some_components
@@ -112,6 +114,9 @@ async def test_what_is_fetched_of_new_messages_is_checked_at_once(tmp_path: Path
         assert (await client.command(SELECTED % b"BODY.PEEK[HEADER.FIELDS ({7+}\r\nSubject)]"))[1].startswith(b"OK")
         await components.deliver(b"Subject: x\r\n\r\n")
         assert (await responses(client, 3))[2] == b"* 1 FETCH (UID 1 BODY[HEADER.FIELDS (Subject)] {14}\r\nSubject: x\r\n\r\n)"
+        assert (await client.command(b"NOOP"))[0] == []
+        selected = [one for one in gc.get_objects() if isinstance(one, Selected)]
+        assert selected and all(one.kept is None for one in selected), "no message stays in memory"
 
 
 async def test_new_messages_that_a_command_announces_are_fetched_too_but_the_client_s_own_are_not(tmp_path: Path) -> None:
