@@ -67,18 +67,20 @@ KEEPS_ROOT = ("import", "export")
 
 
 def main(arguments: list[str], *, version: str, offline: Offline) -> int:
-    """Run one command; the exit status."""
+    """Run one command; the exit status: never 0 where its output did not arrive."""
+    status = 0
     try:
         try:
-            return _command(arguments, version, offline)
+            status = _command(arguments, version, offline)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
         drop_output()
-        return 1
+        return status or 1
     except OutputError as error:
         drop_output()
-        return _failed(error, 1, as_json=False)
+        return _failed(error, status or 1, as_json=False)
+    return status
 
 
 def _command(arguments: list[str], version: str, offline: Offline) -> int:

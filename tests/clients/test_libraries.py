@@ -10,6 +10,7 @@ from imap_tools import AND, MailBox, MailMessage
 from imapclient import IMAPClient
 
 from tests.support.server import PASSWORD
+from tests.support.wire import eventually
 
 from .conftest import ADA, AWKWARD, BEN, HOST, Served, message, own_part
 
@@ -111,7 +112,8 @@ def test_imap_tools_fetches_searches_and_sorts(served: Served) -> None:
         assert sizes == sorted(map(len, AWKWARD), reverse=True)
         assert box.uids(AND(seen=True)) == [mixed.uid]
         box.folder.unset()
-        assert {uid for uid, (_, flags) in served.messages().items() if b"\\Seen" in flags} == {int(mixed.uid)}
+        seen = {int(mixed.uid)}  # which FETCH sets, to be stored within seconds
+        assert eventually(lambda: {uid for uid, (_, flags) in served.messages().items() if b"\\Seen" in flags} == seen)
 
 
 def test_imap_tools_marks_moves_and_deletes(served: Served) -> None:

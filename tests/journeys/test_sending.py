@@ -275,4 +275,4 @@ def test_the_network_check_probes_listeners_relays_and_outbound_connectivity(wor
         assert "gone, 127.0.1.99" in gone["where"] and "refused" in gone["text"]
         text = pillarbox("network", "check", data=world.data).stdout
         assert "open     outbound" in text and "tested from outside" in text
-    assert pillarbox("network", "check", data=world.data, check=False).returncode == 2, "the server is not running"
+    assert pillarbox("network", "check", data=world.data, check=False).returncode == 3, "no server is running"
