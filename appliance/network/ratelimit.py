@@ -29,10 +29,21 @@ class Buckets:
         """Take one token; False when there is none. `now_s` on any clock that only rises."""
         full_at = max(self._full_at.pop(key, 0.0), now_s)
         allowed = full_at - now_s <= self._slack_s
-        self._full_at[key] = full_at + self._interval_s if allowed else full_at
+        self._keep(key, full_at + self._interval_s if allowed else full_at)
+        return allowed
+
+    def reserve(self, key: Hashable, now_s: float, most_s: float) -> float:
+        """Take the next token, of the future where there is none: in how many seconds it is there, `most_s` at most. So those who wait
+        come one by one."""
+        latest = now_s + self._slack_s + most_s
+        full_at = min(max(self._full_at.pop(key, 0.0), now_s), latest)
+        self._keep(key, full_at + self._interval_s)
+        return max(0.0, full_at - now_s - self._slack_s)
+
+    def _keep(self, key: Hashable, full_at: float) -> None:
+        self._full_at[key] = full_at
         if len(self._full_at) > self._kept:
             del self._full_at[next(iter(self._full_at))]
-        return allowed
 
 
 def source_of(host: str) -> bytes:

@@ -36,7 +36,8 @@ from .message import TEXT, HttpRefusal, HttpRequest, HttpResponse, redirect
 from .plain_http import PlainHttp
 from .routes import Access, RouteMatch, SiteSection, WebRoute, WebRoutes
 
-FLOOD_PAUSE_S = 0.25
+FLOOD_WAIT_S = 10.0
+"""Longest that a request of a source waits whose burst is used up: its connections, one request after another."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 SESSION_COOKIE, FORM_COOKIE = "session", "form"
 """The session's secret; before sign-in, a random value that forms are bound to."""
@@ -59,7 +60,8 @@ class Site:
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
         """The response, complete but for its framing."""
-        await self._wait_for_token(source_of(request.peer))
+        if wait_s := self._sources.reserve(source_of(request.peer), trio.current_time(), FLOOD_WAIT_S):
+            await trio.sleep(wait_s)
         begun = self._context.clock.mono_s()
         response, pattern = await self._dispatch(request)
         apply_conditions(request, response)
@@ -70,10 +72,6 @@ class Site:
             response.fields.append(("date", encode_date(self._context.clock.wall_s())))
         self._note(request, pattern, response.status, begun)
         return response
-
-    async def _wait_for_token(self, source: bytes) -> None:
-        while not self._sources.take(source, trio.current_time()):  # noqa: ASYNC110 - a token comes with time, not with an event
-            await trio.sleep(FLOOD_PAUSE_S)
 
     async def _dispatch(self, request: HttpRequest) -> tuple[HttpResponse, str]:
         """The response, and the pattern of its route for the access log."""

@@ -63,6 +63,14 @@ def test_sources_and_subnets(one: str, other: str, same_source: bool, same_subne
     assert source_of(one) != subnet_of(one)
 
 
+def test_tokens_of_the_future_come_one_by_one_and_not_too_late() -> None:
+    buckets = Buckets(10, 3)
+    waits = [round(buckets.reserve("a", 100.0, 0.5), 6) for _ in range(12)]
+    assert waits == [0, 0, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5, 0.5, 0.5]
+    assert buckets.reserve("b", 100.0, 0.5) == 0 and not buckets.take("a", 100.0)
+    assert buckets.reserve("a", 110.0, 0.5) == 0
+
+
 def test_loopback() -> None:
     for host in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"):
         assert is_loopback(host)
