@@ -37,6 +37,8 @@ NO_PASSWORD = 0
 """In place of a password's row number, for a session that signed in by another credential."""
 UNCHANGED = -1
 """A quota that stays as it is."""
+TARGET_FIELD = "target"
+"""What a refusal of an alias is about that leads to the wrong place."""
 
 T = TypeVar("T")
 Also = Callable[[Transaction, AccountId], object]
@@ -340,7 +342,7 @@ class Accounts:
 
     async def add_alias(self, alias: str, *targets: str) -> None:
         """Messages to `alias` also go to `targets`, in the server or outside; several make a group. All of them are added, or none."""
-        name, ends = read_address(alias), [read_address(target) for target in targets]
+        name, ends = read_address(alias), [read_address(target, TARGET_FIELD) for target in targets]
 
         def add(transaction: Transaction, tables: DirectoryTables) -> None:
             expect_domain(tables, name.domain)
@@ -351,16 +353,15 @@ class Accounts:
             for end in ends:
                 target_key = key_of(end)
                 if target_key in there:
-                    raise SetupError(Sentence("%(name)s leads to %(end)s already.", name=name, end=end), "Leave that target out.")
+                    problem = Sentence("%(name)s leads to %(end)s already.", name=name, end=end)
+                    raise SetupError(problem, "Leave that target out.", TARGET_FIELD)
                 there.add(target_key)
                 if end.domain in tables.domains and not Directory(tables).resolve(end).known and target_key != key:
-                    raise SetupError(
-                        Sentence("There is no address %(end)s here.", end=end), "Add the account first, or check the spelling."
-                    )
+                    problem = Sentence("There is no address %(end)s here.", end=end)
+                    raise SetupError(problem, "Add the account first, or check the spelling.", TARGET_FIELD)
                 if leads_back(key, target_key, lambda key: targets_of(tables, key)):
-                    raise SetupError(
-                        Sentence("%(end)s leads back to %(name)s, so messages would loop.", end=end, name=name), "Choose another target."
-                    )
+                    problem = Sentence("%(end)s leads back to %(name)s, so messages would loop.", end=end, name=name)
+                    raise SetupError(problem, "Choose another target.", TARGET_FIELD)
                 transaction.execute("INSERT INTO alias(address, target) VALUES (?, ?)", (_written(transaction, key, name), str(end)))
 
         await self.change(add)

@@ -24,18 +24,19 @@ def read_domain(text: str) -> str:
     return domain
 
 
-def read_address(text: str) -> Address:
-    """An address as typed. Raises SetupError."""
+def read_address(text: str, field: str = "") -> Address:
+    """An address as typed. Raises SetupError; `field`: which of a form it is."""
     try:
         return parse_address(text.strip())
     except MisuseError as e:
-        raise SetupError(Sentence("“%(text)s” is not a mail address: %(e)s.", text=text, e=e), "Write it like anna@example.org.") from None
+        problem = Sentence("“%(text)s” is not a mail address: %(e)s.", text=text, e=e.args[0])
+        raise SetupError(problem, "Write it like anna@example.org.", field) from None
 
 
 def expect_domain(tables: DirectoryTables, domain: str) -> None:
     """Raises SetupError when it is not one of the server's."""
     if domain not in tables.domains:
-        known = ", ".join(tables.domains) or "none yet"
+        known = ", ".join(tables.domains) or Sentence("none yet")
         raise SetupError(
             Sentence("%(domain)s is not a domain of this server (%(known)s).", domain=domain, known=known),
             Sentence("To add it: pillarbox domain add %(domain)s", domain=domain),
@@ -93,4 +94,5 @@ def expect_empty(tables: DirectoryTables, domain: str) -> None:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    first = ", ".join(names[:3])
+    return Sentence("%(names)s and %(number)s more", names=first, number=len(names) - 3) if len(names) > 3 else first

@@ -186,6 +186,10 @@ def forms(password: str) -> tuple[bytes, ...]:
     return tuple([form.encode() for one in (written, bare) for form in (one, one.upper(), one[:1].upper() + one[1:])])
 
 
+PASSWORD_FIELD = "password"  # noqa: S105 - the name of a field
+"""What a refusal of a password is about."""
+
+
 def check_strength(password: str, name: str = "") -> None:
     """The rule for chosen passwords. Raises SetupError with the reason. `name`: the address it is for."""
     from .common_passwords import COMMON
@@ -196,24 +200,24 @@ def check_strength(password: str, name: str = "") -> None:
     )
     plain = password.casefold()
     if len(password) < LEAST_CHARACTERS:
-        raise SetupError(Sentence("The password has fewer than %(least)s characters.", least=LEAST_CHARACTERS), remedy)
+        raise SetupError(Sentence("The password has fewer than %(least)s characters.", least=LEAST_CHARACTERS), remedy, PASSWORD_FIELD)
     if plain in COMMON or plain.rstrip("0123456789!.?") in COMMON:
-        raise SetupError("Many people use this password, so it is tried first.", remedy)
+        raise SetupError("Many people use this password, so it is tried first.", remedy, PASSWORD_FIELD)
     if len(set(plain)) < 4 or plain in _ROWS:
-        raise SetupError("The password is one character or row of keys again and again.", remedy)
+        raise SetupError("The password is one character or row of keys again and again.", remedy, PASSWORD_FIELD)
     if name and plain in (fold(name), *fold(name).split("@")):
-        raise SetupError("The password is the address it belongs to, or a part of it.", remedy)
+        raise SetupError("The password is the address it belongs to, or a part of it.", remedy, PASSWORD_FIELD)
 
 
 def check_new(password: str) -> None:
     """Raises SetupError when it could not be used to sign in."""
     remedy = Sentence("Choose another password.")
     if not password:
-        raise SetupError("The password is empty.", remedy)
+        raise SetupError("The password is empty.", remedy, PASSWORD_FIELD)
     if len(password.encode("utf-8", "surrogatepass")) > PASSWORD_OCTETS:
-        raise SetupError(Sentence("The password is longer than %(most)s octets.", most=PASSWORD_OCTETS), remedy)
+        raise SetupError(Sentence("The password is longer than %(most)s octets.", most=PASSWORD_OCTETS), remedy, PASSWORD_FIELD)
     if any(character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in password):
-        raise SetupError("The password has a control character in it, such as a line end.", remedy)
+        raise SetupError("The password has a control character in it, such as a line end.", remedy, PASSWORD_FIELD)
 
 
 _ROWS = "01234567890123456789 98765432109876543210 abcdefghijklmnopqrstuvwxyz qwertyuiopasdfghjklzxcvbnm qwertzuiopasdfghjklyxcvbnm"

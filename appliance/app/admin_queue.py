@@ -4,6 +4,7 @@ from appliance.control import requests as controls
 from appliance.control.requests import Response
 from appliance.mail.errors import NotRunningError
 from appliance.mail.sentence import Sentence
+from appliance.queue.admin import LISTED
 from appliance.queue.entry import QueueEntry
 
 from .admin_request import Answers
@@ -33,7 +34,8 @@ class QueueRequests:
         )
 
     async def list_queue(self, request: controls.ListQueue) -> Response:
-        return listed(await self._outbound.queue_admin.entries(), self._outbound.due_at)
+        most = min(request.most or LISTED, LISTED)
+        return listed(await self._outbound.queue_admin.entries(most, request.after), self._outbound.due_at)
 
     async def show_message(self, request: controls.ShowMessage) -> Response:
         return shown(await self._outbound.queue_admin.find(request.word), self._outbound.due_at)

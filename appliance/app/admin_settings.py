@@ -24,7 +24,7 @@ from appliance.runtime.supervisor import Ending
 from .admin_request import Answers, Running
 from .components import Components
 
-CHANGED = "The settings file was changed meanwhile."
+CHANGED = Sentence("The settings file was changed meanwhile.")
 
 
 class SettingsRequests:
@@ -54,11 +54,11 @@ class SettingsRequests:
             {"name": name, "fields": [self._shown(getattr(settings, name), one) for one in fields]}
             for name, _cls, fields in settings_edit.editable()
         ]
-        relays = [
-            {one.name: self._plain(relay, one.name) for one in explained(RelaySettings) if one.repr} | {"secret": bool(relay.password)}
-            for relay in settings.relay
-        ]
+        shown = [one for one in explained(RelaySettings) if one.repr]
+        relays = [{one.name: self._plain(relay, one.name) for one in shown} | {"secret": bool(relay.password)} for relay in settings.relay]
         facts: dict[str, Any] = {"file": str(self._file), "digest": settings_edit.digest_of(text), "sections": found, "relays": relays}
+        editable = [one for one in shown if settings_edit.is_editable("relay", one.name)]
+        facts["relay_fields"] = [self._shown(RelaySettings(), one) for one in editable]
         trial = self._running.trial if self._running else None
         facts |= {
             "listeners": [self._shown(settings.listen, one) for one in explained(LISTEN_SECTION)],
@@ -81,6 +81,7 @@ class SettingsRequests:
             "words": list(meta["words"]),
             "least": meta["least"],
             "most": meta["most"],
+            "lines": meta["lines"],
         }
 
     @staticmethod
@@ -144,7 +145,8 @@ class SettingsRequests:
             try:
                 changed = change(text)
             except SettingsError as error:
-                raise SetupError(" ".join(f"{fault.problem} {fault.remedy}" for fault in error.faults)) from error
+                first = error.faults[0]
+                raise SetupError(first.problem, first.remedy, first.field) from error
             if changed != text:
                 try:
                     if begin is not None:

@@ -12,10 +12,18 @@ from appliance.mail.protocols import PROTOCOLS, ProtocolRow
 
 
 def setting(
-    default: Any, text: str, *, least: float | None = None, most: float | None = None, words: tuple[str, ...] = (), secret: bool = False
+    default: Any,
+    text: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    words: tuple[str, ...] = (),
+    secret: bool = False,
+    lines: bool = False,
 ) -> Any:
-    """A field with its explanation `text`, the range of a number or the words allowed; a secret is never shown."""
-    meta = {"text": text, "least": least, "most": most, "words": words}
+    """A field with its explanation `text`, the range of a number or the words allowed; a secret is never shown. `lines`: several values
+    have commas of their own, so a form takes one a line."""
+    meta = {"text": text, "least": least, "most": most, "words": words, "lines": lines}
     if isinstance(default, list | tuple):
         return field(default_factory=lambda: tuple(default), metadata=meta)
     return field(default=default, metadata=meta, repr=not secret)
@@ -168,6 +176,7 @@ class PanelSettings:
         'LEDs: led:PIN, pwm:PIN, rgb:RED,GREEN,BLUE or board:NAME, then "inverted" if lit when low, '
         "and server, trouble or mail to show only these. "
         "Empty: the board's own LEDs, if it has any.",
+        lines=True,
     )
     night: str = setting("", "When the LEDs are dim, such as 22:00-06:30.")
     night_percent: int = setting(25, "Their brightness then, in percent; LEDs that cannot be dimmed stay as they are.", least=0, most=100)

@@ -1,12 +1,13 @@
 """Change a settings file and keep everything else of it: comments, order, blank lines.
 
 A change is tried on the text, and the whole new text is checked as a file would be (`settings_file.parse`) before anybody writes it.
-What may be changed here is every field but the names of files and devices, and where the server listens: those are for whoever
-has the machine. Pure; tomlkit is loaded when something is changed (1.9 MB).
+What may be changed here is every field but the names of files and serial devices, and where the server listens (`listener_trial`):
+those are for whoever has the machine. Pure; tomlkit is loaded when something is changed (1.9 MB).
 How it fails: SetupError for a value that cannot be what the field is; SettingsError for a text that would not be accepted.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import Field
 from typing import Any
@@ -18,7 +19,7 @@ from .settings import RelaySettings, Settings, default_of, explained, sections
 from .settings_file import parse
 
 BY_HAND: tuple[tuple[str, str], ...] = (
-    ("certificate", ""), ("listen", ""), ("panel", ""), ("relay", "password_file"), ("relay", "token_file"),
+    ("certificate", ""), ("listen", ""), ("panel", "console"), ("relay", "password_file"), ("relay", "token_file"),
 )  # fmt: skip
 """Section and field ("" for all of it) that are changed in the file only."""
 NAME = "pillarbox.toml"
@@ -48,10 +49,10 @@ def typed_value(one: "Field[Any]", typed: str) -> Any:
     if kind is int:
         plain = typed.replace(",", "").replace(" ", "")
         if not plain.lstrip("-").isdigit() or not plain.isascii() or len(plain) > 12:
-            raise SetupError(Sentence("“%(typed)s” is not a whole number.", typed=typed), "Write digits only.")
+            raise SetupError(Sentence("“%(typed)s” is not a whole number.", typed=typed), "Write digits only.", one.name)
         return int(plain)
     if kind is tuple:
-        return tuple(filter(None, (part.strip() for part in typed.replace("\n", ",").split(","))))
+        return tuple(filter(None, (part.strip() for part in re.split(r"\n" if one.metadata["lines"] else r"[,\n]", typed))))
     return typed
 
 
@@ -75,7 +76,8 @@ def with_relay(text: str, values: Mapping[str, Any]) -> str:
     import tomlkit
 
     document = tomlkit.parse(text)
-    known = {one.name for one in explained(RelaySettings) if is_editable("relay", one.name)}
+    defaults = {one.name: default_of(one) for one in explained(RelaySettings) if is_editable("relay", one.name)}
+    known = {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
     found: Any = next((one for one in document.get("relay", ()) if one.get("name") == values["name"]), None)
     if found is None:
         found = tomlkit.table()
@@ -84,8 +86,9 @@ def with_relay(text: str, values: Mapping[str, Any]) -> str:
         document["relay"].append(found)
         found = document["relay"][-1]
     for key, value in values.items():
-        if key in known:
-            found[key] = list(value) if isinstance(value, tuple) else value
+        plain = list(value) if isinstance(value, tuple) else value
+        if key in known and found.get(key, known[key]) != plain:
+            found[key] = plain
     return _checked(tomlkit.dumps(document))
 
 

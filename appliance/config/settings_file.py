@@ -38,11 +38,12 @@ _KINDS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong: its line (0 when it has none), the sentence and the remedy."""
+    """One thing wrong: its line (0 when it has none), the sentence and the remedy; `field`: of its section, when it is a value."""
 
     line: int
     problem: str
     remedy: str
+    field: str = ""
 
     @property
     def text(self) -> str:
@@ -147,7 +148,7 @@ def check_tree(
             made[key] = _section(key, known[key], value, lines, faults)
     for key, problem in _name_faults(made.get("server")):
         remedy = Sentence("Write a name like example.org, with a dot and no blanks.")
-        faults.append(Fault(lines.get(("server", key), 0), Sentence('"server.%(key)s" %(problem)s', key=key, problem=problem), remedy))
+        faults.append(Fault(lines.get(("server", key), 0), Sentence('"server.%(key)s" %(problem)s', key=key, problem=problem), remedy, key))
     certificate: CertificateSettings | None = made.get("certificate")
     if certificate and bool(certificate.file) != bool(certificate.key):
         missing, given = ("key", "file") if certificate.file else ("file", "key")
@@ -159,13 +160,8 @@ def check_tree(
             )
         )
     for number, key, problem, remedy in relay_faults(made.get("relay", ())):
-        faults.append(
-            Fault(
-                lines.get(("relay", number, key), lines.get(("relay", number), 0)),
-                Sentence('"relay.%(key)s" %(problem)s', key=key, problem=problem),
-                remedy,
-            )
-        )
+        line = lines.get(("relay", number, key), lines.get(("relay", number), 0))
+        faults.append(Fault(line, Sentence('"relay.%(key)s" %(problem)s', key=key, problem=problem), remedy, key))
     if panel := made.get("panel"):
         for key, sentence in panel_faults(panel.leds, panel.night, panel.button):
             faults.append(
@@ -173,6 +169,7 @@ def check_tree(
                     lines.get(("panel", key), 0),
                     Sentence('"panel.%(key)s": %(sentence)s', key=key, sentence=sentence),
                     "See: pillarbox settings example",
+                    key,
                 )
             )
     if faults:
@@ -220,7 +217,7 @@ def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, in
             continue
         fault = _fault(known[key], value)
         if fault:
-            faults.append(Fault(line, Sentence('"%(name)s.%(key)s" %(fault)s', name=name, key=key, fault=fault[0]), fault[1]))
+            faults.append(Fault(line, Sentence('"%(name)s.%(key)s" %(fault)s', name=name, key=key, fault=fault[0]), fault[1], key))
         elif isinstance(default_of(known[key]), tuple):
             good[key] = tuple([value] if isinstance(value, str) else value) if value else ()
             if (name, key) == ("sending", "name_servers") and not all(map(_is_dns_server, good[key])):
@@ -229,6 +226,7 @@ def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, in
                         line,
                         Sentence('"%(name)s.%(key)s" has a wrong address.', name=name, key=key),
                         'Write "192.0.2.53", or "192.0.2.53#5353" with a port.',
+                        key,
                     )
                 )
             for n, address in enumerate(good[key]):
@@ -239,6 +237,7 @@ def _section(name: str, cls: Any, table: dict[str, Any], lines: dict[KeyPath, in
                             lines.get((name, key, n), line),
                             Sentence('"%(name)s.%(key)s" %(wrong)s', name=name, key=key, wrong=wrong),
                             'Write "HOST:PORT", for example "*:25" or "[::1]:25".',
+                            key,
                         )
                     )
         else:

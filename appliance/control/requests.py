@@ -322,7 +322,10 @@ class NewAuthority:
 
 @dataclass(frozen=True, slots=True)
 class ListQueue:
-    """Every queue entry, the oldest first."""
+    """Queue entries, the oldest first: those after the entry `after`, and no more than `most`; 0 for as many as one answer holds."""
+
+    after: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)

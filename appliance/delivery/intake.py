@@ -20,7 +20,7 @@ from appliance.mail.clock import Clock
 from appliance.mail.errors import StoreError
 from appliance.mail.ids import AccountId
 from appliance.status.board import Board
-from appliance.status.events import MessageAccepted
+from appliance.status.events import NAMED, MessageAccepted
 from appliance.store.incoming import Incoming, StagedBody
 from appliance.store.store import Store
 from appliance.store.values import Placed
@@ -87,6 +87,7 @@ class Intake:
                 duration_s=self._clock.mono_s() - arrival.begun_mono,
                 message=arrival.message,
                 mailboxes=len(executed.placed),
+                to=tuple(dict.fromkeys(map(str, envelope.recipients[:NAMED]))),
             )
         )
         if self._dsn is not None and any("SUCCESS" in (one.recipient.options.notify or ()) for one in delivery_plan.reports):

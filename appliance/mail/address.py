@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from .errors import MisuseError
 from .limits import DOMAIN_OCTETS, LOCAL_PART_OCTETS
+from .sentence import Sentence
 
 _ATOM_TEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u00a0-\ud7ff\ue000-\U0010ffff"
 _DOT_STRING = re.compile(rf"[{_ATOM_TEXT}.]+")
@@ -48,12 +49,13 @@ def parse_address(written: bytes | str) -> Address:
         try:
             written = written.decode()
         except UnicodeDecodeError:
-            raise MisuseError("the address is not UTF-8") from None
+            raise MisuseError(Sentence("the address is not UTF-8")) from None
     local, end = parse_local(written)
     if end == len(written):
-        raise MisuseError("the address has no @ and domain")
+        raise MisuseError(Sentence("the address has no @ and domain"))
     if written[end] != "@":
-        raise MisuseError(f"the character {written[end]!a} is not allowed in an address outside quotes")
+        character = f"{written[end]!a}"
+        raise MisuseError(Sentence("the character %(character)s is not allowed in an address outside quotes", character=character))
     return Address(local, parse_domain(written[end + 1 :]))
 
 
@@ -63,36 +65,37 @@ def parse_local(text: str) -> tuple[str, int]:
     if found:
         local = _PAIR.sub(r"\1", found[1])
         if not local:
-            raise MisuseError("the address has nothing before the @")
+            raise MisuseError(Sentence("the address has nothing before the @"))
         if not _QUOTED_TEXT.fullmatch(local):
-            raise MisuseError("the address has a control character in its local part")
+            raise MisuseError(Sentence("the address has a control character in its local part"))
     else:
         found = _DOT_STRING.match(text)
         if not found:
-            raise MisuseError("the address has nothing before the @" if text[:1] in ("", "@") else "this is not an address")
+            nothing = text[:1] in ("", "@")
+            raise MisuseError(Sentence("the address has nothing before the @") if nothing else Sentence("this is not an address"))
         local = found[0]
         if local[0] == "." or local[-1] == "." or ".." in local:
-            raise MisuseError("the address has a misplaced dot before the @")
+            raise MisuseError(Sentence("the address has a misplaced dot before the @"))
     if len(local) > LOCAL_PART_OCTETS or len(local.encode()) > LOCAL_PART_OCTETS:
-        raise MisuseError(f"the address has more than {LOCAL_PART_OCTETS} octets before the @")
+        raise MisuseError(Sentence("the address has more than %(most)s octets before the @", most=LOCAL_PART_OCTETS))
     if not local.isascii() and _UNWRITABLE.search(local):
-        raise MisuseError("the address has a Unicode character that is not allowed")
+        raise MisuseError(Sentence("the address has a Unicode character that is not allowed"))
     return local, found.end()
 
 
 def parse_domain(text: str) -> str:
     """A domain or address literal in normal form. Raises MisuseError."""
     if not text:
-        raise MisuseError("the address has no domain after the @")
+        raise MisuseError(Sentence("the address has no domain after the @"))
     if text[0] == "[":
         literal = text[1:-1]
         if text[-1] != "]" or not (_IPV4.fullmatch(literal) or _IPV6.fullmatch(literal)):
-            raise MisuseError("the address has a malformed address literal")
+            raise MisuseError(Sentence("the address has a malformed address literal"))
         return text.lower()
     if not text.isascii() or "xn--" in text.lower():
         text = _to_unicode(text)
     elif len(text) > DOMAIN_OCTETS or not all(map(_LABEL.fullmatch, text.split("."))):
-        raise MisuseError("this is not a domain name")
+        raise MisuseError(Sentence("this is not a domain name"))
     return text.lower()
 
 
@@ -100,14 +103,14 @@ def _to_unicode(text: str) -> str:
     import idna  # trio loads it anyway, but its tables grow in memory with use
 
     if len(text) > DOMAIN_OCTETS:  # checked first: idna takes more than linear time in the length of a label
-        raise MisuseError("this is not a domain name")
+        raise MisuseError(Sentence("this is not a domain name"))
     try:
         wire = idna.encode(text, uts46=True)
         if wire.endswith(b"."):
-            raise MisuseError("a domain name in an address must not end with a dot")
+            raise MisuseError(Sentence("a domain name in an address must not end with a dot"))
         return idna.decode(wire)
     except (idna.IDNAError, UnicodeError):
-        raise MisuseError("this is not a domain name") from None
+        raise MisuseError(Sentence("this is not a domain name")) from None
 
 
 def ascii_domain(domain: str) -> str:

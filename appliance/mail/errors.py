@@ -62,12 +62,13 @@ class LookupTrouble(PillarboxError):
 
 
 class SetupError(PillarboxError):
-    """Wrong settings, files or arguments; `remedy` says what to do about it."""
+    """Wrong settings, files or arguments; `remedy` says what to do about it, `field` which field of a form it is about ("": not known)."""
 
-    def __init__(self, problem: str, remedy: str = "") -> None:
+    def __init__(self, problem: str, remedy: str = "", field: str = "") -> None:
         super().__init__(problem)
         self.problem = problem
         self.remedy = remedy
+        self.field = field
 
     def __str__(self) -> str:
         return f"{self.problem} {self.remedy}".strip()

@@ -50,7 +50,7 @@ _BLOCKED = Sentence(
 )
 _SENTENCES = {
     ("direct", OPEN): Sentence("Messages are sent directly to other servers; port 25 is open."),
-    ("direct", UNKNOWN): Sentence("Messages are sent directly; whether port 25 is open shows with the first."),
+    ("direct", UNKNOWN): Sentence("Messages are sent directly; the first one shows whether port 25 is open."),
     ("direct", BLOCKED): _BLOCKED,
     ("none", OPEN): _NONE,
     ("none", UNKNOWN): _NONE,

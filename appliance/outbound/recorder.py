@@ -8,7 +8,8 @@ to one remote host then cost 1.07 flushes each instead of 1.4 when they come fro
 cut in that time sends them again, as one between the final dot and the commit always did (RFC 1047).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Protocol
 
 import trio
@@ -22,9 +23,9 @@ from appliance.mail.description import DescriptionOf
 from appliance.mail.errors import StoreError
 from appliance.mail.outcome import DsnAction
 from appliance.queue.attempt_result import AttemptResult, OtherDestination
-from appliance.queue.entry import QueueEntry
+from appliance.queue.entry import QueuedRecipient, QueueEntry
 from appliance.queue.queue import Queue
-from appliance.status.events import AttemptBegun, Event, MessageDelayed, MessageFailed, MessageSent
+from appliance.status.events import NAMED, AttemptBegun, Event, MessageDelayed, MessageFailed, MessageSent
 from appliance.store.store import Store
 
 WRITE_AGAIN_S = 30.0
@@ -114,14 +115,21 @@ class OutcomeRecorder:
 
     def _publish(self, result: AttemptResult, took_s: float) -> None:
         entry = result.entry
-        sent = [outcome for _, outcome in result.final if outcome.action is not DsnAction.FAILED]
-        failed = [outcome for _, outcome in result.final if outcome.action is DsnAction.FAILED]
+        sent = [pair for pair in result.final if pair[1].action is not DsnAction.FAILED]
+        failed = [pair for pair in result.final if pair[1].action is DsnAction.FAILED]
         if sent:
             tls = result.host_attempts[-1].tls if result.host_attempts else ""
-            self._board.publish(MessageSent(entry.message, entry.destination, sent[0].host, len(sent), entry.octets, tls, took_s))
+            host, to = sent[0][1].host, _named(one for one, _ in sent)
+            self._board.publish(MessageSent(entry.message, entry.destination, host, len(sent), entry.octets, tls, took_s, to))
         if failed:
-            self._board.publish(MessageFailed(entry.message, entry.destination, len(failed), failed[0].text))
+            reason, to = failed[0][1].text, _named(one for one, _ in failed)
+            self._board.publish(MessageFailed(entry.message, entry.destination, len(failed), reason, to))
         if result.deferred:
-            last = result.deferred[0].last
-            cause = last.reason.lower()
-            self._board.publish(MessageDelayed(entry.message, entry.destination, len(result.deferred), last.text, result.wait_s, cause))
+            last, count, to = result.deferred[0].last, len(result.deferred), _named(result.deferred)
+            delayed = MessageDelayed(entry.message, entry.destination, count, last.text, result.wait_s, last.reason.lower(), to)
+            self._board.publish(delayed)
+
+
+def _named(recipients: Iterable[QueuedRecipient]) -> tuple[str, ...]:
+    """The first of them, for an event."""
+    return tuple(str(one.recipient) for one in islice(recipients, NAMED))

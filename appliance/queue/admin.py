@@ -56,14 +56,10 @@ class QueueAdmin:
 
         return await self._database.read(work)
 
-    async def entries(self, limit: int = LISTED) -> list[QueueEntry]:
-        """The rows, oldest first."""
-        return await self._database.read(
-            lambda connection: [
-                parse_row(row)
-                for row in connection.execute(f"SELECT {COLUMNS} FROM queue ORDER BY id LIMIT ?", (limit,))  # noqa: S608
-            ]
-        )
+    async def entries(self, limit: int = LISTED, after: int = 0) -> list[QueueEntry]:
+        """The rows after the row `after`, oldest first."""
+        select = f"SELECT {COLUMNS} FROM queue WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+        return await self._database.read(lambda connection: [parse_row(row) for row in connection.execute(select, (after, limit))])
 
     async def find(self, word: str) -> list[QueueEntry]:
         """The rows of one message: by the number of a row, or by the queue ID or its beginning, which may be digits too.

@@ -14,6 +14,9 @@ from typing import ClassVar
 
 from appliance.mail.sentence import Sentence
 
+NAMED = 3
+"""Recipients of a message that an event names; what became of the others is in the message's history."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -109,7 +112,8 @@ class LoginFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageAccepted(Event):
-    """A message was committed. `message` is its id; `mailboxes` of its `recipients` are local and have it already, the rest is queued."""
+    """A message was committed. `message` is its id; `mailboxes` of its `recipients` are local and have it already, the rest is queued.
+    `to`: the first NAMED of its recipients, as the sender named them."""
 
     journal = "message accepted"
     protocol: str
@@ -120,6 +124,7 @@ class MessageAccepted(Event):
     duration_s: float
     message: str
     mailboxes: int = 1
+    to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +306,7 @@ class AttemptBegun(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageSent(Event):
-    """The next hop took the message for so many recipients; `tls` is "" for plain text."""
+    """The next hop took the message for so many recipients, `to` the first NAMED of them; `tls` is "" for plain text."""
 
     journal = "message sent"
     message: str
@@ -311,11 +316,12 @@ class MessageSent(Event):
     octets: int
     tls: str
     duration_s: float
+    to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MessageDelayed(Event):
-    """The next attempt is in `retry_s`; `reason` is a sentence, `cause` the name of a `mail.outcome.Reason` in lower case."""
+    """The next attempt is in `retry_s`; `reason`: a sentence, `cause` the name of a `mail.outcome.Reason` in lower case, `to` as above."""
 
     journal = "message delayed"
     message: str
@@ -324,17 +330,19 @@ class MessageDelayed(Event):
     reason: str
     retry_s: float
     cause: str = ""
+    to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFailed(Event):
-    """Given up; the sender gets a DSN. `reason` is a sentence."""
+    """Given up; the sender gets a DSN. `reason` is a sentence; `to` as above."""
 
     journal = "message failed"
     message: str
     destination: str
     recipients: int
     reason: str
+    to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,8 @@ class QueueFacts(QueueCounts):
 
 @dataclass(frozen=True, slots=True)
 class AttemptFacts:
-    """The end of a delivery attempt: `outcome` is "sent", "delayed" or "failed"; `text` the next hop and its TLS, or the reason."""
+    """The end of a delivery attempt: `outcome` is "sent", "delayed" or "failed"; `text` the next hop and its TLS, or the reason; `to` the
+    first of the recipients."""
 
     at: int
     outcome: str
@@ -86,6 +87,7 @@ class AttemptFacts:
     destination: str
     recipients: int
     text: str
+    to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar, get_type_hints
 
 from appliance.mail.protocols import PROTOCOL_NAMES
+from appliance.mail.sentence import Sentence
 
 from .board_state import Attempt, BoardState
 from .conditions import conditions_of
@@ -126,7 +127,8 @@ def _queue(state: BoardState, mono: float) -> QueueFacts:
 
 def _attempt(at: float, event: Attempt) -> AttemptFacts:
     if isinstance(event, MessageSent):
-        return derive(AttemptFacts, event, at=int(at), outcome="sent", text=f"{event.host}, {event.tls or 'not encrypted'}")
+        text = Sentence("%(host)s, %(tls)s", host=event.host, tls=event.tls or Sentence("not encrypted"))
+        return derive(AttemptFacts, event, at=int(at), outcome="sent", text=text)
     outcome = "failed" if isinstance(event, MessageFailed) else "delayed"
     return derive(AttemptFacts, event, at=int(at), outcome=outcome, text=event.reason)
 

@@ -57,6 +57,16 @@ async def queue_message(one: AdminServer, message: str = "M1A2", *recipients: Ad
     await components.database.write(add)
 
 
+async def test_a_part_of_a_long_queue(tmp_path: Path) -> None:
+    async with admin_server(tmp_path / "data", RELAY) as one:
+        await queue_message(one, "M1")
+        await queue_message(one, "M2")
+        await queue_message(one, "M3")
+        first = (await one.offline.ask(controls.ListQueue(most=2))).facts["messages"]
+        rest = (await one.offline.ask(controls.ListQueue(first[-1]["id"], 2))).facts["messages"]
+        assert [row["message"] for row in (*first, *rest)] == ["M1", "M2", "M3"] and len(first) == 2
+
+
 async def states(one: AdminServer) -> list[tuple[str, str, str]]:
     rows = (await one.offline.ask(controls.ListQueue())).facts["messages"]
     return [(row["message"], row["destination"], row["state"]) for row in rows]

@@ -54,7 +54,8 @@ def test_relays_come_change_and_go() -> None:
 
 def test_files_devices_and_listeners_are_for_the_file_only() -> None:
     names = {(name, one.name) for name, _cls, fields in editable() for one in fields}
-    assert not {name for name, _ in names} & {"listen", "certificate", "panel"} and ("accounts", "quota_mb") in names
+    assert not {name for name, _ in names} & {"listen", "certificate"} and ("accounts", "quota_mb") in names
+    assert ("panel", "night") in names and ("panel", "console") not in names
     assert not is_editable("relay", "password_file") and is_editable("relay", "password")
 
 
@@ -66,3 +67,10 @@ def test_values_as_they_are_typed() -> None:
     with pytest.raises(SetupError):
         typed_value(fields["quota_mb"], "many")
     assert all(not one.repr for one in explained(RelaySettings) if one.name == "password")
+
+
+def test_values_with_commas_of_their_own_are_one_a_line() -> None:
+    fields = {one.name: one for name, _cls, some in editable() for one in some if name == "panel"}
+    leds = typed_value(fields["leds"], "rgb:17,27,22 inverted\r\n led:5 server,mail\n")
+    assert leds == ("rgb:17,27,22 inverted", "led:5 server,mail")
+    assert settings_in(edited(FILE, "panel", {"leds": leds})).panel.leds == leds

@@ -61,6 +61,7 @@ async def test_each_account_gets_one_copy_with_its_own_delivered_to(components: 
     assert await kept(components, MARY) == [path + b"Delivered-To: mary+x@example.org\r\nReceived: x\r\n" + MESSAGE]
     (event,) = [event for event in components.family.board.heard if isinstance(event, MessageAccepted)]
     assert (event.recipients, event.octets, event.message) == (2, len(MESSAGE), "abc")
+    assert event.to == ("mary+x@example.org", "all@example.org")
 
 
 async def test_the_bare_postmaster_and_the_null_path(components: Components) -> None:

@@ -72,7 +72,11 @@ def test_an_account_is_added_and_its_owner_changes_the_password(ada: "Page", bro
     ada.goto("/admin/accounts")
     ada.get_by_label("Address", exact=True).fill("no address")
     press(ada, "Add it")
-    assert ada.get_by_label("Address", exact=True).input_value() == "no address" and ada.get_by_role("alert").count() == 1
+    assert ada.get_by_label("Address", exact=True).input_value() == "no address" and "not a mail address" in fault_of(ada, "Address")
+    ada.get_by_label("Address", exact=True).fill("tim")
+    ada.get_by_label("Password").fill("short")
+    press(ada, "Add it")
+    assert "fewer than" in fault_of(ada, "Password") and ada.get_by_label("Address", exact=True).input_value() == "tim"
     ada.get_by_label("Address", exact=True).fill("tim")
     press(ada, "Add it")
     password = ada.locator(".secret").inner_text()
@@ -274,6 +278,9 @@ def test_domains_and_records(ada: "Page") -> None:
     with ada.expect_download() as download:
         ada.get_by_role("link", name="Download as a zone file").click()
     assert "MX" in download.value.path().read_text()
+    ada.get_by_label("Go to this address").fill("nobody")
+    press(ada, "Change it")
+    assert "not a mail address" in fault_of(ada, "Go to this address") and ada.get_by_label("Go to this address").input_value() == "nobody"
     ada.get_by_text("Remove the domain").first.click()
     press(ada, "Remove the domain")
     assert ada.get_by_role("link", name="smith.example").count() == 0
@@ -318,12 +325,19 @@ def test_settings_are_changed_and_a_relay_needs_the_password(server: Pillarbox, 
     page.get_by_text("Accounts and signing in", exact=True).click()
     page.get_by_label("Most messages an account sends").fill("many")
     press(page, "Save: Accounts and signing in")
-    assert "whole number" in page.get_by_role("alert").inner_text()
+    assert "whole number" in fault_of(page, "Most messages an account sends")
     assert page.get_by_label("Most messages an account sends").input_value() == "many"
     page.get_by_label("Most messages an account sends").fill("50")
     press(page, "Save: Accounts and signing in")
     assert "They take effect with a restart." in page.get_by_role("status").inner_text()
     page.get_by_text("Add a relay").click()
+    page.get_by_label("Name, for lists").fill("Not a name")
+    page.get_by_label("Server of the provider").fill("smtp.provider.example")
+    page.locator("#s-new").get_by_text("More").click()
+    page.get_by_label("Only for messages to these domains").fill("far.example, near.example")
+    press(page, "Save the relay")
+    assert "a-z" in fault_of(page, "Name, for lists") and page.get_by_role("alert").count() == 1
+    assert page.get_by_label("Only for messages to these domains").input_value() == "far.example, near.example"
     page.get_by_label("Name, for lists").fill("post")
     page.get_by_label("Server of the provider").fill("smtp.provider.example")
     page.get_by_label("User name there").fill("smith")
@@ -332,11 +346,17 @@ def test_settings_are_changed_and_a_relay_needs_the_password(server: Pillarbox, 
     assert page.get_by_text("post (smtp.provider.example)").count() == 1 and "relay-secret" not in page.content()
     assert not violations(page)
     text = (server.data / "pillarbox.toml").read_text()
-    assert "messages_per_hour = 50" in text and "relay-secret" in text
+    assert "messages_per_hour = 50" in text and "relay-secret" in text and '"near.example"' in text and "any_certificate" not in text
     press(page, "Restart the server")
     assert eventually(lambda: loads(page, "/admin/settings") and page.get_by_text("wait for a restart").count() == 0)
     assert page.get_by_label("Most messages an account sends").input_value() == "50", "the session and the settings outlived the restart"
     page.context.close()
+
+
+def fault_of(page: "Page", label: str) -> str:
+    """What stands beside a field, as its description."""
+    described = page.get_by_label(label).get_attribute("aria-describedby") or ""
+    return page.locator(f"#{described.split()[0]}[role=alert]").inner_text()
 
 
 def loads(page: "Page", path: str) -> bool:

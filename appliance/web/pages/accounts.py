@@ -66,7 +66,7 @@ class AccountPages(PageGroup):
         try:
             facts = (await self.ask(controls.AddAccount(whole, password))).facts
         except SetupError as error:
-            return await self._list(request, 422, address=address, fault=refusal_text(error, _), place="address")
+            return await self._list(request, 422, address=address, fault=refusal_text(error, _), place=error.field or "address")
         sentence = _("%(address)s was added.", address=facts["address"])
         if "password" not in facts:
             return self.done(request, sentence, f"{PLACE}/{facts['address']}")
@@ -88,7 +88,7 @@ class AccountPages(PageGroup):
         try:
             await self.ask(controls.AddAlias(alias, tuple(target.replace(",", " ").split())))
         except SetupError as error:
-            return await self._list(request, 422, alias=alias, target=target, fault=refusal_text(error, _), place="alias")
+            return await self._list(request, 422, alias=alias, target=target, fault=refusal_text(error, _), place=error.field or "alias")
         return self.done(request, _("Messages to %(alias)s go to %(target)s.", alias=alias, target=target), PLACE)
 
     async def remove_alias(self, request: HttpRequest) -> HttpResponse:

@@ -25,7 +25,8 @@ class CertificatePages(PageGroup):
     async def page(self, request: HttpRequest) -> HttpResponse:
         return await self._page(request)
 
-    async def _page(self, request: HttpRequest, status: int = 200, fault: str = "") -> HttpResponse:
+    async def _page(self, request: HttpRequest, status: int = 200, fault: str = "", place: str = "") -> HttpResponse:
+        """`fault` stands beside the password of the form `place`."""
         _pem, fingerprint = self.context.authority()
         return self.pages.page(
             request,
@@ -35,16 +36,17 @@ class CertificatePages(PageGroup):
             fingerprint=fingerprint,
             confirmed=self.is_confirmed(request),
             fault=fault,
+            place=place,
         )
 
     async def renew(self, request: HttpRequest) -> HttpResponse:
         if not await self.confirm(request):
-            return await self._page(request, 422, request.language("That is not your password."))
+            return await self._page(request, 422, request.language("That is not your password."), "renew")
         await self.ask(controls.RenewCertificate())
         return self.done(request, request.language("The server has a new certificate of the same authority."), PLACE)
 
     async def new_authority(self, request: HttpRequest) -> HttpResponse:
         if not await self.confirm(request):
-            return await self._page(request, 422, request.language("That is not your password."))
+            return await self._page(request, 422, request.language("That is not your password."), "authority")
         await self.ask(controls.NewAuthority())
         return self.done(request, request.language("The authority is new. Install its certificate on every device."), PLACE)

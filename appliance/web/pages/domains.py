@@ -45,7 +45,8 @@ class DomainPages(PageGroup):
     async def domain_page(self, request: HttpRequest) -> HttpResponse:
         return await self._domain(request)
 
-    async def _domain(self, request: HttpRequest, status: int = 200, *, checked: bool = False, fault: str = "") -> HttpResponse:
+    async def _domain(self, request: HttpRequest, status: int = 200, *, checked: bool = False, **typed: str) -> HttpResponse:
+        """`fault` stands beside the form `place`; `address`: what was typed there."""
         name = request.values["name"]
         domains = (await self.ask(controls.ListDomains())).facts["domains"]
         row = next((row for row in domains if row["name"] == name), None)
@@ -55,7 +56,8 @@ class DomainPages(PageGroup):
         findings = (await request.attend(lambda: self.ask(controls.DomainCheck(name)))).facts["findings"] if checked else []
         for record, finding in zip(records, findings, strict=False):
             record |= {"state": finding["state"], "found": finding["found"], "advice": finding["advice"]}
-        return self.pages.page(request, "domain.html", status, domain=row, records=records, checked=checked, fault=fault)
+        values = {"address": row["catch_all"], "fault": "", "place": "", **typed}
+        return self.pages.page(request, "domain.html", status, domain=row, records=records, checked=checked, **values)
 
     async def check(self, request: HttpRequest) -> HttpResponse:
         return await self._domain(request, checked=True)
@@ -72,7 +74,7 @@ class DomainPages(PageGroup):
         try:
             await self.ask(controls.SetCatchAll(name, address))
         except SetupError as error:
-            return await self._domain(request, 422, fault=refusal_text(error, _))
+            return await self._domain(request, 422, fault=refusal_text(error, _), place="address", address=address)
         sentence = _("Messages to unknown names go to %(address)s.", address=address) if address else _("Unknown names are refused.")
         return self.done(request, sentence, f"{PLACE}/{name}")
 
@@ -81,5 +83,5 @@ class DomainPages(PageGroup):
         try:
             await self.ask(controls.RemoveDomain(name))
         except SetupError as error:
-            return await self._domain(request, 422, fault=refusal_text(error, _))
+            return await self._domain(request, 422, fault=refusal_text(error, _), place="remove")
         return self.done(request, _("The server accepts no more messages for %(name)s.", name=name), PLACE)

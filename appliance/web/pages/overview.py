@@ -24,7 +24,7 @@ ALIVE_S = 25.0
 """How often an event stream without news says that it is alive; its session is looked at then, too."""
 
 BUTTONS = {
-    "queue-stuck": "/admin/queue", "queue-delayed": "/admin/queue", "relay-down": "/admin/queue", "outbound-blocked": "/admin/network",
+    "queue-stuck": "/admin/queue", "queue-delayed": "/admin/queue", "relay-down": "/admin/settings", "outbound-blocked": "/admin/network",
     "dns-down": "/admin/network", "listener-down": "/admin/network", "no-network": "/admin/network",
     "certificate-expired": "/admin/certificates", "certificate-expiring": "/admin/certificates", "certificate-error": "/admin/certificates",
     "certificate-names": "/admin/certificates", "authority-error": "/admin/certificates", "authority-new": "/admin/certificates",

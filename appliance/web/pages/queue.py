@@ -12,6 +12,8 @@ from ..routes import Access, WebRoute
 from .base import PageGroup
 
 PLACE = "/admin/queue"
+PAGE_ENTRIES = 50
+"""Of one page: it stays below 100 kB."""
 ACTIONS: tuple[tuple[str, type, str], ...] = (
     ("retry", controls.RetryMessage, Sentence("The message is tried now.")),
     ("hold", controls.HoldMessage, Sentence("The message is held.")),
@@ -33,8 +35,13 @@ class QueuePages(PageGroup):
         )
 
     async def list_page(self, request: HttpRequest) -> HttpResponse:
-        rows = (await self.ask(controls.ListQueue())).facts["messages"]
-        return self.pages.page(request, "queue.html", messages=rows)
+        """PAGE_ENTRIES after the entry that the address names."""
+        typed = request.query.get("after")
+        after = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else 0
+        rows = (await self.ask(controls.ListQueue(after, PAGE_ENTRIES + 1))).facts["messages"]
+        messages, more = rows[:PAGE_ENTRIES], len(rows) > PAGE_ENTRIES
+        waiting = self.context.board.snapshot().queue.waiting if after or more else len(messages)
+        return self.pages.page(request, "queue.html", messages=messages, waiting=waiting, after=after, more=more)
 
     async def flush(self, request: HttpRequest) -> HttpResponse:
         rows = (await self.ask(controls.FlushQueue())).facts["rows"]
