@@ -112,7 +112,7 @@ class Appending:
         form = self.session.registry.append_data.get(name)
         if form is not None:
             self.tokens.keyword()
-            incoming = await self._incoming(0)
+            incoming = await self._incoming(self.message.octets if form.one_literal and self.message else 0)
             await form.read(self, incoming)
             return incoming
         if self.message is None:

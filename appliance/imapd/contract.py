@@ -305,6 +305,8 @@ class AppendData:
 
     name: bytes
     read: "Callable[[Appended, Incoming], Awaitable[None]]"
+    one_literal: bool = False
+    """The message is one literal, of whose announced size the limits are asked before it is accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,13 +46,17 @@ class UrlLiteral:
 
 
 async def read(appending: "Appended", incoming: "Incoming") -> None:
-    """`SP "(" part *(SP part) ")"`, part: `URL SP astring` or `TEXT SP literal` (RFC 4469 §5)."""
+    """`SP "(" part *(SP part) ")"`, part: `URL SP astring`, `TEXT SP literal` (RFC 4469 §5) or `UTF8 SP "(" literal8 ")"` (RFC 6855 §4)."""
     appending.tokens.space()
     appending.tokens.expect(b"(")
     for _ in range(PARTS):
         if appending.tokens.accept(b"TEXT "):
             appending.tokens.end()
             await appending.receive(incoming)
+        elif appending.tokens.accept(b"UTF8 ("):
+            appending.tokens.end()
+            await appending.receive(incoming)
+            appending.tokens.expect(b")")
         else:
             appending.tokens.expect(b"URL ")
             await _copy(appending.session, await _url(appending), incoming)
