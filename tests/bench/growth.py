@@ -1,7 +1,8 @@
-"""What commands cost as a mailbox grows, and what sessions hold: `python -m tests.bench.growth [--most 1000000] [--sessions 1000]`.
+"""What commands cost as a mailbox grows, and what sessions hold: `python -m tests.bench.growth`.
 
 The messages are copies of one, written as rows (delivering a million would take an hour): each has its row of `message`, and ten
-share one of `message_data`. SEARCH TEXT of a word that is nowhere, once the index has all messages (of a few hundred it has none).
+share one of `message_data`. SEARCH TEXT of a word that is nowhere, once the index has all messages (of a few hundred it has none); it
+reads a megabyte of them a second, so `--wait-s` bounds the wait, and what it lacks then is printed.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from appliance.store.search_filling import BATCH
 from tests.support.server import Pillarbox, new_data
 
 from .clients import Imap, Smtp, tls
@@ -87,10 +89,11 @@ def indexed_up_to(data: Path) -> int:
     return last
 
 
-def wait_for_index(data: Path, last: int) -> None:
+def wait_for_index(data: Path, last: int, most_s: float = 3600) -> None:
     """Until it holds message `last`, or grows no more: the newest few wait for others."""
-    found, changed = -1, time.monotonic()
-    while found < last and time.monotonic() < changed + STANDS_STILL_S:
+    found, begun = -1, time.monotonic()
+    changed = begun
+    while found < last and time.monotonic() < min(changed + STANDS_STILL_S, begun + most_s):
         time.sleep(1)
         before, found = found, indexed_up_to(data)
         changed = time.monotonic() if found > before else changed
@@ -104,7 +107,7 @@ def measured(process: Process, work: Callable[[], object], times: int = 1) -> fl
     return 1000 * (process.cpu_s() - before) / times
 
 
-def row(work: Path, count: int) -> list[float]:
+def row(work: Path, count: int, wait_s: float) -> list[float]:
     place = work / str(count)
     place.mkdir()
     data = new_data(place / "data", "u1", domain="bench.test")
@@ -123,7 +126,10 @@ def row(work: Path, count: int) -> list[float]:
         newest = f"FETCH {max(1, count - 49)}:{count} (FLAGS UID ENVELOPE RFC822.SIZE)"
         figures.append(measured(process, lambda: imap.ask(newest), 5))
         imap.ask("SEARCH TEXT nosuchword")  # wakes the index
-        wait_for_index(data, newest_message(data))
+        last = newest_message(data)
+        if count >= BATCH:
+            wait_for_index(data, last, wait_s)
+            print(f"  {max(0, last - indexed_up_to(data)):,} of {last:,} messages are not indexed", flush=True)
         figures.append(measured(process, lambda: imap.ask("SEARCH TEXT nosuchword"), 5))
         smtp = Smtp(server.ports["smtp"])
         figures.append(measured(process, lambda: smtp.send(USER, one), 20))
@@ -192,13 +198,14 @@ def main() -> int:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--most", type=int, default=SIZES[-1])
     words.add_argument("--sessions", type=int, default=1000)
+    words.add_argument("--wait-s", type=float, default=3600)
     options = words.parse_args()
     with tempfile.TemporaryDirectory(prefix="pillarbox-growth-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as work:
         print("CPU in ms\n messages" + "".join(f"{name:>17}" for name in COLUMNS), flush=True)
         empty = 0.0
         for count in (1, *SIZES):
             if count <= options.most:
-                figures = row(Path(work), count)
+                figures = row(Path(work), count, options.wait_s)
                 empty = empty or figures[-2]
                 print(f"{count:>9,}" + "".join(f"{figure:>17.2f}" for figure in figures), flush=True)
                 if count == 100_000:

@@ -12,16 +12,16 @@ class Process:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self._threads: dict[str, int] = {}
 
     def cpu_s(self) -> float:
-        """Run time of all threads, in nanosecond steps (schedstat of the threads alive, stat for those gone)."""
-        total = 0
+        """Run time of all threads, in nanosecond steps; a thread that has ended counts as it was last seen, so that it never falls."""
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             try:
-                total += int((task / "schedstat").read_text().split()[0])
+                self._threads[task.name] = int((task / "schedstat").read_text().split()[0])
             except (FileNotFoundError, ProcessLookupError):
                 continue
-        return total / 1e9
+        return sum(self._threads.values()) / 1e9
 
     def tree_cpu_s(self) -> float:
         """Of the process and all it started, those that have ended and been waited for among them (they count in ticks of 10 ms)."""
@@ -29,7 +29,7 @@ class Process:
         while todo:
             pid = todo.pop()
             try:
-                total += Process(pid).cpu_s()
+                total += (self if pid == self.pid else Process(pid)).cpu_s()
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
                 total += (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
                 for task in Path(f"/proc/{pid}/task").iterdir():
