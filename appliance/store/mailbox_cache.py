@@ -1,7 +1,7 @@
 """Cache of mailboxes: the newest committed MODSEQ, the sessions that wait for it, shared snapshots of UIDs.
 
-A mailbox is known while a session holds it; afterwards its snapshot stays while there is room (SNAPSHOT_OCTETS), the
-one used longest ago leaves first. Lives in the loop's thread; the readers' threads only look up a snapshot.
+A mailbox is known while a session holds it; afterwards its snapshot stays while there is room (SNAPSHOT_OCTETS, and one
+more), the one used longest ago leaves first. Lives in the loop's thread; the readers' threads only look up a snapshot.
 An account that opens its mailbox again, where nothing was committed since, reads nothing: 0.3 ms of CPU of 0.8.
 """
 
@@ -19,7 +19,7 @@ from .names import known_as
 from .values import Changes, MailboxInfo
 
 SNAPSHOT_OCTETS = 512 * 2**10
-"""Snapshots that no session holds: 130,000 messages."""
+"""Snapshots that no session holds, beside the one given back last: 130,000 messages."""
 
 
 class CachedMailbox:
@@ -177,10 +177,11 @@ class MailboxCache:
         known.sessions -= 1
         if not known.sessions:
             known.last = known.message_ids = None
-            self._trim()
+            self._trim(known)
 
-    def _trim(self) -> None:
-        idle = [known for known in self._known.values() if not known.sessions]
+    def _trim(self, newest: CachedMailbox) -> None:
+        """The mailbox given back just now stays, however large: SELECT closes a mailbox before it opens the same one again."""
+        idle = [known for known in self._known.values() if not known.sessions and known is not newest]
         octets = sum(_octets(known) for known in idle)
         for known in idle:
             if octets <= SNAPSHOT_OCTETS:

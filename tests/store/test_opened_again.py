@@ -9,6 +9,7 @@ import pytest
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import Uid
 from appliance.mail.rights import parse_rights
+from appliance.store import mailbox_cache
 from appliance.store.mailbox import Mailbox
 from appliance.store.store import Store
 from appliance.store.values import Mode
@@ -56,6 +57,20 @@ async def test_nothing_is_read_while_nothing_happens(tmp_path: Path, monkeypatch
         assert again[0].recent == 0
         again[0].recent = 2
         assert again == first
+
+
+async def test_of_large_mailboxes_the_last_one_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their UIDs are given up when others were used since."""
+    monkeypatch.setattr(mailbox_cache, "SNAPSHOT_OCTETS", 0)
+    async with a_server(tmp_path) as store:
+        await a_mailbox(store)
+        await opened(store)
+        count = readings(store, monkeypatch)
+        await opened(store)
+        assert count() == 0
+        await opened(store, "INBOX")
+        await opened(store)
+        assert count() == 2
 
 
 async def flagged(mailboxes: VisibleMailboxes, store: Store) -> None:
