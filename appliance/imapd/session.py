@@ -186,8 +186,7 @@ class ImapSession:
         for event in self.connection.following(lambda event: _is_named(event, name)):
             tokens, uid = event.tokens.copy(), event.name == b"UID"
             if uid:
-                tokens.space()
-                tokens.keyword()
+                tokens.expect(b" " + name)
             found.append((tokens, uid))
         return found
 

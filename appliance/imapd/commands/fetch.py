@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 Span = list[tuple[int, int]]
 Seen = dict[int, "Row"]
+FETCHED = ok(b"Fetched.")
 FLAG_BATCH_ROWS = 4000
 """Rows in a batch of nothing but flags: as many octets as 500 rows of everything else."""
 
@@ -192,7 +193,7 @@ async def _send_pipelined(session: "CommandSession", selected: "Selected", what:
         if None in texts:
             return commands[done]
         await session.send(b"".join([text for text in texts if text is not None]))
-        session.answer(ok(b"Fetched."))
+        session.answer(FETCHED)
     return commands[len(ready)]
 
 
@@ -240,7 +241,7 @@ async def _send_messages(session: "CommandSession", selected: "Selected", what: 
         return no(b"Some parts could not be decoded.", refusal.value)
     if missing and not what.uid:
         return no(b"Some of the messages have been expunged by another session.", b"EXPUNGEISSUED")
-    return ok(b"Fetched.")
+    return FETCHED
 
 
 def _kept(batch: Batch, plan: FetchPlan) -> Batch:

@@ -54,6 +54,8 @@ def normal(ranges: Iterable[tuple[int, int]], star: int) -> Ranges:
             lo, hi = hi, lo
         if hi:
             turned.append((lo or 1, hi))
+    if len(turned) < 2:
+        return tuple(turned)
     turned.sort()
     joined: list[tuple[int, int]] = []
     for lo, hi in turned:
@@ -79,7 +81,8 @@ def places_of_uids(ranges: Ranges, uids: "array[int] | Sequence[int]") -> Ranges
     star = uids[-1] if uids else 0
     places: list[tuple[int, int]] = []
     for lo, hi in normal(ranges, star):
-        start, end = bisect_left(uids, lo), bisect_right(uids, hi)
+        start = bisect_left(uids, lo)
+        end = bisect_right(uids, hi, start)
         if start == end:
             continue
         if places and places[-1][1] == start:
