@@ -129,6 +129,9 @@ async def test_a_copy_into_another_account_keeps_keywords_and_date_and_may_destr
         again = {"k": {"id": one, "mailboxIds": {theirs: True}, "keywords": {}}}
         first, second = await copy(client, create=again, onSuccessDestroyOriginal=True)
         assert first[1]["created"]["k"]["size"] == len(RECEIVED) and second[0] == "Email/set" and second[1]["destroyed"] == [one]
+        assert first[2] == second[2] == "c", "as in RFC 8620 §5.4: both answer the one call, each of its account"
+        assert (first[1]["fromAccountId"], first[1]["accountId"], second[1]["accountId"]) == ("A1", "A2", "A1")
+        assert first[1]["oldState"] != first[1]["newState"] and second[1]["oldState"] != second[1]["newState"]
         assert await emails(client, one) == []
 
 
