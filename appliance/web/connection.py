@@ -210,7 +210,7 @@ class HttpExchange:
         return HttpRequest(
             method=event.method.decode("ascii"),
             target=target,
-            host=parse_host(target.authority or fields.get("host") or stream.local_host or "localhost"),
+            host=parse_host(target.authority or fields.get("host", stream.local_host or "localhost")),
             fields=fields,
             body=RequestBody(self, length),
             peer=stream.peer_host,
