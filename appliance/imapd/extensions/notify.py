@@ -234,12 +234,11 @@ class Notifications:
     async def _send_gone(self, number: "MailboxId", before: Known) -> None:
         """A mailbox was deleted, or is not shared with the client any more (RFC 5465 §5.4, §5.9)."""
         events = before.requested
-        attributes = [b"\\NonExistent"] if b"MAILBOXNAME" in events else []
-        if not before.own and events & OF_MESSAGES:
-            attributes.append(b"\\NoAccess")
+        if b"MAILBOXNAME" in events:
+            await self._session.send(list_response(self._session, (b"\\NonExistent",), before.name))
+        elif not before.own and events & OF_MESSAGES:
+            await self._session.send(list_response(self._session, (b"\\NoAccess",), before.name))
             self._denied.add(number)
-        if attributes:
-            await self._session.send(list_response(self._session, attributes, before.name))
 
     async def _send_parents(self, infos: "list[MailboxInfo]", before: "dict[MailboxId, Known]") -> None:
         """Of mailboxes that were made or deleted: these have children now, or none any more (RFC 5465 §5.4)."""
