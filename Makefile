@@ -9,7 +9,7 @@ SUITE ?= bookworm
 RUN_AS ?= user
 TEST_PROCESSES ?= 3
 
-.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test draft-kills node-test jmapc-test web-shots tables catalogues jmap-model lock clean help
+.PHONY: image image-test install-test run setup test lint types check bench fuzz noise crash-sweep test-bare test-trixie test-gpio web-test draft-kills node-test jmapc-test thunderbird-test web-shots tables catalogues jmap-model lock clean help
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -72,6 +72,9 @@ node-test: $(VENV)/.tests-ready  ## imapflow, node-imap and jmap-jam of npm agai
 
 jmapc-test: $(VENV)/.tests-ready ## jmapc of PyPI against a real server, in an environment of its own
 	@$(BIN)/python -m tests.clients.jmapc_library
+
+thunderbird-test: $(VENV)/.tests-ready   ## Thunderbird without a window against a real server (needs thunderbird and libnss3-tools)
+	@$(BIN)/python -m tests.clients.thunderbird
 
 web-shots: $(VENV)/.tests-ready  ## every page at three widths, light and dark, as pictures in build/shots
 	@$(BIN)/python -m tests.web.shots build/shots
