@@ -2,62 +2,19 @@
 
 import random
 import re
-from collections.abc import Iterator
 from email import message_from_bytes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from appliance.web.webmail.text_document import Flow, unflowed
 from tests.journeys.talk import Reader
-from tests.support.server import PASSWORD, Pillarbox, new_data
-from tests.support.wire import faults
-from tests.web.browser import PROTOCOLS, Chromium, chromium, sign_in, violations
-from tests.web.webmail.mailing import counting_server, deliver, message, pictures
+from tests.support.server import PASSWORD, Pillarbox
+from tests.web.browser import Chromium, violations
+from tests.web.webmail.mailing import counting_server, deliver, message
 from tests.web.webmail.test_html_cleaning import EVIL, HOSTILE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
-    with Pillarbox(new_data(tmp_path_factory.mktemp("webmail") / "data", "ada", "mary"), protocols=(*PROTOCOLS, "imap")) as one:
-        deliver(one, *(message(f"Number {number}", f"Text {number}\n") for number in range(24)))
-        first = message("Dinner", "Shall we meet at six?\n", id="<d1@x>")
-        deliver(one, first, message("Re: Dinner", "Yes, gladly.\n", id="<d2@x>", after="<d1@x>"))
-        deliver(one, pictures())
-        yield one
-        assert not faults(one.log)
-
-
-@pytest.fixture(scope="module")
-def browser(server: Pillarbox) -> Iterator[Chromium]:
-    with chromium(server) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def signed_in(browser: Chromium) -> "Page":
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=60_000)
-    page = browser.page()
-    page.set_default_timeout(60_000)
-    sign_in(page, "ada@home.example", PASSWORD)
-    return page
-
-
-@pytest.fixture
-def ada(signed_in: "Page") -> Iterator["Page"]:
-    signed_in.goto("/own/")
-    signed_in.set_viewport_size({"width": 1280, "height": 800})
-    signed_in.faults.clear()  # type: ignore[attr-defined]
-    signed_in.goto("/mail/")
-    signed_in.get_by_role("option").first.wait_for()
-    yield signed_in
-    assert not signed_in.faults  # type: ignore[attr-defined]
 
 
 def test_a_conversation_is_read_put_away_and_brought_back(ada: "Page") -> None:

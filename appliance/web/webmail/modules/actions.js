@@ -11,6 +11,8 @@ import { allows, byRole, conversation, emails, isUnread, listed, mailboxName, ma
 export const view = { mailbox: null, take() {}, again() {} }
 
 const KEPT = ["drafts", "sent", "scheduled"]
+/** A search does not look there. */
+export const FOUND_NOWHERE = ["junk", "trash"]
 
 /** The messages of these conversations that an action is about. */
 export function concerned(rows, { all = false } = {}) {
@@ -26,6 +28,7 @@ export function concerned(rows, { all = false } = {}) {
 }
 
 async function change(rows, some, patch, done, { leaves = false } = {}) {
+  if (!some.length) return
   const patches = Object.fromEntries(some.map((email) => [email.id, patch(email)]))
   const backwards = Object.fromEntries(some.map((email) => [email.id, reversed(email, patches[email.id])]))
   if (leaves) view.take(rows)
@@ -101,7 +104,8 @@ async function toRole(rows, role, patch, done) {
   if (target === undefined) say(_("There is no such mailbox here."), { fault: true })
   if (!target) return
   if (target.id === view.mailbox) return
-  await change(rows, concerned(rows), patch(target.id), done(rows.length), { leaves: true })
+  const leaves = view.mailbox !== null || FOUND_NOWHERE.includes(role)
+  await change(rows, concerned(rows), patch(target.id), done(rows.length), { leaves })
 }
 
 export const archive = (rows) => toRole(rows, "archive", moved, (number) => counted("%(number)s conversation archived", "%(number)s conversations archived", number))
@@ -128,22 +132,26 @@ export async function remove(rows) {
   view.again()
 }
 
-/** Read when any was unread, else unread; or as `seen` says. */
-export async function toggleRead(rows, seen = null) {
-  const all = concerned(rows, { all: true })
-  const wantsSeen = seen ?? all.some(isUnread)
-  const some = (wantsSeen ? all.filter(isUnread) : concerned(rows).slice(-rows.length)).filter((email) => seen === null || allows(email, "maySetSeen"))
-  if (!some.length) return
-  const done = wantsSeen ? counted("%(number)s message is marked as read", "%(number)s messages are marked as read", some.length)
+/** Read when any message of the conversations was unread; else the newest of each is unread. */
+export async function toggleRead(rows) {
+  const unread = concerned(rows, { all: true }).filter(isUnread)
+  const some = unread.length ? unread : rows
+  const done = unread.length ? counted("%(number)s message is marked as read", "%(number)s messages are marked as read", some.length)
     : counted("%(number)s message is marked as unread", "%(number)s messages are marked as unread", some.length)
-  await change(rows, some, () => ({ "keywords/$seen": wantsSeen || null }), seen === true ? "" : done)
+  await change(rows, some, () => ({ "keywords/$seen": unread.length > 0 || null }), done)
 }
 
+/** These messages were shown. */
+export const markSeen = (some) => change([], some.filter((email) => allows(email, "maySetSeen")), () => ({ "keywords/$seen": true }), "")
+
+/** A star for the newest of each conversation; from those that have one it goes, whichever message had it. */
 export async function toggleFlag(rows) {
-  const flagged = rows.some((row) => !row.keywords.$flagged)
-  const done = flagged ? counted("%(number)s message has a star", "%(number)s messages have a star", rows.length)
-    : counted("%(number)s message has no star", "%(number)s messages have no star", rows.length)
-  await change(rows, rows, () => ({ "keywords/$flagged": flagged || null }), done)
+  const isFlagged = (email) => email.keywords.$flagged
+  const without = rows.filter((row) => !conversation(row).some(isFlagged))
+  const some = without.length ? without : concerned(rows, { all: true }).filter(isFlagged)
+  const done = without.length ? counted("%(number)s message has a star", "%(number)s messages have a star", some.length)
+    : counted("%(number)s message has no star", "%(number)s messages have no star", some.length)
+  await change(rows, some, () => ({ "keywords/$flagged": without.length > 0 || null }), done)
 }
 
 export const sharedBy = (name) => _("Shared by %(name)s", { name })

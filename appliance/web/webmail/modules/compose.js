@@ -3,16 +3,17 @@
 | state    | what is kept where                                                                                             |
 |----------|----------------------------------------------------------------------------------------------------------------|
 | written  | every change in this browser within KEEP_MS, in Drafts on the server after a pause (`draft`)                    |
+| waits    | the same: it is sent when there is a connection again, unless it is changed before                               |
 | sent     | in the server's queue, held for UNDO_S; taken back it is a draft again, and open                                |
 | refused  | a draft, open, with the reason                                                                                   |
 
 The message and its submission are one request: either it is sent, or it is a draft that says why not. When that request was never
 answered, the next try looks first whether it was carried out: nothing is sent twice. */
 
-import { $, _, ask, boot, fullDate, h, icon, iconButton, say } from "./dom.js"
-import { MethodError, call, mayUse, request } from "./jmap.js"
+import { $, _, ask, boot, focusFirst, fullDate, h, icon, iconButton, say } from "./dom.js"
+import { MethodError, Offline, call, connection, mayUse, request } from "./jmap.js"
 import { emails, look, wanted } from "./mail.js"
-import { Draft, forget, kept } from "./draft.js"
+import { Draft, kept, settle } from "./draft.js"
 import { Editor } from "./editor.js"
 import { Recipients, addressesIn } from "./recipients.js"
 import { Uploads } from "./uploads.js"
@@ -34,16 +35,24 @@ export async function write(content = {}) {
 export const answer = async (email, how) => write(await answerTo(email, how, await identities()))
 export const edit = async (id) => write(await draftOf(id))
 
-/** What was being written when the tab was closed or the server went away. */
+/** What was being written when a tab was closed or the server went away: the newest is opened, others go to Drafts. */
 export async function resume() {
-  const content = kept()
-  if (content) await write(content)
+  const found = await kept()
+  const newest = found.pop()
+  for (const one of found) await settle(one).catch(() => {})
+  if (newest) await write(newest)
+}
+
+/** Offer it, when there is anything. */
+export async function offer() {
+  if ((await kept()).length) say(_("A message was not finished."), { undoing: resume, label: _("Go on writing"), lasting: true })
 }
 
 class Composer {
   constructor(content, list) {
     this.content = { to: [], cc: [], bcc: [], subject: "", text: "", html: "", rich: false, attachments: [], ...content }
     this.content.messageId ??= [`${crypto.randomUUID()}@${boot.address.split("@")[1]}`]
+    this.before = document.activeElement
     const label = (id, text) => h("label", { htmlFor: id }, text)
     const changed = () => this.changed()
     this.from = h("select", { id: "compose-from", onchange: changed }, list.map((one) => h("option", { value: one.id, selected: one.id === content.identity }, one.name ? `${one.name} <${one.email}>` : one.email)))
@@ -51,7 +60,7 @@ class Composer {
     this.fields = Object.fromEntries([["to", _("To")], ["cc", _("Cc")], ["bcc", _("Bcc")]].map(([name, text]) => [name, new Recipients(name, text, this.content[name], changed)]))
     this.subject = h("input", { id: "compose-subject", value: this.content.subject, maxLength: 900, autocomplete: "off", oninput: changed })
     this.editor = new Editor(this.content, changed, (file) => this.uploads.picture(file))
-    this.uploads = new Uploads(this.content.attachments, changed)
+    this.uploads = new Uploads(this.content.attachments, this.content.pictures ?? [], changed)
     this.state = h("span", { className: "dim", role: "status", id: "draft-state" })
     this.fault = h("p", { className: "fault", role: "alert", hidden: true })
     const send = h("button", { type: "submit", id: "send" }, icon("sent"), _("Send"))
@@ -78,11 +87,18 @@ class Composer {
 
   changed() {
     this.draft.changed()
+    if (this.waiting) this.fault.hidden = true
+    this.waiting = false
   }
 
   key(event) {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); this.send() }
-    if (event.key === "Escape" && !event.defaultPrevented) { event.preventDefault(); this.close() }
+    if (event.defaultPrevented) return
+    const enter = event.key === "Enter", inLine = event.target.matches("input:not([type=file])")
+    if (enter && (event.ctrlKey || event.metaKey)) this.send()
+    else if (enter && inLine) (event.target === this.subject ? this.editor : this.subject).focus()
+    else if (event.key === "Escape") this.close()
+    else return
+    event.preventDefault()
   }
 
   /** The content as it is now. */
@@ -101,20 +117,29 @@ class Composer {
 
   async send(until = null) {
     this.fault.hidden = true
+    this.waiting = false
     const content = this.read()
     for (const field of Object.values(this.fields)) if (field.fault()) return this.refuse(field.fault(), field)
     const recipients = ["to", "cc", "bcc"].flatMap((name) => addressesIn(content[name]))
     if (!recipients.length) return this.refuse(_("To whom? Write an address."), this.fields.to)
-    if (this.uploads.busy()) return this.refuse(_("A file is still on its way. Send the message when it is there."))
+    if (this.uploads.busy()) return this.refuse(this.uploads.busy())
     if (this.uploads.tooLarge()) return this.refuse(this.uploads.tooLarge())
     this.form.inert = true
     try {
       await this.submit(content, recipients, until)
     } catch (fault) {
-      this.refuse(_("It was not sent: %(why)s", { why: fault.message || _("there is no connection") }))
+      if (fault instanceof Offline) this.wait(until)
+      else this.refuse(_("It was not sent: %(why)s", { why: fault.message }))
     } finally {
       this.form.inert = false
     }
+  }
+
+  /** Send it when there is a connection again, if nothing of it was changed by then. */
+  wait(until) {
+    this.waiting = true
+    this.refuse(_("There is no connection. It will be sent when there is one, unless you change it."))
+    connection.addEventListener("online", () => { if (this.waiting && open === this) this.send(until) }, { once: true })
   }
 
   async submit(content, recipients, until) {
@@ -151,11 +176,13 @@ class Composer {
     this.draft.forget()
     this.element.remove()
     open = null
-    $("list").focus()
+    focusFirst(this.before, $("list"), $("subject"))
   }
 
   /** Kept as a draft; false when it could not be and stays open. */
   async close() {
+    this.fault.hidden = true
+    if (this.uploads.busy()) return this.refuse(this.uploads.busy()) ?? false
     try {
       await this.draft.save()
     } catch (fault) {
@@ -208,9 +235,16 @@ async function unsend(submission, email, drafts, sent, content) {
   say(_("Taken back: it was not sent."))
 }
 
-/** Before signing out: the draft goes to the server, and nothing of it stays in this browser. */
+/** Before signing out: all that is kept in this browser goes to the server, and nothing of it stays here. False: it could not, and the
+user rather stays. */
 export async function leave() {
-  await open?.draft.save().catch(() => {})
-  open?.draft.forget()
-  forget()
+  try {
+    await open?.draft.save()
+    open?.draft.forget()
+    for (const one of await kept({ all: true })) await settle(one)
+    return true
+  } catch {
+    const lost = h("p", {}, _("What you wrote could not be put into Drafts. It will be lost."))
+    return (await ask(_("Sign out?"), lost, [["yes", _("Sign out"), "danger"]])) === "yes"
+  }
 }

@@ -87,6 +87,11 @@ export function size(octets) {
 export const nameOf = (one) => one.name || one.email || ""
 export const addressText = (one) => (one.name && one.name !== one.email ? `${one.name} <${one.email}>` : one.email)
 
+/** Put the focus where it can be: what had it is gone. */
+export function focusFirst(...places) {
+  (places.find((one) => one !== document.body && one?.getClientRects().length) ?? $("main")).focus()
+}
+
 // --- what was done ---------------------------------------------------------------------------------------
 
 let gone = 0
@@ -100,11 +105,19 @@ export function say(sentence, { undoing = null, label = _("Undo"), ms = 10_000, 
   line.replaceChildren(h("span", {}, sentence), ...(undo ? [h("button", { type: "button", onclick: undo }, label)] : []))
   line.className = fault ? "fault-line" : ""
   line.hidden = false
-  if (!lasting) gone = setTimeout(unsay, ms)
+  if (!lasting) gone = setTimeout(tire, ms)
+}
+
+/** Who is at the button has as long as it takes. */
+function tire() {
+  if ($("said").matches(":hover, :focus-within")) gone = setTimeout(tire, 1000)
+  else unsay()
 }
 
 export function unsay() {
+  const left = $("said").contains(document.activeElement)
   $("said").hidden = true
+  if (left) focusFirst($("list"), $("subject"))
 }
 
 /** Undo what the line offered last; the key works after the line is gone. */

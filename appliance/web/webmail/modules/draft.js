@@ -2,7 +2,10 @@
 
 Storage of the server is an SD card, and a save writes some 86 kB: while one types there is one every SERVER_MS at most, and the rest
 when the panel closes or the tab goes out of sight. A save is a new message in place of the old one, in one Email/set: there is always
-one of them. A request whose response never came may have been carried out: then what it made is looked for by its Message-ID. */
+one of them. A request whose response never came may have been carried out: then what it made is looked for by its Message-ID.
+
+In this browser each message has a place of its own, by its Message-ID: two tabs may write at once. The tab that writes a message holds a
+lock of that name; one without is unfinished: its tab was closed, or crashed. */
 
 import { _, boot } from "./dom.js"
 import { MethodError, call, connection, request, result } from "./jmap.js"
@@ -12,19 +15,34 @@ import { wanted } from "./mail.js"
 const KEEP_MS = 250
 const PAUSE_MS = 4000
 const SERVER_MS = 180000
-const KEY = `draft ${boot.address}`
+const PLACE = `draft ${boot.address} `
 
-/** What was kept in this browser; the server may have an older state of it, or none. */
-export const kept = () => {
-  const content = JSON.parse(localStorage.getItem(KEY) ?? "null")
-  return content && { ...content, unsaved: true }
+/** Messages kept in this browser that no tab is writing (or `all`), the newest last; the server may have an older state of each, or none. */
+export async function kept({ all = false } = {}) {
+  const names = Object.keys(localStorage).filter((name) => name.startsWith(PLACE))
+  const held = navigator.locks && !all ? (await navigator.locks.query()).held.map((lock) => lock.name) : []
+  const found = names.filter((name) => !held.includes(name)).map((name) => JSON.parse(localStorage.getItem(name)))
+  return found.sort((a, b) => a.at - b.at).map((content) => ({ ...content, unsaved: true }))
 }
-export const forget = () => localStorage.removeItem(KEY)
+
+/** Put what was kept on the server as a draft that nobody has open. */
+export async function settle(content) {
+  const draft = new Draft(content, () => content, () => {})
+  try {
+    await draft.save()
+  } catch (fault) {
+    draft.end()
+    throw fault
+  }
+  draft.forget()
+}
 
 export class Draft {
   /** `read` gives the content, `tell` shows what is so. */
   constructor(content, read, tell) {
     this.content = content
+    this.place = PLACE + content.messageId[0]
+    navigator.locks?.request(this.place, () => this.stopped || new Promise((resolve) => { this.release = resolve }))
     this.id = content.draft ?? ""
     this.read = read
     this.tell = tell
@@ -52,8 +70,12 @@ export class Draft {
 
   keep() {
     if (this.stopped) return
-    localStorage.setItem(KEY, JSON.stringify({ ...this.read(), draft: this.id }))
+    this.put(this.read())
     this.tell(_("Kept in this browser"))
+  }
+
+  put(content) {
+    localStorage.setItem(this.place, JSON.stringify({ ...content, draft: this.id, at: Date.now() }))
   }
 
   /** Put it on the server, if anything changed. One save at a time. */
@@ -76,7 +98,7 @@ export class Draft {
     this.saved = mark
     this.savedAt = Date.now()
     if (!this.stopped) {
-      localStorage.setItem(KEY, JSON.stringify({ ...content, draft: this.id }))
+      this.put(content)
       this.tell(_("Kept in Drafts"))
     }
   }
@@ -118,13 +140,20 @@ export class Draft {
     await this.saving.catch(() => {})
   }
 
+  /** It is sent, or kept on the server: nothing of it stays in this browser. */
   forget() {
+    this.end()
+    localStorage.removeItem(this.place)
+  }
+
+  /** This tab writes it no more. */
+  end() {
     this.stopped = true
     clearTimeout(this.pause)
     clearTimeout(this.keeping)
     document.removeEventListener("visibilitychange", this.away)
     connection.removeEventListener("online", this.back)
-    forget()
+    this.release?.()
   }
 
   /** The message as Email/set creates it (RFC 8621 §4.6); a draft's text is as it was typed. */

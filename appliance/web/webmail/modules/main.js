@@ -10,7 +10,7 @@
 Modules that the first view does not need are imported when they are. */
 
 import * as actions from "./actions.js"
-import { $, _, banner, boot, counted, iconButton, say, undoLast, unsay } from "./dom.js"
+import { $, _, banner, boot, counted, focusFirst, iconButton, say, undoLast, unsay } from "./dom.js"
 import { showFolders } from "./folders.js"
 import { connection, shown } from "./jmap.js"
 import * as list from "./list.js"
@@ -45,6 +45,7 @@ const words = (where) => (where.startsWith("q=") ? decodeURIComponent(where.slic
 async function route() {
   const wanted = parse(location.hash)
   const other = wanted.where !== place.where || wanted.filter !== place.filter
+  const left = place.thread && !wanted.thread
   const thread = wanted.thread
   Object.assign(place, wanted)
   document.body.classList.remove("menu-open")
@@ -57,6 +58,7 @@ async function route() {
   } else {
     list.markOpened("")
     if (document.documentElement.dataset.read) (await reading()).close()
+    if (left) focusFirst($("list"))
   }
 }
 
@@ -80,7 +82,7 @@ function searchFilter(text) {
     return ""
   })
   for (const [, phrase, word] of rest.matchAll(/"([^"]+)"|(\S+)/g)) conditions.push({ text: phrase ?? word })
-  const away = ["junk", "trash"].map(byRole).filter(Boolean).map((one) => one.id)
+  const away = actions.FOUND_NOWHERE.map((role) => byRole(role)).filter(Boolean).map((one) => one.id)
   if (away.length) conditions.push({ inMailboxOtherThan: away })
   return conditions.length === 1 ? conditions[0] : { operator: "AND", conditions }
 }
@@ -133,10 +135,10 @@ list.events.addEventListener("open", ({ detail }) => {
   else go({ thread: detail.threadId })
 })
 list.events.addEventListener("taken", async ({ detail }) => {
+  if ($("selected").contains(document.activeElement)) $("list").focus()
   if (!place.thread) return
   const open = (await reading()).current()
   if (open && detail.has(open.id)) go({ thread: "" })
-  $("list").focus()
 })
 
 // --- search and filters ------------------------------------------------------------------------------------
@@ -190,7 +192,7 @@ export const KEYS = {
   f: [() => _("Forward"), write("forward")],
   g: [() => _("To the inbox"), () => go({ where: actions.inboxId(), filter: "", thread: "" })],
   "?": [() => _("Keyboard"), async () => (await load("./keyboard.js")).showKeys(KEYS)],
-  Escape: [() => _("Back to the list"), () => { unsay(); if (place.thread) go({ thread: "" }); $("list").focus() }],
+  Escape: [() => _("Back to the list"), () => { unsay(); if (place.thread) go({ thread: "" }); else $("list").focus() }],
 }
 
 document.addEventListener("keydown", (event) => {
@@ -218,13 +220,13 @@ $("menu").onclick = () => {
   $("menu").setAttribute("aria-expanded", String(open))
   if (open) $("folder-list").querySelector("[aria-current]")?.focus()
 }
-$("write").onclick = write("")
-$("back").onclick = () => { go({ thread: "" }); $("list").focus() }
+for (const button of document.querySelectorAll(".write")) button.onclick = write("")
+$("back").onclick = () => go({ thread: "" })
+const hasKept = () => Object.keys(localStorage).some((key) => key.startsWith(`draft ${boot.address} `))
 $("sign-out").addEventListener("submit", async (event) => {
-  if (!Object.keys(localStorage).some((key) => key.startsWith("draft "))) return
+  if (!hasKept()) return
   event.preventDefault()
-  await (await writing()).leave()
-  event.target.submit()
+  if (await (await writing()).leave()) event.target.submit()
 })
 $("keyboard").onclick = () => KEYS["?"][1]()
 $("notifications").onclick = async () => (await load("./notifications.js")).show()
@@ -239,7 +241,7 @@ addEventListener("unhandledrejection", (event) => {
 connection.addEventListener("online", () => list.refresh().catch(() => {}))
 route()
 addEventListener("load", () => { follow(look); install() })  // the first list comes first
-if (localStorage.getItem(`draft ${boot.address}`)) say(_("A message was not finished."), { undoing: async () => (await writing()).resume(), label: _("Go on writing"), lasting: true })
+if (hasKept()) writing().then((module) => module.offer()).catch(() => {})
 navigator.serviceWorker?.addEventListener("message", ({ data }) => {
   if (data.thread) go({ where: actions.inboxId(), filter: "", thread: data.thread })
 })

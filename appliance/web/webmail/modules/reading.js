@@ -3,11 +3,11 @@
 A message's text is a document of its own in a frame (the server cleaned it, and no script runs in it); this page reads the frame's
 height and the facts in its root element: remote images left out, invitation, authentication. Attachments are listed below. */
 
-import { $, _, addressText, ask, boot, fullDate, h, icon, iconButton, nameOf, say, shortDate } from "./dom.js"
+import { $, _, addressText, ask, boot, focusFirst, fullDate, h, icon, iconButton, nameOf, say, shortDate } from "./dom.js"
 import { MethodError, mayUse, request, shown as place } from "./jmap.js"
 import { ROW, changes, emails, isUnread, isWaiting, keepEmails, keepThreads, mailboxes, threads } from "./mail.js"
 import { ACTIONS } from "./main.js"
-import { toggleRead } from "./actions.js"
+import { markSeen } from "./actions.js"
 import { attachmentList } from "./attachments.js"
 import { factLines } from "./facts.js"
 
@@ -16,6 +16,7 @@ const PARTS = ["partId", "blobId", "name", "type", "cid", "disposition", "charse
 const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 const MOST_OPEN = 5
 const FRAME_PX = 30000
+const LOOK_MS = 30
 const pane = $("conversation")
 
 let thread = ""
@@ -70,13 +71,11 @@ function draw(list) {
   $("reading-tools").replaceChildren(...ACTIONS.map(([name, action, key, label, run]) => iconButton(name, label(), run, { "data-action": action, "aria-keyshortcuts": key })),
     iconButton("print", _("Print"), () => print()))
   const unread = list.filter((one) => openOnes.has(one.id) && isUnread(one))
-  if (unread.length) seen(unread)
+  if (unread.length) markSeen(unread)
   if (document.activeElement === document.body || matchMedia("(max-width: 47.99rem)").matches) heading.focus({ preventScroll: true })
   const first = articles.find((one) => one.classList.contains("open"))
   pane.parentElement.scrollTop = articles.length > 1 && first && first !== articles[0] ? first.offsetTop - pane.offsetTop - 56 : 0
 }
-
-const seen = (list) => toggleRead(list, true)
 
 const answers = () => h("p", { className: "buttons answers" },
   [["reply", _("Reply")], ["all", _("Reply to all")], ["forward", _("Forward")]].map(([how, label], at) =>
@@ -95,7 +94,7 @@ function article(email, isOpen) {
     const open = element.classList.toggle("open")
     head.setAttribute("aria-expanded", String(open))
     if (open && element.children.length === 1) element.append(...content(email, from, element))
-    if (open && isUnread(emails.get(email.id))) seen([emails.get(email.id)])
+    if (open && isUnread(emails.get(email.id))) markSeen([emails.get(email.id)])
   }
   if (isOpen) element.append(...content(email, from, element))
   shown.set(email.id, element)
@@ -106,8 +105,11 @@ function content(email, from, element) {
   const facts = h("div", { className: "facts-of" })
   const holder = h("div", { className: "text-of" })
   const state = { images: false, text: false }
-  const show = () => holder.replaceChildren(frameOf(email, state, (found) =>
-    facts.replaceChildren(...factLines(found, from, (images) => { state.images = images; show() }))))
+  const show = () => holder.replaceChildren(frameOf(email, state, (found) => {
+    const left = facts.contains(document.activeElement)
+    facts.replaceChildren(...factLines(found, from, (images) => { state.images = images; show() }))
+    if (left) focusFirst(facts.querySelector("button"), element.querySelector(".head"))
+  }))
   show()
   const delivery = h("div", { className: "facts-of" })
   if (mayUse("submission") && isOwn(email)) import("./delivery.js").then((module) => module.showDelivery(email.id, delivery))
@@ -142,12 +144,11 @@ async function headers(email) {
 function frameOf(email, state, told) {
   const query = new URLSearchParams({ ...(state.images ? { images: "1" } : {}), ...(state.text ? { text: "1" } : {}) })
   const frame = h("iframe", { sandbox: SANDBOX, title: _("Text of the message"), src: `/mail/message/${place.account}/${email.id}?${query}` })
-  frame.onload = () => {
+  const begin = () => {
     const root = frame.contentDocument?.documentElement
-    if (!root?.dataset.facts) {
-      say(_("The text of this message could not be read."), { fault: true })
-      return
-    }
+    if (!root?.dataset.facts || frame.contentDocument.readyState === "loading") return false
+    clearInterval(looking)
+    frame.onload = null
     const fit = () => {
       const body = frame.contentDocument?.body
       if (body) frame.style.height = `${Math.min(body.scrollHeight + 8, FRAME_PX)}px`
@@ -157,6 +158,12 @@ function frameOf(email, state, told) {
     new ResizeObserver(fit).observe(frame)
     fit()
     told(JSON.parse(root.dataset.facts))
+    return true
+  }
+  const looking = setInterval(() => (frame.isConnected ? begin() : clearInterval(looking)), LOOK_MS)  // `load` waits for images, which may take long
+  frame.onload = () => {
+    clearInterval(looking)
+    if (!begin()) say(_("The text of this message could not be read."), { fault: true })
   }
   return frame
 }

@@ -37,7 +37,7 @@ export const textOf = (list) => (Array.isArray(list) ? list.map(quoted).join(", 
 async function readBook() {
   const get = (at, properties) => ["Email/get", { "#ids": { resultOf: String(at), name: "Email/query", path: "/ids" }, properties }]
   const query = (role) => ["Email/query", { filter: { inMailbox: byRole(role)?.id }, sort: [{ property: "receivedAt", isAscending: false }], limit: READ }]
-  const roles = ["sent", "inbox"].filter(byRole)
+  const roles = ["sent", "inbox"].filter((role) => byRole(role))
   const found = await request(roles.flatMap((role, at) => [query(role), get(at * 2, ["from", "to", "cc"])]))
   const counts = new Map()
   const add = (one, weight) => {
@@ -56,6 +56,8 @@ async function readBook() {
   return [...counts.values()].sort((a, b) => b.weight - a.weight)
 }
 
+const people = () => (book ??= readBook().catch(() => { book = null; return [] }))
+
 export class Recipients {
   constructor(name, label, list, changed) {
     const id = `compose-${name}`
@@ -63,7 +65,7 @@ export class Recipients {
     this.options = []
     this.at = -1
     this.input = h("input", { id, value: textOf(list), autocomplete: "off", spellcheck: false, role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": `${id}-list`,
-      oninput: () => { changed(); this.complete() }, onkeydown: (event) => this.key(event), onblur: () => setTimeout(() => this.hide(), 150), onfocus: () => { book ??= readBook().catch(() => []) } })
+      oninput: () => { changed(); this.complete() }, onkeydown: (event) => this.key(event), onblur: () => setTimeout(() => this.hide(), 150), onfocus: people })
     this.list = h("ul", { id: `${id}-list`, role: "listbox", "aria-label": _("Suggestions"), hidden: true, className: "completions" })
     this.element = h("div", { className: "field" }, h("label", { htmlFor: id }, label), this.input, this.list)
     this.changed = changed
@@ -80,7 +82,7 @@ export class Recipients {
 
   async complete() {
     const word = split(this.input.value.slice(0, this.input.selectionStart) + "\u200b").at(-1).replace("\u200b", "").toLowerCase()
-    const known = await (book ??= readBook().catch(() => []))
+    const known = await people()
     const already = new Set(addressesIn(this.input.value).map((one) => one.email.toLowerCase()))
     this.options = word ? known.filter((one) => !already.has(one.email.toLowerCase()) && `${one.name} ${one.email}`.toLowerCase().split(/[\s@.<"]+/).concat(one.email.toLowerCase(), one.name.toLowerCase()).some((part) => part.startsWith(word))).slice(0, SHOWN) : []
     this.at = this.options.length ? 0 : -1

@@ -12,7 +12,7 @@ goes on by itself with the part that was under way: what is there already is not
 
 Encoded for mail a file takes 1.37 times its octets; what would be too large in all is said before it is uploaded. */
 
-import { _, boot, h, icon, iconButton, size } from "./dom.js"
+import { $, _, boot, focusFirst, h, icon, iconButton, size } from "./dom.js"
 import { MethodError, Offline, call, connection, fields, limits, lost } from "./jmap.js"
 
 const ENCODED = 1.37
@@ -21,10 +21,10 @@ const PART = 4_000_000
 const BUSY_MS = 500
 
 export class Uploads {
-  constructor(attachments, changed) {
+  constructor(attachments, pictures, changed) {
     this.changed = changed
     this.items = attachments.map((one) => ({ ...one, state: "done" }))
-    this.inline = []
+    this.inline = [...pictures]
     this.last = Promise.resolve()
     this.input = h("input", { type: "file", multiple: true, hidden: true, onchange: () => { this.add(this.input.files); this.input.value = "" } })
     this.list = h("ul", { "aria-label": _("Attachments") })
@@ -37,7 +37,9 @@ export class Uploads {
   choose() { this.input.click() }
   done() { return this.items.filter((one) => one.state === "done").map(({ blobId, type, name, size: octets }) => ({ blobId, type, name, size: octets })) }
   pictures() { return this.inline }
-  busy() { return this.items.some((one) => one.state === "going" || one.state === "waiting") }
+
+  /** Why the message is not whole yet, in words; "" when it is. */
+  busy() { return this.items.some((one) => one.state === "going" || one.state === "waiting") ? _("A file is still on its way. Wait until it is there, or remove it.") : "" }
 
   tooLarge(more = 0) {
     const octets = [...this.items, ...this.inline].reduce((sum, one) => sum + (one.state === "failed" ? 0 : one.size ?? 0), more)
@@ -80,7 +82,7 @@ export class Uploads {
   /** Behind the files that are under way. */
   upload(item) {
     item.state = "going"
-    this.last = this.last.then(() => this.items.includes(item) && send(item, () => this.draw())).then(
+    this.last = this.last.then(() => this.items.includes(item) && send(item, () => { item.bar.value = item.sent })).then(
       () => { item.state = "done"; this.changed() },
       (fault) => { item.state = fault instanceof Offline ? "waiting" : "failed" }).finally(() => this.draw())
   }
@@ -94,11 +96,15 @@ export class Uploads {
 
   draw() {
     const words = { waiting: _("waits for a connection"), failed: _("was refused by the server") }
+    const buttons = () => [...this.list.querySelectorAll("button")]
+    const focused = buttons().indexOf(document.activeElement)
+    for (const item of this.items) item.bar = h("progress", { max: item.size || 1, value: item.sent ?? 0, "aria-label": _("%(name)s is uploaded", { name: item.name }) })
     this.list.replaceChildren(...this.items.map((item) => h("li", {}, icon("file"), h("span", { className: "name" }, item.name),
-      item.state === "going" ? h("progress", { max: item.size || 1, value: item.sent, "aria-label": _("%(name)s is uploaded", { name: item.name }) }) : h("span", { className: "dim" }, words[item.state] ?? size(item.size ?? 0)),
+      item.state === "going" ? item.bar : h("span", { className: "dim" }, words[item.state] ?? size(item.size ?? 0)),
       item.state === "failed" ? h("button", { type: "button", className: "quiet small", onclick: () => this.upload(item) }, _("Try again")) : null,
       iconButton("close", _("Remove %(name)s", { name: item.name }), () => this.remove(item)))))
     this.list.hidden = !this.items.length
+    if (focused >= 0) focusFirst(buttons()[Math.min(focused, buttons().length - 1)], $("send"))
   }
 }
 
