@@ -34,6 +34,20 @@ async def test_the_example_of_pieces(tmp_path: Path) -> None:
         assert got[1]["list"] == [{"id": second[1]["created"]["cat"]["id"], "data:asText": "How quick was that?", "size": 19}]
 
 
+async def test_the_picture_of_the_simple_upload(tmp_path: Path) -> None:
+    """RFC 9404 §4.1.1; the id is this server's, and blobId the upload endpoint's name of it (§4.1)."""
+    picture = (
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQMAAAAl21bKAAAAA1BMVEX/AAAZ4gk3AAAAAXRSTlN/gFy0ywAAAApJREFUeJxjYgAAAAYAAzY3fKgAAAAASUVORK5CYII="
+    )
+    async with a_client(tmp_path) as client:
+        done = await upload(client, **{"1": {"data": [{"data:asBase64": picture}], "type": "image/png"}})
+        made = done["created"]["1"]
+        assert done["accountId"] == "A1" and made == {
+            "id": made["id"], "blobId": made["id"], "type": "image/png", "size": 95,
+        }  # fmt: skip
+        assert await client.octets(made["id"]) == base64.b64decode(picture)
+
+
 async def test_ranges_and_digests(tmp_path: Path) -> None:
     """The examples of RFC 9404 §4.2.1."""
     async with a_client(tmp_path) as client:
@@ -47,10 +61,37 @@ async def test_ranges_and_digests(tmp_path: Path) -> None:
         }  # fmt: skip
         found = await client.call("Blob/get", ids=[one], properties=wanted, offset=4, length=9)
         assert found["list"][0]["data:asText"] == "quick bro" and found["list"][0]["size"] == 45
-        assert base64.b64decode(found["list"][0]["digest:sha-256"]) == hashlib.sha256(b"quick bro").digest()
+        assert found["list"][0]["digest:sha"] == "QiRAPtfyX8K6tm1iOAtZ87Xj3Ww="
+        assert found["list"][0]["digest:sha-256"] == "gdg9INW7lwHK6OQ9u0dwDz2ZY/gubi0En0xlFpKt0OA="
         for offset, length, text in ((40, 20, " dog."), (50, None, ""), (45, 0, "")):
             found = (await client.call("Blob/get", ids=[one], offset=offset, length=length))["list"][0]
             assert found.get("isTruncated", False) is (offset != 45) and found["data:asText"] == text
+
+
+async def test_range_and_encoding_errors(tmp_path: Path) -> None:
+    """RFC 9404 §4.2.2, which leaves out accountId and, in G2, the null that §4.2 wants; its types of b1 and b2 are exchanged."""
+    one = "VGhlIHF1aWNrIGJyb3duIGZveCBqdW1wZWQgb3ZlciB0aGUggYEgZG9nLg=="
+    create = {"b1": {"data": [{"data:asBase64": one}]}, "b2": {"data": [{"data:asText": "hello world"}], "type": "text/plain"}}
+    gets: dict[str, dict[str, Any]] = {
+        "G1": {}, "G2": {"properties": ["data:asText", "size"]}, "G3": {"properties": ["data:asBase64", "size"]},
+        "G4": {"offset": 0, "length": 5}, "G5": {"offset": 20, "length": 100},
+    }  # fmt: skip
+    async with a_client(tmp_path) as client:
+        (_, done, _), *got = await client.request(
+            ["Blob/upload", {"accountId": "A1", "create": create}, "S1"],
+            *(["Blob/get", {"accountId": "A1", "ids": ["#b1", "#b2"], **more}, call] for call, more in gets.items()),
+        )
+        assert {name: made["size"] for name, made in done["created"].items()} == {"b1": 43, "b2": 11} and done["notCreated"] is None
+        b1, b2 = ({"id": done["created"][name]["id"], "size": size} for name, size in (("b1", 43), ("b2", 11)))
+        wrong, cut = {"isEncodingProblem": True}, {"isTruncated": True}
+        assert {call: found["list"] for _, found, call in got} == {
+            "G1": [{**b1, **wrong, "data:asBase64": one}, {**b2, "data:asText": "hello world"}],
+            "G2": [{**b1, **wrong, "data:asText": None}, {**b2, "data:asText": "hello world"}],
+            "G3": [{**b1, "data:asBase64": one}, {**b2, "data:asBase64": "aGVsbG8gd29ybGQ="}],
+            "G4": [{**b1, "data:asText": "The q"}, {**b2, "data:asText": "hello"}],
+            "G5": [{**b1, **cut, **wrong, "data:asBase64": "anVtcGVkIG92ZXIgdGhlIIGBIGRvZy4="}, {**b2, **cut, "data:asText": ""}],
+        }
+        assert all(found["notFound"] == [] for _, found, _ in got)
 
 
 async def test_octets_that_are_no_text(tmp_path: Path) -> None:
@@ -94,6 +135,21 @@ async def test_what_is_returned_is_bounded_and_a_digest_of_any_size_is_not(tmp_p
         found = (await client.call("Blob/get", ids=[one], properties=["digest:sha-512"]))["list"][0]
         assert base64.b64decode(found["digest:sha-512"]) == hashlib.sha512(b"z" * 300_000).digest()
         assert (await client.call("Blob/get", ids=[one], offset=299_990, length=10))["list"][0]["data:asText"] == "z" * 10
+
+
+async def test_the_example_of_a_lookup(tmp_path: Path) -> None:
+    """RFC 9404 §4.3.1; one Email where it has two, as a blob here is of one message, in however many mailboxes."""
+    async with a_client(tmp_path) as client:
+        placed = await client.append(b"Subject: x\r\n\r\ny", "INBOX")
+        blob, both = f"B{placed.message}", [await client.mailbox_id("INBOX"), await client.mailbox_id("Archive")]
+        await client.call("Email/set", update={f"M{placed.message}": {"mailboxIds": dict.fromkeys(both, True)}})
+        call = {"accountId": "A1", "typeNames": ["Mailbox", "Thread", "Email"], "ids": [blob, "not-a-blob"]}
+        ((name, found, number),) = await client.request(["Blob/lookup", call, "R1"])
+        assert (name, number, found["notFound"]) == ("Blob/lookup", "R1", ["not-a-blob"])
+        (row,) = found["list"]
+        assert row["id"] == blob and row["matchedIds"].keys() == {"Mailbox", "Thread", "Email"}
+        assert sorted(row["matchedIds"].pop("Mailbox")) == sorted(both)
+        assert row["matchedIds"] == {"Thread": [f"T{placed.message}"], "Email": [f"M{placed.message}"]}
 
 
 async def test_lookup_and_copy(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ async def test_the_todos_of_section_5_7_as_emails(tmp_path: Path) -> None:
             ["Email/queryChanges", {"accountId": "A1", **TODOS, "sinceQueryState": query[1]["queryState"], "maxChanges": 50}, "1"],
         )
         assert changes[1]["destroyed"] == [b] and not changes[1]["hasMoreChanges"] and changes[1]["created"] == []
+        assert (changes[1]["oldState"], rows[1]["oldQueryState"]) == (done["newState"], query[1]["queryState"])
         assert b in rows[1]["removed"] and b not in [one["id"] for one in rows[1]["added"]]
 
 
@@ -206,3 +207,18 @@ async def test_threads_and_snippets_as_in_rfc_8621_sections_3_1_and_5_1(tmp_path
         assert [one["emailId"] for one in found["list"]] == [first, alone] and found["notFound"] == ["M999"]
         assert found["list"][0]["subject"] == "The <mark>foo</mark>sball competition" and found["list"][1]["subject"] is None
         assert found["list"][1]["preview"].endswith("enjoy the <mark>foo</mark> fighters")
+
+
+async def test_snippets_as_printed_in_rfc_8621_section_5_1(tmp_path: Path) -> None:
+    """The context around what was found is as long as this server likes."""
+    async with a_client(tmp_path) as client:
+        nothing = await mail(client, "Other things", text="no such word")
+        year = "At the end of the year the foosball competition will be held in the Stadium de France"
+        both = await mail(client, "The Foosball competition", text=year)
+        widget = await mail(client, "Results", text="...the Foo/bar method results often returns <1 widget rather than the complete...")
+        found = await client.call("SearchSnippet/get", filter={"text": "foo"}, emailIds=[nothing, both, widget])
+        assert found["notFound"] is None and found["list"][0] == {"emailId": nothing, "subject": None, "preview": None}
+        assert found["list"][1]["subject"] == "The <mark>Foo</mark>sball competition"
+        assert "year the <mark>foo</mark>sball competition will be held in the Stadium de" in found["list"][1]["preview"]
+        assert found["list"][2]["subject"] is None
+        assert "the <mark>Foo</mark>/bar method results often returns &lt;1 widget rather" in found["list"][2]["preview"]

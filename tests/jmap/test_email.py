@@ -121,6 +121,36 @@ async def test_the_structure_with_headers_of_parts(tmp_path: Path) -> None:
         assert [one["name"] for one in found["headers"]][:3] == ["From", "To", "Subject"] and found["headers"][7]["value"] == " one"
 
 
+def part(kind: str, cid: str, disposition: str = "") -> bytes:
+    """A part whose Content-ID says which it is."""
+    more = f"Content-Disposition: {disposition}\r\n" if disposition else ""
+    return f"Content-Type: {kind}\r\nContent-ID: <{cid}>\r\n{more}\r\n{cid}".encode()
+
+
+def multipart(kind: str, boundary: str, *parts: bytes) -> bytes:
+    lines = b"".join(b"--%s\r\n%s\r\n" % (boundary.encode(), one) for one in parts)
+    return f"Content-Type: multipart/{kind}; boundary={boundary}\r\n\r\n".encode() + lines + f"--{boundary}--\r\n".encode()
+
+
+async def test_the_decomposition_of_rfc_8621_section_4_1_4(tmp_path: Path) -> None:
+    """A message with text and HTML that has gone through a mailing list, which added header and footer."""
+    plain = multipart(
+        "mixed", "b4", part("text/plain", "B", "inline"), part("image/jpeg", "C", "inline"), part("text/plain", "D", "inline")
+    )
+    related = multipart("related", "b5", part("text/html", "E"), part("image/jpeg", "F"))
+    inner = multipart(
+        "mixed", "b2", multipart("alternative", "b3", plain, related), part("image/jpeg", "G", "attachment"),
+        part("application/x-excel", "H"), b"Content-Type: message/rfc822\r\nContent-ID: <J>\r\n\r\nSubject: J\r\n\r\nJ",
+    )  # fmt: skip
+    octets = multipart("mixed", "b1", part("text/plain", "A", "inline"), inner, part("text/plain", "K", "inline"))
+    async with a_client(tmp_path) as client:
+        lists = ["textBody", "htmlBody", "attachments"]
+        found = await one(client, b"Subject: x\r\n" + octets, properties=lists, bodyProperties=["cid"])
+        assert {name: "".join(row["cid"] for row in found[name]) for name in lists} == {
+            "textBody": "ABCDK", "htmlBody": "AEK", "attachments": "CFGHJ",
+        }  # fmt: skip
+
+
 @pytest.mark.parametrize("most", [1, 3, 4, 5, 6, 7, 100])
 async def test_a_value_is_cut_at_a_character(tmp_path: Path, most: int) -> None:
     async with a_client(tmp_path) as client:

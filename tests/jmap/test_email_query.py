@@ -185,6 +185,30 @@ async def test_sort_by_keyword_then_by_age_and_threads_collapsed(tmp_path: Path)
         assert sorted(collapsed) == sorted(first) and collapsed == [one for one in found if one in first]
 
 
+async def test_the_sort_of_rfc_8621_section_4_4_2(tmp_path: Path) -> None:
+    """Threads with a flagged message first, then by subject whatever the case, then the newest first."""
+    sort = [
+        {"property": "someInThreadHaveKeyword", "keyword": "$flagged", "isAscending": False},
+        {"property": "subject", "collation": "i;ascii-casemap"}, {"property": "receivedAt", "isAscending": False},
+    ]  # fmt: skip
+    async with a_client(tmp_path) as client:
+        wanted = {}
+        rows = (
+            ("beta", 1, ()),
+            ("Alpha", 2, ()),
+            ("alpha", 3, ()),
+            ("Gamma", 4, ("\\Flagged",)),
+            ("Beta", 5, ()),
+            ("zeta", 6, ("\\Flagged",)),
+        )
+        for subject, at, flags in rows:
+            octets = f"Subject: {subject}\r\n\r\n".encode()
+            wanted[subject] = f"M{(await client.append(octets, flags=flags, at=1_700_000_000 + at)).message}"
+        assert (await client.call("Email/query", sort=sort))["ids"] == [
+            wanted[subject] for subject in ("Gamma", "zeta", "alpha", "Alpha", "Beta", "beta")
+        ]
+
+
 async def test_windows_and_repeated_queries(tmp_path: Path) -> None:
     async with a_client(tmp_path) as client:
         await fill(client, 1, 10)

@@ -51,3 +51,25 @@ async def test_more_can_be_made_for_addresses_of_the_account_only(tmp_path: Path
         await server.add_alias("shop@home.test", "ann@home.test")
         assert await server.error("Identity/changes", sinceState=state) == "cannotCalculateChanges"
         assert "shop@home.test" in [one["email"] for one in (await known(server)).values()]
+
+
+async def test_the_example_of_rfc_8621_section_6_4(tmp_path: Path) -> None:
+    """The second one has an address and not `*@`: an account sends from its own addresses, never from a whole domain."""
+    joe = {
+        "name": "Joe Bloggs", "replyTo": None, "bcc": [{"name": None, "email": "joe+archive@example.com"}],
+        "textSignature": "-- \nJoe Bloggs\nMaster of Email", "htmlSignature": "<div><b>Joe Bloggs</b></div><div>Master of Email</div>",
+    }  # fmt: skip
+    async with a_sending_server(tmp_path) as server:
+        me = await server.identity()
+        done = await server.call("Identity/set", update={me: joe}, create={"b": {"name": "Joe B", "email": "info@home.test"}})
+        other = done["created"]["b"]["id"]
+        ((name, got, call),) = await server.request(["Identity/get", {"accountId": "A1"}, "0"])
+        assert (name, call, got["accountId"], got["state"], got["notFound"]) == ("Identity/get", "0", "A1", done["newState"], [])
+        found = {one["id"]: one for one in got["list"]}
+        assert found[me] == {"id": me, "email": "ann@home.test", **joe, "mayDelete": False}
+        assert found[other] == {
+            "id": other, "name": "Joe B", "email": "info@home.test", "replyTo": None, "bcc": None, "textSignature": "",
+            "htmlSignature": "", "mayDelete": True,
+        }  # fmt: skip
+        refused = await server.call("Identity/set", create={"d": {"name": "Joe B", "email": "*@home.test"}})
+        assert refused["notCreated"]["d"]["type"] == "forbiddenFrom"

@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from appliance.jmap.push_states import PushStates, StateWatch
+from appliance.jmap.push_states import PushStates, StateWatch, state_change
 from appliance.jmap.session import session_object
 from appliance.mail.rights import parse_rights
 from appliance.store.values import Mode
@@ -303,3 +303,23 @@ async def test_states_are_pushed_to_whoever_sees_the_mailbox(tmp_path: Path) -> 
         with trio.fail_after(20):
             assert list(await watch.next()) == ["A1"]
         watch.close()
+
+
+async def test_changes_of_two_accounts_are_told_together(tmp_path: Path) -> None:
+    """RFC 8620 §7.1.1, without its calendars, and with each type its account's one state of mail has (`push_states`)."""
+    async with ben_beside_ann(tmp_path) as ben:
+        await ben.share("Tours", "lr")
+        watch = StateWatch(
+            PushStates(ben.client.store, None), ben.client.store, BEN, lambda: ben.client.caller(BEN).accounts,
+            {"Email", "EmailDelivery", "CalendarEvent"},
+        )  # fmt: skip
+        await watch.begin()
+        await ben.add("Tours", "plan")
+        await ben.client.store.create(BEN, "New")
+        with trio.fail_after(20):
+            told = state_change(await watch.next())
+        watch.close()
+        assert told.keys() == {"@type", "changed"} and told["@type"] == "StateChange"
+        assert told["changed"]["A1"].keys() == {"Email", "EmailDelivery"}
+        assert told["changed"]["A1"]["Email"] == (await ben.call("Email/get", ids=[]))["state"]
+        assert told["changed"]["A2"]["Email"] == (await ben.call("Email/get", accountId="A2", ids=[]))["state"]
