@@ -69,6 +69,15 @@ class SendQuota:
         """Until when, in the clock's monotonic seconds; at most as many as there are accounts."""
         self._changed = trio.Event()
 
+    def change(self, *, messages_per_hour: int, recipients_per_day: int) -> None:
+        """Other limits: what was sent before is forgotten, so that who waits may go on at once."""
+        if (messages_per_hour, recipients_per_day) != (self._messages, self._recipients):
+            self._messages, self._recipients = messages_per_hour, recipients_per_day
+            self._accounts.clear()
+            for account in tuple(self._limited):
+                self._limited[account] = 0.0
+            self._changed.set()
+
     def wait_s(self, account: AccountId, recipients: int, now: float) -> float:
         """0 when a message to so many may go, else how long until it may. More than a whole day's recipients never may."""
         messages, many = self._of(account, now)

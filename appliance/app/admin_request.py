@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from appliance.network.tls import ServerTls
 
     from .listener_trial import ListenerTrial
+    from .live_settings import LiveSettings
 
 Answers = tuple[tuple[type, Callable[[Any], Awaitable[Response]]], ...]
 """(type of a request, what answers it)."""
@@ -24,12 +25,13 @@ Answers = tuple[tuple[type, Callable[[Any], Awaitable[Response]]], ...]
 @dataclass(frozen=True, slots=True)
 class Running:
     """What only a running server has. `end_sessions` ends the sessions whose account or password is gone; how many.
-    `trial`: of changed listeners."""
+    `trial`: of changed listeners. `live`: settings that take effect at once."""
 
     tls: "ServerTls"
     stop: Callable[[Ending], None]
     end_sessions: Callable[[], int]
     trial: "ListenerTrial | None" = None
+    live: "LiveSettings | None" = None
 
 
 def account_of(accounts: "Accounts", address: str) -> "Account":

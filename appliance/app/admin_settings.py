@@ -2,17 +2,16 @@
 
 The file is the one the server was started with, or `pillarbox.toml` in the data directory. A change names the digest of the file
 as it was shown: one that somebody changed meanwhile is told, not overwritten. Secrets are written and never shown.
-What was changed takes effect with the next start.
+What was changed takes effect at once (`live_settings`) or with the next start.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import trio
 
 from appliance.config import settings_edit
-from appliance.config.settings import LISTEN_SECTION, RelaySettings, default_of, explained
+from appliance.config.settings import LISTEN_SECTION, RelaySettings, Settings, default_of, explained
 from appliance.config.settings_file import SettingsError
 from appliance.control import requests as controls
 from appliance.control.requests import Response
@@ -33,8 +32,6 @@ class SettingsRequests:
     def __init__(self, components: Components, running: Running | None = None) -> None:
         self._running = running
         self._file = components.settings_file or components.directory.path / settings_edit.NAME
-        self._at_start = digest_at(self._file)
-        """Of the file when this was made. Options of the command line come over it, so the settings in use tell nothing about it."""
         self._changing = running.trial.changing if running and running.trial else trio.Lock()
 
     def answers(self) -> Answers:
@@ -65,10 +62,13 @@ class SettingsRequests:
             "trial_s": trial.left_s if trial else 0,
             "trial": trial.id if trial else "",
         }
-        changed = settings_edit.digest_of(text) != self._at_start
-        return Response(
-            text or Sentence("%(file)s is not there: every setting has its default.", file=self._file), facts | {"restart_needed": changed}
-        )
+        facts["restart_needed"] = self._is_waiting(settings)
+        return Response(text or Sentence("%(file)s is not there: every setting has its default.", file=self._file), facts)
+
+    def _is_waiting(self, settings: Settings) -> bool:
+        """Whether something of the file takes effect with the next start only."""
+        live = self._running.live if self._running else None
+        return live is not None and live.waiting(settings)
 
     def _shown(self, section: Any, one: Any) -> dict[str, Any]:
         meta, default = one.metadata, default_of(one)
@@ -158,21 +158,18 @@ class SettingsRequests:
                         Sentence("The settings file %(file)s cannot be written: %(strerror)s.", file=self._file, strerror=error.strerror),
                         remedy,
                     ) from error
-        facts = {"changed": changed != text, "digest": settings_edit.digest_of(changed)}
-        return Response("The settings are changed. They take effect when the server is started again.", facts)
+            settings = settings_edit.settings_in(changed)
+            if changed != text and self._running and self._running.live:
+                self._running.live.apply(settings)
+        waiting = self._is_waiting(settings)
+        facts = {"changed": changed != text, "digest": settings_edit.digest_of(changed), "restart_needed": waiting}
+        in_use = "The settings are changed and in use." if self._running else "The settings are changed."
+        return Response("The settings are changed. They take effect when the server is started again." if waiting else in_use, facts)
 
     def _text(self) -> str:
         try:
-            return Path(self._file).read_text(encoding="utf-8-sig")
+            return self._file.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
             raise SetupError(Sentence("The settings file %(file)s cannot be read.", file=self._file), "Check who may read it.") from error
-
-
-def digest_at(file: Path) -> str:
-    """Of the file as it is; of an empty one where it cannot be read."""
-    try:
-        return settings_edit.digest_of(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError):
-        return settings_edit.digest_of("")

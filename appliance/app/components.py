@@ -177,7 +177,7 @@ async def _components(directory: DataDirectory, database: Database, settings: Se
         clock,
         changed=lambda: board.publish(accounts_state(accounts)),
     )
-    quota_of = quota_lookup(accounts, settings.accounts.quota_mb * MB or None)
+    quota_of = quota_lookup(accounts, lambda: components.settings.accounts.quota_mb * MB or None)
     with needed_to_start(data):
         await database.read(accounts.read)
         await refuse_other_bodies(database, data)
@@ -223,12 +223,12 @@ def make_second_factors(components: Components) -> "SecondFactors":
     return SecondFactors(components.accounts, components.clock)
 
 
-def quota_lookup(accounts: Accounts, default: int | None) -> "Callable[[AccountId], int | None]":
+def quota_lookup(accounts: Accounts, default: "Callable[[], int | None]") -> "Callable[[AccountId], int | None]":
     """The quota of an account in octets: its own, or the default; None for no limit."""
 
     def quota_of(account: "AccountId") -> int | None:
         found = accounts.directory.account(account)
-        return (found.quota_octets if found else None) or default
+        return (found.quota_octets if found else None) or default()
 
     return quota_of
 

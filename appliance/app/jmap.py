@@ -19,6 +19,7 @@ from .web_address import own_addresses
 
 if TYPE_CHECKING:
     from appliance.accounts.send_quota import SendQuota
+    from appliance.delivery.submission import SubmissionRules, Submitter
     from appliance.jmap.push_encryption import VapidSigner
     from appliance.jmap.push_sender import PushSender
     from appliance.jmap.service import JmapService, Sending
@@ -37,6 +38,7 @@ class JmapParts:
         self.send_quota = send_quota
         self._outbound = outbound
         self.largest_octets = outbound.largest_octets
+        self._submitter: Submitter | None = None
         self.sessions = WebSessions(components.database, components.clock, components.accounts.is_current)
         self.subscriptions = PushSubscriptions(components.database, components.clock, self._is_live)
         self._key = VapidKeyFile(components.certificates.server.parent)
@@ -98,21 +100,32 @@ class JmapParts:
 
         return PublicDialer(resolve, lambda: own_addresses(resolve, self._components.host_name()), ssl.create_default_context)
 
+    def settings_changed(self) -> None:
+        """Of what takes effect at once (`live_settings`)."""
+        if self._submitter is not None:
+            self._submitter.rules = self._rules()
+
+    def _rules(self) -> "SubmissionRules":
+        from appliance.delivery.submission import SubmissionRules
+
+        messages = self._components.settings.messages
+        return SubmissionRules(self._components.host_name(), messages.largest_mb * MB, messages.recipients, messages.others_as_sender)
+
     def _sending(self) -> "Sending":
         """What JMAP submits with: intake, rights, quota and queue are those of SMTP."""
-        from appliance.delivery.submission import SubmissionRules, Submitter
+        from appliance.delivery.submission import Submitter
         from appliance.jmap.service import Sending
 
         from .server_message import intake_of
 
-        components, outbound, messages = self._components, self._outbound, self._components.settings.messages
-        rules = SubmissionRules(components.host_name(), messages.largest_mb * MB, messages.recipients, messages.others_as_sender)
-        submitter = Submitter(
+        components, outbound = self._components, self._outbound
+
+        self._submitter = Submitter(
             intake=intake_of(components, outbound),
             directory=components.accounts.directory,
             relay_check=outbound.relay_check,
             sending=self.send_quota,
             clock=components.clock,
-            rules=rules,
+            rules=self._rules(),
         )
-        return Sending(submitter, outbound.queue, components.accounts.directory, components.clock)
+        return Sending(self._submitter, outbound.queue, components.accounts.directory, components.clock)

@@ -83,11 +83,10 @@ def send_quota_of(components: "Components") -> SendQuota:
 
 
 def listeners_of(
-    components: "Components", tls: ServerTls, outbound: "Outbound", admin_api: "Callable[[], Control]", jmap: "JmapParts"
+    components: "Components", tls: ServerTls, services: "Services", admin_api: "Callable[[], Control]"
 ) -> Listeners:
     """Every listener of the settings, or those systemd passed, with its service behind it."""
     settings, limits = components.settings, components.settings.limits
-    services = Services(components, outbound, jmap)
     made = {"smtp": services.smtp, "imap": services.imap, "pop3": services.pop3, "http": lambda: services.web(tls, admin_api())}
     loading = trio.Lock()
     handlers = {name: LazyHandler(make, loading) for name, make in made.items()}
@@ -114,6 +113,13 @@ class Services:
         self._outbound = outbound
         self._jmap = jmap
         self._auth = cache(self._make_auth)
+        self._made: list[Callable[[], None]] = []
+        """Give a service that was made its options again."""
+
+    def settings_changed(self) -> None:
+        """Of what takes effect at once (`live_settings`)."""
+        for use in self._made:
+            use()
 
     def _make_auth(self) -> "tuple[Login, Mechanisms]":
         from appliance.auth.mechanisms import Mechanisms
@@ -127,28 +133,33 @@ class Services:
         from .server_message import intake_of
 
         components, outbound = self._components, self._outbound
-        messages, smtp = components.settings.messages, components.settings.smtp
-        options = SmtpOptions(
-            host_name=components.host_name(),
-            message_octets=messages.largest_mb * MB,
-            recipients=messages.recipients,
-            forged_own_sender=messages.forged_own_sender,
-            others_as_sender=messages.others_as_sender,
-            sign_in_on_25=smtp.sign_in_on_25,
-            greet_pause_s=smtp.greet_pause_s,
-        )
+
+        def options() -> SmtpOptions:
+            messages, smtp = components.settings.messages, components.settings.smtp
+            return SmtpOptions(
+                host_name=components.host_name(),
+                message_octets=messages.largest_mb * MB,
+                recipients=messages.recipients,
+                forged_own_sender=messages.forged_own_sender,
+                others_as_sender=messages.others_as_sender,
+                sign_in_on_25=smtp.sign_in_on_25,
+                greet_pause_s=smtp.greet_pause_s,
+            )
+
         context = SmtpContext(
             intake=intake_of(components, outbound),
             directory=components.accounts.directory,
             mechanisms=self._auth()[1],
             board=components.board,
             clock=components.clock,
-            options=options,
+            options=options(),
             relay_check=outbound.relay_check,
             sending=self._send_quota,
             own_addresses=host_addresses,
         )
-        return SmtpService(context).handle
+        service = SmtpService(context)
+        self._made.append(lambda: service.use(options()))
+        return service.handle
 
     def imap(self) -> "Handler":
         from appliance.imapd.service import ImapOptions, ImapService
@@ -156,25 +167,33 @@ class Services:
         from .web_address import jmap_url
 
         components = self._components
-        options = ImapOptions(
-            host=components.host_name(), message_octets=components.settings.messages.largest_mb * MB, jmap_url=jmap_url(components)
-        )
+
+        def options() -> ImapOptions:
+            octets = components.settings.messages.largest_mb * MB
+            return ImapOptions(host=components.host_name(), message_octets=octets, jmap_url=jmap_url(components))
+
         login, mechanisms = self._auth()
-        return ImapService(
+        service = ImapService(
             store=components.store,
             login=login,
             mechanisms=mechanisms,
             clock=components.clock,
             directory=components.accounts.directory,
-            options=options,
-        ).handle
+            options=options(),
+        )
+        self._made.append(lambda: service.use(options()))
+        return service.handle
 
     def pop3(self) -> "Handler":
         from appliance.pop3d.service import Pop3Options, Pop3Service
 
-        options = Pop3Options(mark_seen=self._components.settings.pop3.mark_seen)
+        def options() -> Pop3Options:
+            return Pop3Options(mark_seen=self._components.settings.pop3.mark_seen)
+
         login, mechanisms = self._auth()
-        return Pop3Service(store=self._components.store, login=login, mechanisms=mechanisms, options=options).handle
+        service = Pop3Service(store=self._components.store, login=login, mechanisms=mechanisms, options=options())
+        self._made.append(lambda: service.use(options()))
+        return service.handle
 
     def web(self, tls: ServerTls, control: "Control") -> "Handler":
         from .web import web_service

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from appliance.config.settings import host_and_port
+from appliance.config.settings import SendingSettings, host_and_port
 from appliance.delivery.enqueuer import Enqueuer
 from appliance.delivery.executor import PlanExecutor
 from appliance.delivery.local_transport import LocalTransport, TransportSwitch
@@ -81,7 +81,7 @@ class Outbound:
             components.database,
             components.bodies,
             components.clock,
-            intervals=Intervals(settings.retry_first_s, settings.retry_most_s, settings.give_up_s, settings.delay_notification_s),
+            intervals=_intervals(settings),
             keep=HistoryLimits(settings.history_days, settings.history_entries),
             outbox=components.store.outboxes,
         )
@@ -118,6 +118,13 @@ class Outbound:
             store=components.store,
             limits=Limits(settings.sessions, settings.sessions_per_domain),
         )
+
+    def settings_changed(self) -> None:
+        """Of what takes effect at once (`live_settings`)."""
+        settings = self._components.settings.sending
+        self.queue.intervals = _intervals(settings)
+        self.queue.keep = HistoryLimits(settings.history_days, settings.history_entries)
+        self.runner.limits = Limits(settings.sessions, settings.sessions_per_domain)
 
     @classmethod
     async def open(cls, components: "Components", *, moving: bool = True) -> "Outbound":
@@ -343,6 +350,10 @@ class Outbound:
         )
         transport.relay_size = self._relay_sizes.note
         return transport
+
+
+def _intervals(settings: SendingSettings) -> Intervals:
+    return Intervals(settings.retry_first_s, settings.retry_most_s, settings.give_up_s, settings.delay_notification_s)
 
 
 def _comes_to(directory: "Directory", address: Address, account: str) -> bool:

@@ -58,7 +58,7 @@ async def _components(directory: DataDirectory, database: "Database", basics: Ba
     with suppress(StoreError):
         await refuse_other_bodies(database, data)
     bodies = Bodies(database, data / BODIES, trio.CapacityLimiter(POOL_THREADS))
-    store = Store(database, bodies, describe=make_describe, quota_of=quota_lookup(accounts, None))
+    store = Store(database, bodies, describe=make_describe, quota_of=quota_lookup(accounts, lambda: None))
     with suppress(StoreError):
         await database.read(store.quotas.load)
     return assembled(directory, database, Settings(), basics, accounts, store, bodies)

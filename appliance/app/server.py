@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ from .background import purge_removed, watch_host
 from .components import Basics, Components, accounts_state, open_components
 from .jmap import JmapParts
 from .listener_trial import ListenerTrial
-from .listeners import certificate_of, listeners_of, send_quota_of
+from .listeners import Services, certificate_of, listeners_of, send_quota_of
 from .outbound import Outbound
 from .panel import Panel
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from .admin_api import AdminApi
     from .first_run import FirstAccount
+    from .live_settings import LiveSettings
 
 RESTART_STATUS = 75
 """What `serve` returns for a server that is to restart: a temporary failure (sysexits.h), where nobody restarts it."""
@@ -117,6 +119,7 @@ class OpenServer:
     _send_quota: "SendQuota"
     _outbound: Outbound
     _jmap: JmapParts
+    _services: "Services"
     _listeners: "Listeners"
     _supervisor: Supervisor
 
@@ -137,7 +140,8 @@ class OpenServer:
         with needed_to_start(components.directory.path):
             self._outbound = await Outbound.open(components)
         self._jmap = JmapParts(components, self._send_quota, self._outbound)
-        self._listeners = listeners_of(components, self._tls, self._outbound, self._admin_api, self._jmap)
+        self._services = Services(components, self._outbound, self._jmap)
+        self._listeners = listeners_of(components, self._tls, self._services, self._admin_api)
         self._outbound.listening = self._listeners.places
         self._listeners.bind()
         self._supervisor = Supervisor(
@@ -223,8 +227,22 @@ class OpenServer:
         from .admin_api import AdminApi
         from .admin_request import Running
 
-        running = Running(self._tls, stop=self._stop, end_sessions=self._end_sessions, trial=self._trial())
+        running = Running(self._tls, stop=self._stop, end_sessions=self._end_sessions, trial=self._trial(), live=self._live_settings())
         return AdminApi(self._components, self._outbound, running)
+
+    def _live_settings(self) -> "LiveSettings":
+        from .live_settings import LiveSettings
+
+        components = self._components
+        file = components.settings_file or components.directory.path / settings_edit.NAME
+        parts = (self._services, self._outbound, self._jmap)
+
+        def limits_changed() -> None:
+            accounts, limits = components.settings.accounts, components.settings.limits
+            self._send_quota.change(messages_per_hour=accounts.messages_per_hour, recipients_per_day=accounts.recipients_per_day)
+            self._listeners.options = replace(self._listeners.options, connections_per_source=limits.connections_per_address)
+
+        return LiveSettings(components, file, *(part.settings_changed for part in parts), limits_changed)
 
     def _stop(self, ending: Ending) -> None:
         self._supervisor.stop(ending)

@@ -5,6 +5,7 @@ PeerGone and PeerSlow may come out of it.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .commands.table import CORE
@@ -39,6 +40,10 @@ class ImapService:
     ) -> None:
         registry = Registry((CORE, *extensions))
         self._context = ImapContext(store, login, mechanisms, clock, options or ImapOptions(), registry, directory)
+
+    def use(self, options: ImapOptions) -> None:
+        """For sessions that begin from now on."""
+        self._context = replace(self._context, options=options)
 
     async def handle(self, stream: "Stream") -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""

@@ -72,7 +72,7 @@ class Runner:
         self._recorder = recorder
         self._state = state
         self._store = store
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._connections: dict[str, int] = {}
         """Open or opening, by destination."""
         self._freed = trio.Event()
@@ -101,7 +101,7 @@ class Runner:
         changed, self._freed = self._queue.changed, trio.Event()
         if self._draining.is_set():
             return
-        free = sum(self._connections.values()) < self._limits.sessions
+        free = sum(self._connections.values()) < self.limits.sessions
         following = self._queue.destinations.next(self._connections) if free else None
         wait_s = max(0.0, following[1] - self._queue.now()) if following else float("inf")
         if wait_s <= 0.0:
@@ -112,7 +112,7 @@ class Runner:
 
     async def _start_due(self) -> None:
         """Start sessions for the destinations that are due, while the limits allow."""
-        while (room := self._limits.sessions - sum(self._connections.values())) > 0 and not self._draining.is_set():
+        while (room := self.limits.sessions - sum(self._connections.values())) > 0 and not self._draining.is_set():
             following = self._queue.destinations.next(self._connections)
             if following is None or following[1] > self._queue.now():
                 return
@@ -122,7 +122,7 @@ class Runner:
                 await self._queue.refresh(destination)
                 continue
             self._queue.active.update(entry.id for entry in entries)
-            count = min(room, self._limits.sessions_per_destination, (len(entries) + 1) // 2)
+            count = min(room, self.limits.sessions_per_destination, (len(entries) + 1) // 2)
             self._connections[destination] = count
             for _ in range(count):
                 self._sessions.start_soon(self._run_session, destination, entries)

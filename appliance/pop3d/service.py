@@ -5,7 +5,7 @@ locked has the lock owner's connection probed: a client that lost its network lo
 deletions are done (`Pop3Session.give_up`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.auth.login import Login
 from appliance.auth.mechanisms import Mechanisms
@@ -34,6 +34,11 @@ class Pop3Service:
     def __init__(self, *, store: Store, login: Login, mechanisms: Mechanisms, options: Pop3Options | None = None) -> None:
         self._options = options or Pop3Options()
         self._context = Pop3Context(store, login, mechanisms, {}, self._options.mark_seen)
+
+    def use(self, options: Pop3Options) -> None:
+        """For sessions that begin from now on."""
+        self._options = options
+        self._context = replace(self._context, mark_seen=options.mark_seen)
 
     async def handle(self, stream: Stream) -> None:
         """One session to its end; TLS of the implicit port is already on. Raises PeerGone, PeerSlow."""

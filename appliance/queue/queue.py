@@ -74,7 +74,7 @@ class Queue:
         self.bodies = bodies
         self.clock = clock
         self.intervals = intervals or Intervals()
-        self._keep = keep or history.HistoryLimits()
+        self.keep = keep or history.HistoryLimits()
         self._random = random or Random()  # noqa: S311 - spreads instants, hides nothing
         self._outbox = outbox
         self._token: trio.lowlevel.TrioToken
@@ -276,7 +276,7 @@ class Queue:
                 self._show(transaction, entry, entry.account, describe)
         self._recorded += 1
         if self._recorded % history.PRUNE_EVERY == 0:
-            history.prune(transaction, wall, self._keep)
+            history.prune(transaction, wall, self.keep)
 
     def remove(self, transaction: Transaction, ids: Sequence[QueueId]) -> None:
         """Delete rows with their Outbox entry and body reference; ids that are gone are passed over."""

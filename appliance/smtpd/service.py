@@ -3,6 +3,8 @@
 The listener calls `handle` for each client and guards it; PeerGone may come out of it.
 """
 
+from dataclasses import replace
+
 from appliance.network.stream import Stream
 
 from .commands import CORE
@@ -19,6 +21,10 @@ class SmtpService:
     def __init__(self, context: SmtpContext) -> None:
         self._context = context
         self._tables = CommandTables(CORE, EXTENSIONS)
+
+    def use(self, options: SmtpOptions) -> None:
+        """For sessions that begin from now on."""
+        self._context = replace(self._context, options=options)
 
     async def handle(self, stream: Stream) -> None:
         """One session to its end; TLS of the implicit port is already on. The listener closes the stream."""

@@ -65,8 +65,8 @@ async def test_all_services_share_one_login(tmp_path: Path) -> None:
 def test_quotas() -> None:
     stored = {1: SimpleNamespace(quota_octets=7), 2: SimpleNamespace(quota_octets=None)}
     accounts: Any = SimpleNamespace(directory=SimpleNamespace(account=stored.get))
-    assert [quota_lookup(accounts, 5)(one) for one in (1, 2, 3)] == [7, 5, 5]  # type: ignore[arg-type]
-    assert [quota_lookup(accounts, None)(one) for one in (1, 2, 3)] == [7, None, None]  # type: ignore[arg-type]
+    assert [quota_lookup(accounts, lambda: 5)(one) for one in (1, 2, 3)] == [7, 5, 5]  # type: ignore[arg-type]
+    assert [quota_lookup(accounts, lambda: None)(one) for one in (1, 2, 3)] == [7, None, None]  # type: ignore[arg-type]
 
 
 async def test_facts_of_a_domain_name_standard_ports(tmp_path: Path) -> None:

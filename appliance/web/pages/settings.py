@@ -1,7 +1,7 @@
 """Settings for administrators: every field but files, devices and listeners, section by section, and the relays.
 
-A relay needs the password once more; its own password is written and never shown. What is changed takes effect with a restart, which the
-page offers.
+A relay needs the password once more; its own password is written and never shown. What cannot take effect at once does with a restart,
+which the page offers.
 """
 
 from typing import Any
@@ -139,7 +139,12 @@ class SettingsPages(PageGroup):
         except SetupError as error:
             return await self._refused(request, error, place, values, form)
         _ = request.language
-        sentence = _("The settings are changed. They take effect with a restart.") if facts["changed"] else _("Nothing was changed.")
+        if not facts["changed"]:
+            sentence = _("Nothing was changed.")
+        elif facts["restart_needed"]:
+            sentence = _("The settings are changed. They take effect with a restart.")
+        else:
+            sentence = _("The settings are changed and in use.")
         return self.done(request, sentence, PLACE)
 
     async def _refused(self, request: HttpRequest, error: SetupError, place: str, values: dict[str, Any], form: str) -> HttpResponse:
