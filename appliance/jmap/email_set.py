@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from appliance.mail.ids import MessageId
-from appliance.protocol.jmap.errors import SetError, invalid_properties
+from appliance.protocol.jmap.errors import SetError
 from appliance.protocol.jmap.patch import patched
 from appliance.protocol.jmap.references import created_id
 from appliance.protocol.jmap.request import JmapLimits
@@ -25,13 +25,13 @@ from appliance.store.scope import scope_modseq
 from appliance.store.store import Store
 
 from .blobs import Blobs
-from .email import SYSTEM_KEYWORDS
+from .email import SYSTEM_KEYWORDS, EmailMethods
 from .email_properties import flags_of, mailboxes_of
 from .ids import encode_id, encode_state, parse_id
 from .mailbox import MAIL
 from .method import Call, JmapAccount, Method
 from .new_messages import NewMessages, created_response
-from .standard import SetOutcome, SetRequest, attempt, read_set
+from .standard import SetOutcome, SetRequest, attempt, expect_same, read_set
 
 CHANGEABLE = ("keywords", "mailboxIds")
 
@@ -43,6 +43,7 @@ class EmailSetMethods:
         self._store = store
         self._limits = limits
         self._new = NewMessages(store, Blobs(store))
+        self._emails = EmailMethods(store, limits)
 
     def methods(self) -> tuple[Method, ...]:
         return (Method("Email/set", MAIL, self.set),)
@@ -52,7 +53,7 @@ class EmailSetMethods:
         before = await self._state(account)
         request = read_set(call.arguments, before, self._limits.objects_in_set)
         call.arguments.end()
-        outcome = await _EmailSet(self._store, self._new, call, account, request).carry_out()
+        outcome = await _EmailSet(self._store, self._new, self._emails, call, account, request).carry_out()
         return outcome.encode(account.id, before, await self._state(account))
 
     async def _state(self, account: JmapAccount) -> str:
@@ -65,6 +66,7 @@ class _EmailSet:
 
     store: Store
     new: NewMessages
+    emails: EmailMethods
     call: Call
     account: JmapAccount
     request: SetRequest
@@ -97,12 +99,12 @@ class _EmailSet:
     async def _update(self, one: str, patch: Mapping[str, Any]) -> None:
         if one in self.request.destroy:
             raise SetError("willDestroy", "The same call destroys it.")
-        for name in patch:
-            if name.partition("/")[0] not in CHANGEABLE:
-                raise invalid_properties("Only keywords and mailboxes of a message change.", name)
+        change = {name: value for name, value in patch.items() if name.partition("/")[0] in CHANGEABLE}
+        fixed = {name: value for name, value in patch.items() if name not in change}
+        await expect_same(self.emails.get, self.call, self.account.id, one, fixed)
 
         def decide(state: MessageState) -> MessageState:
-            return updated(state, patch, self.call.created)
+            return updated(state, change, self.call.created)
 
         await self.store.update_message(self.account.scope, self._number(one), decide)
         self.outcome.updated[one] = None

@@ -25,9 +25,9 @@ from appliance.store.values import MailboxInfo
 from .ids import encode_id, encode_state, parse_state
 from .mailbox_object import COUNTS, NO_COUNTS, PROPERTIES, MailboxTree, mailbox_object
 from .mailbox_query import matching
-from .mailbox_set import MailboxChange, parents_first
-from .method import Call, Method
-from .standard import SetOutcome, attempt, get_response, query_response, read_most_changes, read_properties, read_set, split
+from .mailbox_set import SET_PROPERTIES, MailboxChange, parents_first
+from .method import Call, JmapAccount, Method
+from .standard import SetOutcome, attempt, expect_same, get_response, query_response, read_most_changes, read_properties, read_set, split
 
 MAIL = "urn:ietf:params:jmap:mail"
 MOST_RESULTS = 2000
@@ -156,7 +156,14 @@ class MailboxMethods:
         for name in parents_first(request.create):
             await attempt(outcome, "notCreated", name, lambda name=name: change.create(outcome, name, request.create[name]))  # type: ignore[misc]
         for one, patch in request.update.items():
-            await attempt(outcome, "notUpdated", one, lambda one=one, patch=patch: change.update(outcome, one, patch))  # type: ignore[misc]
+            await attempt(outcome, "notUpdated", one, lambda one=one, patch=patch: self._update(call, account, change, outcome, one, patch))  # type: ignore[misc]
         for one in await change.children_first(request.destroy):
             await attempt(outcome, "notDestroyed", one, lambda one=one: change.destroy(outcome, one, remove_messages))  # type: ignore[misc]
         return outcome.encode(account.id, before, encode_state(await self._state(account.scope)))
+
+    async def _update(
+        self, call: Call, account: JmapAccount, change: MailboxChange, outcome: SetOutcome, one: str, patch: dict[str, Any]
+    ) -> None:
+        fixed = {name: value for name, value in patch.items() if name.partition("/")[0] not in SET_PROPERTIES}
+        await expect_same(self.get, call, account.id, one, fixed)
+        await change.update(outcome, one, {name: value for name, value in patch.items() if name not in fixed})

@@ -6,9 +6,11 @@ from typing import Any
 
 from appliance.mail.errors import StoreError, Trouble
 from appliance.protocol.jmap.arguments import Arguments
-from appliance.protocol.jmap.errors import MethodError, SetError, invalid
+from appliance.protocol.jmap.errors import MethodError, SetError, invalid, invalid_properties
 from appliance.protocol.jmap.references import created_id
 from appliance.protocol.jmap.window import Window
+
+from .method import Call
 
 MOST_CHANGES = 500
 """Changes told at once, whatever more the client would take."""
@@ -112,6 +114,24 @@ def read_set(arguments: Arguments, state: str, most: int) -> SetRequest:
     if len(request.create) + len(request.update) + len(request.destroy) > most:
         raise MethodError("requestTooLarge", f"At most {most} objects are changed at once (maxObjectsInSet).")
     return request
+
+
+async def expect_same(
+    get: Callable[[Call], Awaitable[dict[str, Any]]], call: Call, account: str, one: str, values: Mapping[str, Any]
+) -> None:
+    """Of an update: properties that only the server sets may be in it with the value they have, as a whole object is a patch too
+    (RFC 8620 §5.3). `get`: the data type's /get. What is not there is told by the update itself. Raises SetError invalidProperties.
+    """
+    if not values:
+        return
+    arguments = Arguments({"accountId": account, "ids": [one], "properties": list(values)})
+    try:
+        found = (await get(Call(call.name, arguments, call.caller, call.created, call.using)))["list"]
+    except MethodError:
+        found = [{}]  # one of the properties is none
+    wrong = [name for row in found for name, value in values.items() if row.get(name, ...) != value]
+    if wrong:
+        raise invalid_properties("These stay as they are.", *wrong)
 
 
 async def attempt(outcome: SetOutcome, member: str, name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -48,7 +48,8 @@ from .header_forms import encode_date
 from .identity import SUBMISSION, KnownIdentity, known_identities, own_account
 from .ids import encode_id, encode_state, parse_id
 from .method import Call, JmapAccount, Method, Response
-from .standard import SetOutcome, attempt, read_set
+from .standard import SetOutcome, attempt, expect_same, read_set
+from .submission import SubmissionMethods
 from .submission_envelope import encode_envelope, invalid_recipients, made_envelope, read_envelope, too_many
 
 _KINDS = {
@@ -96,6 +97,7 @@ class SubmissionSetMethods:
         self._store = store
         self._sending = sending
         self._email_set = email_set
+        self._submissions = SubmissionMethods(store, limits)
         self._limits = limits
 
     def methods(self) -> tuple[Method, ...]:
@@ -210,9 +212,10 @@ class SubmissionSetMethods:
 
     async def _update(self, progress: _Progress, one: str, patch: Mapping[str, Any]) -> None:
         row = await self._find(progress, one)
-        wrong = [name for name in patch if name != "undoStatus"]
-        if wrong or patch.get("undoStatus", row.undo) not in (row.undo, CANCELED):
-            raise invalid_properties("Of a submission only undoStatus changes, to canceled.", *(wrong or ["undoStatus"]))
+        fixed = {name: value for name, value in patch.items() if name != "undoStatus"}
+        await expect_same(self._submissions.get, progress.call, progress.account.id, one, fixed)
+        if patch.get("undoStatus", row.undo) not in (row.undo, CANCELED):
+            raise invalid_properties("Of a submission only undoStatus changes, to canceled.", "undoStatus")
         if patch.get("undoStatus", row.undo) != row.undo and not await self._sending.queue.withdraw(row.message):
             raise SetError("cannotUnsend", "The message has been sent, or is being sent just now.")
         progress.emails[one] = row.email

@@ -116,7 +116,8 @@ async def test_the_todos_of_section_5_7_as_emails(tmp_path: Path) -> None:
         done = await client.call("Email/set", ifInState=state, update={a: patch})
         assert done["oldState"] == state != done["newState"] and done["updated"] == {a: None}
         assert (await client.call("Email/get", ids=[a], properties=["keywords"]))["list"][0]["keywords"] == wanted
-        await client.call("Email/set", update={a: {"keywords": wanted}})
+        whole = {"id": a, "subject": "Practise Piano", "keywords": wanted}
+        assert (await client.call("Email/set", update={a: whole}))["updated"] == {a: None}
         assert (await client.call("Email/get", ids=[a], properties=["keywords"]))["list"][0]["keywords"] == wanted
         assert await client.error("Email/set", ifInState=state, update={a: patch}) == "stateMismatch"
         await client.call("Email/set", destroy=[b])  # another user did

@@ -75,6 +75,24 @@ async def test_refusals_change_nothing(tmp_path: Path, patch: dict[str, Any], ki
         assert await state_of(client, one) == before and done["oldState"] == done["newState"]
 
 
+async def test_a_whole_email_is_a_patch_too(tmp_path: Path) -> None:
+    """RFC 8620 §5.3: what only the server sets may be given as it is, and with any other value nothing changes."""
+    octets = b"From: Ann <a@x.example>\r\nSubject: x\r\n\r\nhello"
+    async with a_client(tmp_path) as client:
+        one = f"M{(await client.append(octets)).message}"
+        (whole,) = (await client.call("Email/get", ids=[one]))["list"]
+        done = await client.call("Email/set", update={one: {**whole, "keywords": {"$seen": True}}})
+        assert done["updated"] == {one: None} and done["notUpdated"] is None
+        before = await state_of(client, one)
+        assert before["keywords"] == {"$seen": True}
+        for wrong in ({"subject": "y"}, {"id": "M99"}, {"threadId": None}, {"bodyValues": {"1": {}}}, {"from/0": {}}, {"colour": "red"}):
+            refused = (await client.call("Email/set", update={one: {**wrong, "keywords": {}}}))["notUpdated"][one]
+            assert (refused["type"], refused["properties"]) == ("invalidProperties", list(wrong))
+        assert await state_of(client, one) == before
+        gone = await client.call("Email/set", update={"M99": {"id": "M99", "keywords": {}}})
+        assert gone["notUpdated"]["M99"]["type"] == "notFound"
+
+
 async def test_of_several_messages_those_that_can_are_changed(tmp_path: Path) -> None:
     async with a_client(tmp_path) as client:
         one = f"M{(await client.append(b'Subject: x')).message}"

@@ -126,6 +126,21 @@ async def test_names_places_and_subscriptions_change(tmp_path: Path) -> None:
         assert kinds == ["forbidden", "forbidden", "invalidProperties", "invalidProperties", "invalidProperties", "notFound"]
 
 
+async def test_a_whole_mailbox_is_a_patch_too(tmp_path: Path) -> None:
+    """RFC 8620 §5.3, with its counts and rights as they are."""
+    async with a_client(tmp_path) as client:
+        await client.append(b"Subject: x\r\n\r\n", "Archive")
+        (whole,) = (await client.call("Mailbox/get", ids=[await client.mailbox_id("Archive")]))["list"]
+        one = whole["id"]
+        assert whole["totalEmails"] == 1
+        done = await client.call("Mailbox/set", update={one: {**whole, "name": "Kept"}})
+        assert done["updated"] == {one: None} and (await client.call("Mailbox/get", ids=[one]))["list"] == [{**whole, "name": "Kept"}]
+        wrong = {"totalEmails": 2, "myRights/mayDelete": False}
+        refused = (await client.call("Mailbox/set", update={one: {**whole, **wrong, "name": "No"}}))["notUpdated"][one]
+        assert refused["type"] == "invalidProperties" and set(wrong) <= set(refused["properties"])
+        assert (await client.call("Mailbox/get", ids=[one]))["list"][0]["name"] == "Kept"
+
+
 async def test_destroying_needs_an_empty_mailbox_or_consent(tmp_path: Path) -> None:
     async with a_client(tmp_path) as client:
         made = await client.call("Mailbox/set", create={"a": {"name": "A"}, "b": {"name": "B", "parentId": "#a"}})

@@ -105,6 +105,19 @@ async def test_a_held_message_is_canceled_and_never_sent(tmp_path: Path) -> None
         assert (await server.call("Email/get", ids=[email], properties=["id"]))["list"]
 
 
+async def test_a_whole_submission_is_a_patch_too(tmp_path: Path) -> None:
+    """RFC 8620 §5.3: everything as it is, but for undoStatus."""
+    async with a_sending_server(tmp_path) as server:
+        one = (await server.send(await server.draft(), envelope=held(10)))["created"]["s"]["id"]
+        whole = await server.submission(one)
+        wrong = {**whole, "undoStatus": "canceled", "sendAt": "2018-07-10T01:05:08Z"}
+        refused = (await server.call("EmailSubmission/set", update={one: wrong}))["notUpdated"][one]
+        assert (refused["type"], refused["properties"]) == ("invalidProperties", ["sendAt"])
+        assert (await server.submission(one))["undoStatus"] == "pending"
+        done = await server.call("EmailSubmission/set", update={one: {**whole, "undoStatus": "canceled"}})
+        assert done["updated"] == {one: None} and (await server.submission(one))["undoStatus"] == "canceled"
+
+
 async def test_a_hold_for_an_account_here_is_delivered_later(tmp_path: Path) -> None:
     async with a_sending_server(tmp_path) as server:
         envelope = {**held(10), "rcptTo": [{"email": "both@home.test"}]}
