@@ -6,6 +6,7 @@
 | EmailDelivery          | counts the messages that came (RFC 8621 §1.5)                                           |
 | Identity               | as Identity/get has it                                                                  |
 | EmailSubmission        | as EmailSubmission/get has it                                                           |
+| Quota                  | as Quota/get has it for a client that uses mail (RFC 9425 §6)                           |
 
 An account that is not open to the client any more is told once, its states empty.
 A watch is woken by every commit that touches its accounts, whichever server made it, and then reads the states once (0.1 ms); what
@@ -23,9 +24,11 @@ from appliance.store.store import Store
 
 from .ids import encode_state
 from .method import JmapAccount
+from .quota import quota_state
 
 OF_MAIL = ("Mailbox", "Thread", "Email", "EmailDelivery")
 OF_SENDING = ("Identity", "EmailSubmission")
+OF_QUOTA = ("Quota",)
 
 States = dict[str, dict[str, str]]
 """Account, as JMAP names it, to type to state."""
@@ -38,7 +41,7 @@ class PushStates:
     def __init__(self, store: Store, identity_state: IdentityState | None) -> None:
         self._store = store
         self._identity_state = identity_state
-        self.types = frozenset(OF_MAIL + (OF_SENDING if identity_state is not None else ()))
+        self.types = frozenset(OF_MAIL + OF_QUOTA + (OF_SENDING if identity_state is not None else ()))
 
     async def read(self, accounts: Collection[JmapAccount]) -> tuple[States, frozenset[MailboxId]]:
         """The states, and what a commit that changes one of them touches."""
@@ -60,6 +63,7 @@ class PushStates:
         state = encode_state(scope_modseq(connection, one.scope))
         mailboxes, arrived = arrivals(connection, one.scope)
         states = {**dict.fromkeys(OF_MAIL, state), "EmailDelivery": f"{arrived}-{mailboxes}"}
+        states["Quota"] = quota_state(connection, self._store, one.scope)
         if self._identity_state is not None and one.is_personal:
             states["Identity"] = self._identity_state(account, object_state(connection, IDENTITY, account))
             states["EmailSubmission"] = encode_state(object_state(connection, SUBMISSION, account))

@@ -13,7 +13,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from appliance.mail.ids import AccountId
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError, invalid
 from appliance.protocol.jmap.request import JmapLimits
@@ -34,9 +33,12 @@ NONE = "none"
 _STATE = re.compile(r"([0-9]+)-([0-9]+|none)-([0-9]+)-([0-9]+)")
 
 
-def _state(store: Store, account: AccountId) -> str:
-    used, limit = store.quota(account)
-    return "-".join(str(one) for one in (used, "none" if limit is None else limit, *store.message_quota(account)))
+def quota_state(connection: Any, store: Store, scope: Scope) -> str:
+    """The state of an account's quotas, for a client that uses mail."""
+    if not scope.is_own and not any("i" in rights for rights in in_sight(connection, scope).values()):
+        return NONE
+    used, limit, messages, most = store.quota_as_of(connection, scope.account)
+    return "-".join(str(one) for one in (used, "none" if limit is None else limit, messages, most))
 
 
 class QuotaMethods:
@@ -82,11 +84,7 @@ class QuotaMethods:
     async def _state(self, call: Call, scope: Scope) -> str:
         if MAIL not in call.using:  # of a type that the client does not know there is no quota (RFC 9425 §4)
             return NONE
-        if not scope.is_own:
-            rights = await self._store.database.read(lambda connection: in_sight(connection, scope))
-            if not any("i" in some for some in rights.values()):
-                return NONE
-        return _state(self._store, scope.account)
+        return await self._store.database.read(lambda connection: quota_state(connection, self._store, scope))
 
     async def query(self, call: Call) -> dict[str, Any]:
         account = call.account()

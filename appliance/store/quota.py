@@ -21,7 +21,7 @@ from .values import Placement
 TRASH_FULL = "the mailbox and its Trash are full; reading, moving and deleting still work, so empty the Trash first"
 
 QuotaOf = Callable[[AccountId], int | None]
-"""An account's limit in octets, None for none; called from the loop and from the writer's thread."""
+"""An account's limit in octets, None for none; called from the loop and from the database's threads."""
 
 
 class Quota:
@@ -44,6 +44,11 @@ class Quota:
     def messages_of(self, account: AccountId) -> tuple[int, int]:
         """(messages, limit)."""
         return self._messages.get(account, 0), ACCOUNT_MESSAGES
+
+    def as_of(self, source: sqlite3.Connection | Transaction, account: AccountId) -> tuple[int, int | None, int, int]:
+        """(octets used, limit or None, messages, limit) of the rows, so never a commit behind."""
+        used, messages = _sums(source, account)
+        return used, self._limit_of(account), messages, ACCOUNT_MESSAGES
 
     def took(
         self, transaction: Transaction, account: AccountId, octets: int, messages: int, *, beyond: int = 0, trash: int = -1,
@@ -93,5 +98,11 @@ class Quota:
 
 
 def _used(transaction: Transaction, account: AccountId) -> int:
-    used: int | None = transaction.execute("SELECT sum(octets) FROM mailbox WHERE account = ?", (account,)).fetchone()[0]
-    return used or 0
+    return _sums(transaction, account)[0]
+
+
+def _sums(source: sqlite3.Connection | Transaction, account: AccountId) -> tuple[int, int]:
+    """(octets, messages)."""
+    statement = "SELECT coalesce(sum(octets), 0), coalesce(sum(messages), 0) FROM mailbox WHERE account = ?"
+    found: tuple[int, int] = source.execute(statement, (account,)).fetchone()
+    return found

@@ -301,6 +301,10 @@ class Store(StoreBase):
         """(messages, limit), as of the same instant."""
         return self.quotas.messages_of(account)
 
+    def quota_as_of(self, connection: Any, account: AccountId) -> tuple[int, int | None, int, int]:
+        """(octets used, limit or None, messages, limit) as a reading sees them."""
+        return self.quotas.as_of(connection, account)
+
     async def deleted_octets(self, mailbox: MailboxId) -> int:
         """What an expunge of the mailbox would free; reads all its rows."""
         statement = "SELECT coalesce(sum(octets), 0) FROM message WHERE mailbox = ? AND flags & 8"

@@ -44,7 +44,7 @@ async def test_every_change_is_told_with_the_state_that_get_has(tmp_path: Path) 
         assert await anext(stream) == b":\n\n"
         email = await server.draft()
         states = await changed(stream)
-        assert states.keys() == {"Mailbox", "Thread", "Email", "EmailDelivery"}
+        assert states.keys() == {"Mailbox", "Thread", "Email", "EmailDelivery", "Quota"}
         for name in ("Mailbox", "Email"):
             assert states[name] == (await server.call(f"{name}/get", ids=[]))["state"]
         mailbox = await server.store.open(ANN, "Drafts")

@@ -65,7 +65,7 @@ async def test_a_subscription_is_verified_and_then_told_what_changed(tmp_path: P
         await one.server.draft()
         _, _, changed = await service.wait(3)
         states = read(changed, receiver)
-        assert states["changed"]["A1"].keys() == {"Mailbox", "Thread", "Email", "EmailDelivery"}
+        assert states["changed"]["A1"].keys() == {"Mailbox", "Thread", "Email", "EmailDelivery", "Quota"}
         assert states["@type"] == "StateChange" and list(states["changed"]) == ["A1"]
         get = await one.service.api(
             json.dumps({"using": ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"],

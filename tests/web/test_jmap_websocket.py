@@ -122,7 +122,7 @@ async def test_push_of_the_types_asked_for_since_a_push_state(tmp_path: Path) ->
         await server.draft()
         await client.send({"@type": "WebSocketPushEnable", "dataTypes": None, "pushState": change["pushState"]})
         again = await client.message()
-        assert again["changed"]["A1"].keys() == {"Mailbox", "Thread", "Email", "EmailDelivery"}
+        assert again["changed"]["A1"].keys() == {"Mailbox", "Thread", "Email", "EmailDelivery", "Quota"}
         await client.send({"@type": "WebSocketPushEnable", "dataTypes": "all", "id": "c"})
         assert (await client.message())["type"].endswith(":notRequest")
 
