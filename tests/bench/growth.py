@@ -83,7 +83,7 @@ def indexed_up_to(data: Path) -> int:
     for path in (data / "search").rglob("*.db"):
         try:
             with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5) as connection:
-                last = max(last, *(found for (found,) in connection.execute("SELECT last FROM shard")))
+                last = max((last, *(found for (found,) in connection.execute("SELECT last FROM shard"))))
         except sqlite3.Error:
             continue  # being written
     return last

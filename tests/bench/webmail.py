@@ -15,6 +15,7 @@ from tests.support.server import PASSWORD
 from tests.web.browser import Chromium, chromium, sign_in
 
 from .clients import Imap, Smtp
+from .growth import wait_for_index
 from .meters import Process
 from .web import OTHERS, pss_mb, served
 
@@ -141,6 +142,7 @@ def run(table: "Table", work: Path, count: int = 100_000, runs: int = 5) -> None
         imap = Imap(server.ports["imap"], USER)
         imap.append_many("INBOX", (mail(number) for number in range(count)))
         imap.close()
+        wait_for_index(server.data, count)  # its CPU would stand in every row
         process.settle(60)
         main_thread(table, browser, runs)
         page = first_view(table, browser, process, runs)
