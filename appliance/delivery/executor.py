@@ -15,7 +15,6 @@ from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.flags import HAS_ATTACHMENT, HAS_NO_ATTACHMENT
 from appliance.mail.ids import AccountId, BodyId
 from appliance.mail.options import EnvelopeOptions
-from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
 from appliance.protocol.imap.shown_parts import has_attachment
 from appliance.store.incoming import StagedBody
 from appliance.store.store import Store
@@ -117,7 +116,7 @@ class PlanExecutor:
 
     async def _placements(self, plan: DeliveryPlan, description: Description) -> list[Placement]:
         """Beside the flags of the plan, delivery says whether there is an attachment (RFC 9979)."""
-        sign = HAS_ATTACHMENT if has_attachment(parse_bodystructure(description.bodystructure)) else HAS_NO_ATTACHMENT
+        sign = HAS_ATTACHMENT if has_attachment(description.bodystructure) else HAS_NO_ATTACHMENT
         at = int(self._clock.wall_s())
         return [Placement(await self._mailbox(one), one.prefix, (*one.flags, sign), at, plan.beyond) for one in plan.copies]
 

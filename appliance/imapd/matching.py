@@ -20,6 +20,7 @@ from appliance.mail.ids import ModSeq, Uid
 from appliance.mail.limits import BATCH_ROWS
 from appliance.mail.message_search import Facts
 from appliance.mail.query import (
+    ENVELOPE_FIELDS,
     And,
     ArrivedAt,
     BodyHas,
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 ZONE_S = 5 * DAY_S
 """More than any zone offset a message can have: +9999 is four days and four hours."""
-ENVELOPE_FIELDS = ("from", "to", "cc", "bcc", "subject")
 
 ROWS_AT_ONCE = 20_000
 """Rows scanned in one reading that tests them by SQL: 4 ms."""

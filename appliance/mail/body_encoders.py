@@ -21,11 +21,13 @@ def quoted_line(line: bytes) -> bytes:
     if text[-1:] in (b" ", b"\t"):
         text = text[:-1] + b"=%02X" % text[-1]
     out = []
-    while len(text) > 76:
-        cut = 75 if b"=" not in text[73:75] else 73 + text[73:75].find(b"=")
-        out.append(text[:cut] + b"=\r\n")
-        text = text[cut:]
-    return b"".join(out) + text
+    start = 0
+    while len(text) - start > 76:
+        escape = text.find(b"=", start + 73, start + 75)
+        end = start + 75 if escape < 0 else escape
+        out.append(text[start:end] + b"=\r\n")
+        start = end
+    return b"".join(out) + text[start:]
 
 
 class BodyEncoder(Protocol):

@@ -170,9 +170,12 @@ def decode_text(octets: bytes, charset: str) -> str:
     name = next((real for alias, real in _CHARSETS if alias == name), name)
     try:
         codec = lookup(name).name if name.isascii() and len(name) < 40 else "utf-8"
-        return octets.decode("utf-8" if codec.replace("-", "_") in _NOT_CHARSETS else codec, "replace")
+        text = octets.decode("utf-8" if codec.replace("-", "_") in _NOT_CHARSETS else codec, "replace")
     except (LookupError, ValueError):
         return octets.decode("utf-8", "replace")
+    if codec == "utf-7":  # the one codec that makes surrogates, which are no characters: no store and no client could have the text
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def decode_words(value: bytes) -> str:

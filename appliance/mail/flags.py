@@ -26,11 +26,12 @@ HAS_ATTACHMENT, HAS_NO_ATTACHMENT = "$HasAttachment", "$HasNoAttachment"
 """One of the two is set when a message is delivered, so that lists can show a sign; clients may change it (RFC 9979 §4)."""
 
 INBOX = "INBOX"
+TRASH = "\\Trash"
 SPECIAL_USE: tuple[tuple[str, str], ...] = (
     ("Drafts", "\\Drafts"),
     ("Sent", "\\Sent"),
     ("Junk", "\\Junk"),
-    ("Trash", "\\Trash"),
+    ("Trash", TRASH),
     ("Archive", "\\Archive"),
 )
 """Mailboxes that every account has besides INBOX, subscribed from the start: (name, attribute)."""

@@ -1,9 +1,10 @@
 """What a search index holds of a message's text, and which terms of it a needle needs.
 
 Invariant: where a scan (`message_search`) finds a needle, every term of `terms_of(needle)` is in the text that is indexed for the same
-place, HEADER or BODY; so the messages with all terms are candidates, and none is missed. Terms are three characters of folded text.
-A text ends with two line ends, so that even its last character begins a term, and needles of one or two characters are beginnings
-of terms. `common_words` proves some needles without reading the message again.
+place, HEADER or BODY; so the messages with all terms are candidates, and none is missed. What ShownHas finds in headers of parts and in
+HTML is in the text for BODY as well. Terms are three characters of folded text. A text ends with two line ends, so that even its last
+character begins a term, and needles of one or two characters are beginnings of terms. `common_words` proves some needles without reading
+the message again.
 """
 
 from collections import Counter
@@ -11,9 +12,10 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 from .header import fields
-from .message_search import HEADER_READ_OCTETS, body_texts
+from .message_search import HEADER_READ_OCTETS, body_texts, shown_text
+from .preview import resolved, without_tags
 from .query import folded
-from .text import header_text
+from .text import file_name, header_text
 
 TEXT_CHARACTERS = 2**20
 """Of one place of a message; a message with more text is not indexed but scanned."""
@@ -25,8 +27,6 @@ WORD_CHARACTERS = 24
 COMMON = 5
 """A word is common when one message in five has it."""
 END = "\n\n"
-ENVELOPE_FIELDS = ("from", "to", "cc", "bcc", "subject")
-"""Searched in the ENVELOPE (RFC 9051 §6.4.4)."""
 FIELD_CHARACTERS = 300
 """A longer text of a field is not kept: the message is a candidate."""
 SAMPLE = 100
@@ -35,11 +35,19 @@ SAMPLE = 100
 
 @dataclass(frozen=True, slots=True)
 class MessageIndexText:
-    """Folded text of one message. `fields` are the texts of ENVELOPE_FIELDS as a search compares them, None where one is not kept."""
+    """Folded text of one message. `fields` are the texts of ENVELOPE_FIELDS as a search compares them, None where one is not kept;
+    `shown` is what readers see of other headers and of HTML, `words` the text whose words both BODY and ShownHas
+    find, "" where that is the body."""
 
     header: str
     body: str
     fields: "tuple[str | None, ...]" = ()
+    shown: str = ""
+    words: str = ""
+
+    @property
+    def characters(self) -> int:
+        return len(self.header) + len(self.body) + len(self.shown) + len(self.words)
 
 
 def indexable(text: str) -> str:
@@ -68,37 +76,61 @@ def message_index_text(
     """Read a message as `message_search` does; `described` are the texts of ENVELOPE_FIELDS in its ENVELOPE."""
     header = yield 0, min(header_octets, HEADER_READ_OCTETS)
     texts = _Collected()
-    texts.part_header(header)
+    texts.header(header)
     if b"=?" in header or not header.isascii():  # a field may decode otherwise alone than among the others
         for field in fields(header):
-            texts.part_header(header[field.value_start : field.end])
+            texts.header(header[field.value_start : field.end])
+    texts.shown.append(folded(file_name(header)))  # what else a reader sees of it stands in the ENVELOPE
     envelope = [folded(text) for text in described]
     texts.headers += envelope
     yield from body_texts(parts, prefix_octets, header, texts)
     if texts.room < 0:
         return None
     kept = tuple([text if len(text) <= FIELD_CHARACTERS and text == indexable(text) else None for text in envelope])
-    return MessageIndexText(indexable("\n".join(texts.headers) + END), indexable("".join(texts.bodies) + END), kept)
+    shown = "\n".join(filter(None, texts.shown))
+    return MessageIndexText(
+        header=indexable("\n".join(texts.headers) + END),
+        body=indexable("".join(texts.bodies) + END),
+        fields=kept,
+        shown=shown and indexable(shown + END),
+        words=indexable("".join(texts.words)) if texts.has_html else "",
+    )
 
 
 class _Collected:
     """A TextSink that keeps all."""
 
-    __slots__ = ("bodies", "headers", "room", "satisfied")
+    __slots__ = ("_html", "bodies", "has_html", "headers", "room", "satisfied", "shown", "words")
 
     def __init__(self) -> None:
         self.headers: list[str] = []
         self.bodies: list[str] = []
+        self.shown: list[str] = []
+        self.words: list[str] = []
+        self._html: list[str] = []
+        self.has_html = False
         self.room = TEXT_CHARACTERS
         self.satisfied = False
 
-    def part_header(self, block: bytes) -> None:
+    def header(self, block: bytes) -> None:
         self.headers.append(self._taken(folded(header_text(block))))
 
-    def text(self, text: str) -> None:
+    def part_header(self, block: bytes) -> None:
+        self.header(block)
+        self.shown.append(self._taken(folded(shown_text(block))))
+
+    def text(self, text: str, *, html: bool) -> None:
         self.bodies.append(self._taken(folded(text)))
+        (self._html if html else self.words).append(text if html else self.bodies[-1])
 
     def end(self) -> None:
+        if self._html and not self.satisfied:
+            self.has_html = True
+            bare = without_tags("".join(self._html))
+            self.words.append(folded(bare))
+            self.shown.append(folded(" ".join(resolved(bare).split())))
+        self._html.clear()
+        self.words.append("\n")
         self.bodies.append("\n")
 
     def _taken(self, text: str) -> str:
@@ -121,14 +153,14 @@ def read_from(octets: bytes, reading: "Generator[tuple[int, int], bytes, Message
 def common_words(bodies: Sequence[str]) -> dict[str, list[int]]:
     """Words that many of the texts have, with the numbers of those: they prove every needle within them.
 
-    A word is what stands between white space, so it is found where the text is scanned as well.
+    A word is what stands between white space, so it is found where the text is scanned as well, but for entities of HTML.
     """
     counted: Counter[str] = Counter()
     sample = bodies[:: max(len(bodies) // SAMPLE, 1)]
     for body in sample:
         counted.update(set(body.split()))
     least = max(len(sample) // COMMON, 4)
-    common = {word for word, count in counted.most_common(WORDS) if count >= least and len(word) <= WORD_CHARACTERS}
+    common = {word for word, count in counted.most_common(WORDS) if count >= least and len(word) <= WORD_CHARACTERS and "&" not in word}
     found: dict[str, list[int]] = {word: [] for word in sorted(common)}
     for number, body in enumerate(bodies):
         for word in common.intersection(body.split()):

@@ -11,6 +11,7 @@ from .encoding import DamagedOctets, decode_parameter, decode_text, transfer_dec
 PREVIEW_CHARACTERS = 200
 """RFC 8970 §3.2 allows 256; 200 are enough for a message list."""
 _UNSEEN = re.compile(r"<(?:style|script|head|title)\b|<!--", re.IGNORECASE)
+_ENDS = {f"<{name}": re.compile(f"</{name}", re.IGNORECASE) for name in ("style", "script", "head", "title")} | {"<!--": re.compile("-->")}
 _TAG = re.compile(r"<[^<>]*>")
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,6});")
 _ENTITIES: tuple[tuple[str, str], ...] = (
@@ -35,20 +36,28 @@ def preview(content: Content, transfer: int, octets: bytes) -> str:
 
 def without_markup(text: str) -> str:
     """HTML as plain text: tags, comments, styles and scripts removed, entities resolved, an incomplete tag at the end dropped."""
-    lower = text.lower() if text.isascii() else text
+    return resolved(without_tags(text))
+
+
+def without_tags(text: str) -> str:
+    """The same with its entities as they are: each run without white space and "&" stands in the HTML as well."""
     chunks: list[str] = []
     at = 0
     while found := _UNSEEN.search(text, at):
         chunks.append(text[at : found.start()])
-        start = found[0].lower()
-        stop = lower.find("-->" if start == "<!--" else "</" + start[1:], found.end())
-        at = text.find(">", stop) + 1 if stop >= 0 else 0
+        stop = _ENDS[found[0].lower()].search(text, found.end())
+        at = text.find(">", stop.start()) + 1 if stop else 0
         if not at:
             at = len(text)
     chunks.append(text[at:])
-    bare = _TAG.sub(" ", "".join(chunks))
+    bare = _TAG.sub(" ", " ".join(chunks))
     cut = bare.rfind("<")
-    return _ENTITY.sub(lambda found: _entity(found[1]), bare[:cut] if cut >= 0 and bare[cut + 1 : cut + 2].strip() else bare)
+    return bare[:cut] if cut >= 0 and bare[cut + 1 : cut + 2].strip() else bare
+
+
+def resolved(text: str) -> str:
+    """With characters in place of the entities."""
+    return _ENTITY.sub(lambda found: _entity(found[1]), text) if "&" in text else text
 
 
 def _entity(name: str) -> str:

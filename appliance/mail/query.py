@@ -7,6 +7,9 @@ Needles are text; the matcher folds both sides with `folded`, so that all users 
 from dataclasses import dataclass
 from enum import Enum
 
+ENVELOPE_FIELDS = ("from", "to", "cc", "bcc", "subject")
+"""Searched in the ENVELOPE (RFC 9051 §6.4.4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Everything:
@@ -128,6 +131,16 @@ class TextHas:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownHas:
+    """What a reader sees contains the needle: an address or subject of ENVELOPE_FIELDS, the name of a file, or the text of the body.
+
+    A forwarded message within it is seen alike. TextHas finds the names of servers and programs in nearly every message besides.
+    """
+
+    needle: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChangedSince:
     """The message's MODSEQ is `modseq` or above (RFC 7162 §3.1.5)."""
 
@@ -150,7 +163,7 @@ class ThreadIs:
 
 Query = (
     Everything | And | Or | Not | Flagged | RecentFlag | Numbered | Identified | Saved | Size | Dated | ArrivedAt
-    | HeaderHas | FieldResembles | BodyHas | TextHas | ChangedSince | MessageIs | ThreadIs
+    | HeaderHas | FieldResembles | BodyHas | TextHas | ShownHas | ChangedSince | MessageIs | ThreadIs
 )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from .content import read_content
-from .encoding import decode_text, decode_words
+from .content import Content, read_content
+from .encoding import decode_parameter, decode_text, decode_words
 from .header import fields, unfold
 from .partmap import BASE64, QUOTED_PRINTABLE
 from .query import folded
@@ -36,21 +36,42 @@ def field_texts(block: bytes, name: str) -> list[str]:
 
 def text_charset(block: bytes) -> str | None:
     """The charset of the part with that header (RFC 2045 §5.2: text by default); None when its body is not text."""
-    found = [
-        tuple([unfold(block[start:end]) for start, end in _value_ranges(block, name)]) for name in (b"content-type", b"content-disposition")
-    ]
-    return _charset_of(*found)
+    return _charset_of(_values(block, b"content-type"), _values(block, b"content-disposition"))
+
+
+def is_html(block: bytes) -> bool:
+    """Is the part with that header a text with markup?"""
+    if b"html" not in block.lower():
+        return False
+    content = _content_of(_values(block, b"content-type"), _values(block, b"content-disposition"))
+    return content.is_text() and (content.subtype or b"").lower() == b"html"
+
+
+def file_name(block: bytes) -> str:
+    """The name of the file that is the part with that header; "" without one."""
+    if b"name" not in block.lower():
+        return ""
+    content = _content_of(_values(block, b"content-type"), _values(block, b"content-disposition"))
+    return decode_parameter(content.disposition_parameters, b"filename") or decode_parameter(content.parameters, b"name") or ""
+
+
+def _values(block: bytes, name: bytes) -> tuple[bytes, ...]:
+    return tuple([unfold(block[start:end]) for start, end in _value_ranges(block, name)])
 
 
 @lru_cache(maxsize=64)
 def _charset_of(types: tuple[bytes, ...], dispositions: tuple[bytes, ...]) -> str | None:
     """Most messages of a mailbox share a few values: parsing them again was a third of a scan."""
-    found = {b"content-type": list(types), b"content-disposition": list(dispositions)}
-    content = read_content({name: values for name, values in found.items() if values})
+    content = _content_of(types, dispositions)
     if content.type is not None and content.type.lower() not in (b"text", b"message"):
         return None
     charset = content.parameter(b"charset")
     return "utf-8" if charset is None else charset.decode("ascii", "replace")
+
+
+def _content_of(types: tuple[bytes, ...], dispositions: tuple[bytes, ...]) -> Content:
+    found = {b"content-type": list(types), b"content-disposition": list(dispositions)}
+    return read_content({name: values for name, values in found.items() if values})
 
 
 def _value_ranges(block: bytes, wanted: bytes) -> Iterator[tuple[int, int]]:

@@ -1,11 +1,11 @@
 """All messages of an account as rows, one for each whatever mailboxes hold it: what a query over the account looks at.
 
 A column of a mailbox comes back in one row of SQLite: stepping row by row would pass the interpreter lock back and forth. Everything
-runs inside one reading. Copies with \\Deleted are left out, as JMAP asks (RFC 8621 §4.1.1).
+runs inside one reading. A few messages are looked up by their ids. Copies with \\Deleted are left out, as JMAP asks (RFC 8621 §4.1.1).
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from appliance.mail.flags import DELETED
@@ -15,6 +15,11 @@ from .account_messages import flag_names
 from .keywords import keywords_of
 from .messages import listed, numbers
 from .scope import Scope, readable
+from .search_found import Possible
+
+FEW = 10_000
+"""Messages that are looked up by their ids, at most."""
+LAST_ID = 2**63 - 1
 
 Spell = Callable[[frozenset[str]], frozenset[str]]
 """Names of flags, without \\Deleted, to the names the caller has for them."""
@@ -44,6 +49,55 @@ def account_rows(connection: sqlite3.Connection, scope: Scope, spell: Spell, *, 
     if chosen != mailboxes:
         _add_other_copies(connection, [one for one in mailboxes if one not in chosen], spell, found)
     return found
+
+
+def account_rows_of(connection: sqlite3.Connection, scope: Scope, spell: Spell, messages: Iterable[int]) -> dict[int, AccountRow]:
+    """Those of these messages that are there, by id: 10 us each."""
+    found: dict[int, AccountRow] = {}
+    rows = connection.execute(
+        "SELECT message_data, mailbox, flags, internal_at, octets FROM message WHERE message_data IN (SELECT value FROM json_each(?))"
+        " AND +mailbox IN (SELECT value FROM json_each(?)) AND flags & 8 = 0 ORDER BY mailbox, uid",
+        (listed(list(messages)), listed(readable(connection, scope))),
+    ).fetchall()
+    names: dict[int, tuple[str, ...]] = {}
+    spelled: dict[tuple[int, int], frozenset[str]] = {}
+    for message, mailbox, flags, at, octets in rows:
+        if mailbox not in names:
+            names[mailbox] = keywords_of(connection, MailboxId(mailbox))
+        if (mailbox, flags) not in spelled:
+            spelled[mailbox, flags] = spell(flag_names(flags & ~DELETED, names[mailbox]))
+        known = found.setdefault(message, AccountRow(message, frozenset(), frozenset(), at, octets))
+        known.mailboxes |= {mailbox}
+        known.keywords |= spelled[mailbox, flags]
+    return found
+
+
+def possible_rows(connection: sqlite3.Connection, scope: Scope, spell: Spell, possible: Possible) -> dict[int, AccountRow] | None:
+    """The messages that may match; None where they are so many that all the account's are read as fast."""
+    if len(possible.ids) > FEW:
+        return None
+    mailboxes = listed(readable(connection, scope))
+    others: set[int] = set()
+    for first, last in _between(possible.ranges):
+        rows = connection.execute(
+            "SELECT DISTINCT message_data FROM message WHERE message_data BETWEEN ? AND ?"
+            " AND +mailbox IN (SELECT value FROM json_each(?)) LIMIT ?",
+            (first, last, mailboxes, FEW + 1 - len(others)),
+        ).fetchall()
+        others.update([message for (message,) in rows])
+        if len(others) > FEW:
+            return None
+    return account_rows_of(connection, scope, spell, possible.ids | others)
+
+
+def _between(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The ids that are in none of the ranges, as ranges."""
+    start = 0
+    for first, last in sorted(ranges):
+        if start < first:
+            yield start, first - 1
+        start = max(start, last + 1)
+    yield start, LAST_ID
 
 
 def _add_mailbox(connection: sqlite3.Connection, mailbox: int, spell: Spell, found: dict[int, AccountRow]) -> None:
@@ -84,19 +138,35 @@ def _add_other_copies(connection: sqlite3.Connection, others: Sequence[int], spe
 
 
 def threads_of(connection: sqlite3.Connection, messages: Iterable[int]) -> dict[int, int]:
-    """The thread of each message: by the index of those that did not begin one."""
+    """The thread of each message; of many by the index of those that did not begin one."""
+    wanted = list(messages)
+    if len(wanted) <= FEW:
+        return dict(
+            connection.execute(
+                "SELECT id, thread FROM message_data WHERE id IN (SELECT value FROM json_each(?))", (listed(wanted),)
+            ).fetchall()
+        )
     replies = connection.execute(
         "SELECT group_concat(id), group_concat(thread) FROM message_data INDEXED BY message_data_thread WHERE thread <> id"
     ).fetchone()
     known = dict(zip(*map(numbers, replies), strict=True))
-    return {message: known.get(message, message) for message in messages}
+    return {message: known.get(message, message) for message in wanted}
 
 
 def stored_envelopes(connection: sqlite3.Connection, account: AccountId, messages: Sequence[int]) -> dict[int, bytes]:
     """ENVELOPE of each of these messages, in wire form."""
+    return _stored(connection, account, messages, "envelope")
+
+
+def stored_structures(connection: sqlite3.Connection, account: AccountId, messages: Sequence[int]) -> dict[int, bytes]:
+    """BODYSTRUCTURE of each of these messages, in wire form."""
+    return _stored(connection, account, messages, "bodystructure")
+
+
+def _stored(connection: sqlite3.Connection, account: AccountId, messages: Sequence[int], column: str) -> dict[int, bytes]:
     return dict(
         connection.execute(
-            "SELECT id, envelope FROM message_data WHERE id IN (SELECT value FROM json_each(?)) AND account = ?",
+            f"SELECT id, {column} FROM message_data WHERE id IN (SELECT value FROM json_each(?)) AND account = ?",  # noqa: S608 - a word of ours
             (listed(messages), account),
         ).fetchall()
     )

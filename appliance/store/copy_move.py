@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from appliance.database.writer import Transaction
 from appliance.mail.errors import StoreError, Trouble
-from appliance.mail.flags import DELETED, KEYWORD_SHIFT, SEEN
+from appliance.mail.flags import DELETED, KEYWORD_SHIFT, SEEN, TRASH
 from appliance.mail.ids import AccountId, MailboxId, ModSeq, Uid, UidValidity
 from appliance.mail.rights import ALL, Rights, flag_mask
 
@@ -24,8 +24,6 @@ from .messages import among, numbers, uids_where
 from .modseq import next_modseq
 from .observers import Effects
 from .values import Copied
-
-TRASH = "\\Trash"
 
 
 class Copying(NamedTuple):

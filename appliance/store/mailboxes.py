@@ -52,6 +52,8 @@ class MailboxRow(NamedTuple):
 
 
 COLUMNS = ", ".join(MailboxRow._fields)
+RecentFrom = Mapping[MailboxId, int]
+"""From which UID on messages are \\Recent, where memory is newer than storage. None in its place: nobody asks for \\Recent, it is 0."""
 
 
 # --- reading -------------------------------------------------------------------------------------------
@@ -62,8 +64,8 @@ def row_named(source: sqlite3.Connection | Transaction, account: AccountId, name
     return MailboxRow._make(row) if row is not None else None
 
 
-def info_of(connection: sqlite3.Connection, row: MailboxRow, recent_from: Mapping[MailboxId, int]) -> MailboxInfo:
-    """The row and what other tables add; `recent_from` is what is newer in memory than on storage."""
+def info_of(connection: sqlite3.Connection, row: MailboxRow, recent_from: RecentFrom | None) -> MailboxInfo:
+    """The row and what other tables add."""
     account, name = row.account, row.name
     subscribed = _is_subscribed(connection, account, name)
     return info_from(row, subscribed, _has_children(connection, account, name), _recent(connection, row, recent_from))
@@ -76,8 +78,10 @@ def info_from(row: MailboxRow, subscribed: bool, children: bool, recent: int) ->
     )  # fmt: skip
 
 
-def _recent(connection: sqlite3.Connection, row: MailboxRow, recent_from: Mapping[MailboxId, int]) -> int:
+def _recent(connection: sqlite3.Connection, row: MailboxRow, recent_from: RecentFrom | None) -> int:
     """Counted only where something is new, over the new alone."""
+    if recent_from is None:
+        return 0
     since = max(row.recent_from, recent_from.get(row.id, 0))
     if since >= row.uid_next or not row.messages:
         return 0
@@ -85,7 +89,7 @@ def _recent(connection: sqlite3.Connection, row: MailboxRow, recent_from: Mappin
     return count
 
 
-def listed(connection: sqlite3.Connection, account: AccountId, recent_from: Mapping[MailboxId, int]) -> list[MailboxInfo]:
+def listed(connection: sqlite3.Connection, account: AccountId, recent_from: RecentFrom | None) -> list[MailboxInfo]:
     """All mailboxes by name, INBOX first."""
     subscribed = {name for (name,) in connection.execute("SELECT name FROM subscription WHERE account = ?", (account,))}
     found = connection.execute(f"SELECT {COLUMNS} FROM mailbox WHERE account = ? ORDER BY name", (account,)).fetchall()

@@ -213,7 +213,7 @@ class SearchFilling:
                 for message, text, size in await self._mailbox_texts(MailboxId(mailbox), wanted):
                     texts[message] = text
                     octets += size
-                    characters += len(text.header) + len(text.body) if text is not None else 0
+                    characters += text.characters if text is not None else 0
             await trio.sleep(octets / self._octets_a_s)
         last = max(texts, default=0)
         return sorted(texts.items()), [place for place in places[at:] if place.message > last]

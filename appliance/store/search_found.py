@@ -9,12 +9,12 @@ from appliance.mail.query import And, Or, Query
 
 
 class Lookup(NamedTuple):
-    """One needle to look up: in the text of the header, of the body, or of both; or in one of ENVELOPE_FIELDS."""
+    """One needle to look up: in the text of the header, of the body, in some of ENVELOPE_FIELDS, or in any of these."""
 
     needle: str
-    header: bool
-    body: bool
-    field: str = ""
+    header: bool = False
+    body: bool = False
+    fields: tuple[str, ...] = ()
 
 
 class Hits(NamedTuple):
@@ -22,6 +22,13 @@ class Hits(NamedTuple):
 
     candidates: frozenset[int]
     certain: frozenset[int]
+
+
+class Possible(NamedTuple):
+    """Messages that may match: `ids`, and whatever is in none of the ranges."""
+
+    ids: frozenset[int]
+    ranges: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,11 @@ class TextHits:
                 return None if None in each else frozenset[int]().union(*[one for one in each if one is not None])
         hits = self.hits.get(query)
         return hits.candidates if hits is not None else None
+
+    def possible(self, query: Query) -> Possible | None:
+        """The messages that may match, indexed or not; None: all."""
+        found = self.candidates(query)
+        return Possible(found, self.ranges) if found is not None else None
 
     def certain(self, query: Query) -> frozenset[int]:
         """Of the indexed messages those that match, whatever else is in them."""

@@ -28,8 +28,7 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from appliance.mail.ids import AccountId
-from appliance.mail.index_text import ENVELOPE_FIELDS
-from appliance.mail.query import BodyHas, HeaderHas, Query, TextHas
+from appliance.mail.query import ENVELOPE_FIELDS, BodyHas, HeaderHas, Query, ShownHas, TextHas
 
 from .base import StoreBase
 from .search_found import Hits, Lookup, TextHits
@@ -55,11 +54,13 @@ def lookup_of(leaf: Query) -> Lookup | None:
     """What to look up for a leaf of a query; None for one that is not about text."""
     match leaf:
         case HeaderHas(field, needle) if needle:
-            return Lookup(needle, header=True, body=False, field=field if field in ENVELOPE_FIELDS else "")
+            return Lookup(needle, fields=(field,)) if field in ENVELOPE_FIELDS else Lookup(needle, header=True)
         case TextHas(needle) if needle:
             return Lookup(needle, header=True, body=True)
         case BodyHas(needle) if needle:
-            return Lookup(needle, header=False, body=True)
+            return Lookup(needle, body=True)
+        case ShownHas(needle) if needle:
+            return Lookup(needle, body=True, fields=ENVELOPE_FIELDS)
     return None
 
 

@@ -25,8 +25,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.mail.index_text import ENVELOPE_FIELDS, TERM, MessageIndexText, common_words, indexable, packed_numbers, terms_of
-from appliance.mail.query import folded
+from appliance.mail.index_text import TERM, MessageIndexText, common_words, indexable, packed_numbers, terms_of
+from appliance.mail.query import ENVELOPE_FIELDS, folded
 
 from .messages import listed, numbers
 from .search_found import Hits, Lookup
@@ -34,8 +34,8 @@ from .search_found import Hits, Lookup
 MESSAGES = 4000
 FILE_OCTETS = 10 * 2**20
 """A file is full from here on, too: it is merged in memory."""
-FORMAT = 2
-"""1: dotless i was not folded to i."""
+FORMAT = 3
+"""1: dotless i was not folded to i. 2: `body` was without what readers see of HTML and the names of files."""
 APPLICATION = 0x50425349
 """`application_id`, "PBSI"."""
 CACHE_KIB = 512
@@ -122,9 +122,9 @@ def add(shard: ShardInfo, texts: "Sequence[tuple[int, MessageIndexText | None]]"
         batch = connection.execute("SELECT max(id) FROM batch").fetchone()[0]
         for message, text in indexed:
             connection.execute("INSERT INTO header(rowid, t) VALUES(?, ?)", (message, text.header))
-            connection.execute("INSERT INTO body(rowid, t) VALUES(?, ?)", (message, text.body))
+            connection.execute("INSERT INTO body(rowid, t) VALUES(?, ?)", (message, text.body + text.shown))
             connection.execute("INSERT INTO field VALUES(?, ?, ?, ?, ?, ?)", (message, *text.fields))
-        words = common_words([text.body for _, text in indexed])
+        words = common_words([text.words or text.body for _, text in indexed])
         connection.executemany("INSERT INTO common VALUES(?, ?, ?)", [(batch, word, packed_numbers(some)) for word, some in words.items()])
         connection.execute("UPDATE shard SET last = ?, messages = messages + ?", (last, len(indexed)))
         connection.execute("COMMIT")
@@ -187,33 +187,41 @@ class ShardReader:
         terms = terms_of(lookup.needle)
         if not terms:
             return None
-        short = len(terms[0]) < TERM
-        if lookup.field and short:
-            return self._in_field(lookup, None)
-        if short and len(terms[0]) == 1 and terms[0].isascii():
-            return None
-        found = set(self._scanned_ids())
-        for table in [name for name, wanted in (("header", lookup.header), ("body", lookup.body)) if wanted]:
-            found.update(self._begins(table, terms[0]) if short else self._matches(table, _spread(terms) if lookup.field else terms))
-        if lookup.field:
-            return self._in_field(lookup, found)
-        proven = self._proven(lookup.needle) & found if lookup.body and len(found) > FEW else set()
-        return Hits(frozenset(found), frozenset(proven))
-
-    def _in_field(self, lookup: Lookup, among: set[int] | None) -> Hits | None:
-        """Messages whose ENVELOPE has the needle in that field, for certain; candidates where the field is not kept."""
         needle = folded(lookup.needle)
-        if needle != indexable(needle):
+        if lookup.fields and needle != indexable(needle):
             return None
-        column = f"f_{lookup.field}"
+        short = len(terms[0]) < TERM
+        found, certain = set(self._scanned_ids()), set[int]()
+        if lookup.fields:
+            having, unknown = self._in_fields(needle, lookup.fields, None if short else self._matches("header", _spread(terms)))
+            certain.update(having)
+            found.update(having, unknown)
+        tables = [name for name, wanted in (("header", lookup.header), ("body", lookup.body)) if wanted]
+        # looking for all texts with a common character takes longer than reading the few without proof
+        if tables and len(needle) == 1 and needle.isascii():
+            everything = self._ids()
+            proven = self._proven(needle) if lookup.body else set()
+            if len(everything - certain - proven) <= FEW:
+                return Hits(frozenset(found | everything), frozenset(certain | proven))
+        for table in tables:
+            found.update(self._begins(table, terms[0]) if short else self._matches(table, terms))
+        if lookup.body and len(found) > FEW:
+            certain.update(self._proven(needle) & found)
+        return Hits(frozenset(found), frozenset(certain))
+
+    def _in_fields(self, needle: str, fields: Sequence[str], among: Sequence[int] | None) -> tuple[list[int], list[int]]:
+        """Messages whose ENVELOPE has the folded needle in one of the fields, for certain; and those of which a field is not kept."""
         where, parameters = ("", ()) if among is None else (" WHERE id IN (SELECT value FROM json_each(?))", (listed(sorted(among)),))
-        having, unknown = self._connection.execute(
-            f"SELECT group_concat(CASE WHEN instr({column}, ?) THEN id END), group_concat(CASE WHEN {column} IS NULL THEN id END)"
-            f" FROM field{where}",
+        has = " OR ".join([f"instr(f_{field}, ?1)" for field in fields])
+        unknown = " OR ".join([f"f_{field} IS NULL" for field in fields])
+        row = self._connection.execute(
+            f"SELECT group_concat(CASE WHEN {has} THEN id END), group_concat(CASE WHEN {unknown} THEN id END) FROM field{where}",
             (needle, *parameters),
         ).fetchone()
-        certain = frozenset(numbers(having))
-        return Hits(certain.union(numbers(unknown), self._scanned_ids()), certain)
+        return numbers(row[0]), numbers(row[1])
+
+    def _ids(self) -> set[int]:
+        return {one for (ids,) in self._connection.execute("SELECT ids FROM batch").fetchall() for one in _unpacked(ids)}
 
     def _scanned_ids(self) -> list[int]:
         rows = self._connection.execute("SELECT scanned FROM batch WHERE scanned <> x''").fetchall()

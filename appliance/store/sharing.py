@@ -32,7 +32,7 @@ from appliance.mail.limits import MAILBOXES
 from appliance.mail.rights import ALL, ANYONE, NONE, Rights, encode_rights, parse_rights
 
 from . import mailboxes, shared_members, shared_sight
-from .mailboxes import MailboxRow, row_named
+from .mailboxes import MailboxRow, RecentFrom, row_named
 from .modseq import next_modseq
 from .names import SEPARATOR, below, known_as, proper, superiors
 from .observers import Effects
@@ -146,7 +146,7 @@ def place_for(source: Source, account: AccountId, name: str) -> tuple[AccountId,
 # --- reading -------------------------------------------------------------------------------------------
 
 
-def visible(connection: sqlite3.Connection, account: AccountId, recent_from: Mapping[MailboxId, int]) -> list[MailboxInfo]:
+def visible(connection: sqlite3.Connection, account: AccountId, recent_from: RecentFrom) -> list[MailboxInfo]:
     """All mailboxes an account sees: its own by name, INBOX first, then those of others with right `l` by name."""
     infos = mailboxes.listed(connection, account, recent_from)
     seen = sorted((one for one in shared_with(connection, account) if "l" in one.rights), key=lambda one: one.name)
@@ -159,20 +159,22 @@ def visible(connection: sqlite3.Connection, account: AccountId, recent_from: Map
     return infos + [info_of(connection, one, subscribed, parents, recent_from) for one in seen]
 
 
-def listed(connection: sqlite3.Connection, scope: Scope, recent_from: Mapping[MailboxId, int]) -> list[MailboxInfo]:
-    """The mailboxes of one owner that the viewer sees, by the owner's names, INBOX first; with the owner's special uses."""
+def listed(connection: sqlite3.Connection, scope: Scope) -> list[MailboxInfo]:
+    """The mailboxes of one owner that the viewer sees, by the owner's names, INBOX first; with the owner's special uses, no \\Recent."""
+    if scope.is_own:
+        return mailboxes.listed(connection, scope.account, None)
     seen = [one for one in shared_with(connection, scope.viewer) if one.row.account == scope.account and "l" in one.rights]
     seen.sort(key=lambda one: (one.row.name != INBOX, one.row.name))
     parents = {parent for one in seen for parent in superiors(one.name)}
     subscribed = set(mailboxes.subscribed_names(connection, scope.viewer))
-    infos = [info_of(connection, one, subscribed, parents, recent_from) for one in seen]
+    infos = [info_of(connection, one, subscribed, parents, None) for one in seen]
     for one, info in zip(seen, infos, strict=True):
         info.special_use = one.row.special_use
     return infos
 
 
 def info_of(
-    connection: sqlite3.Connection, seen: Seen, subscribed: Iterable[str], parents: Iterable[str], recent_from: Mapping[MailboxId, int]
+    connection: sqlite3.Connection, seen: Seen, subscribed: Iterable[str], parents: Iterable[str], recent_from: RecentFrom | None
 ) -> MailboxInfo:
     """The info of another's mailbox under the name it is seen by; its special use is its owner's alone."""
     info = mailboxes.info_of(connection, seen.row, recent_from)

@@ -182,11 +182,8 @@ class Store(StoreBase):
     # --- the tree ----------------------------------------------------------------------------------------
 
     async def mailboxes_in(self, scope: Scope) -> list[MailboxInfo]:
-        """The mailboxes of an account that the viewer sees, as `list`; special uses are the owner's."""
-        if scope.is_own:
-            return await self.list(scope.account)
-        recent_from = self.mailbox_cache.recent_from()
-        return await self.database.read(lambda connection: sharing.listed(connection, scope, recent_from))
+        """The mailboxes of an account that the viewer sees, as `list`, but no \\Recent; special uses are the owner's."""
+        return await self.database.read(lambda connection: sharing.listed(connection, scope))
 
     async def list(self, account: AccountId) -> list[MailboxInfo]:
         """All mailboxes of an account by name, INBOX first."""

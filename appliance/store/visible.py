@@ -65,7 +65,7 @@ class VisibleMailboxes:
 
         return await self._store.database.read(work)
 
-    def _info(self, connection: Any, seen: Seen, recent_from: Mapping[MailboxId, int]) -> MailboxInfo:
+    def _info(self, connection: Any, seen: Seen, recent_from: mailboxes.RecentFrom) -> MailboxInfo:
         if seen.row.account == self.account:
             return mailboxes.info_of(connection, seen.row, recent_from)
         in_sight = [one.name for one in sharing.shared_with(connection, self.account) if "l" in one.rights]

@@ -62,7 +62,7 @@ def message(chance: random.Random) -> bytes:
 
 def needles(chance: random.Random) -> list[str]:
     """Words, pieces of words, and pieces that reach over two."""
-    found = ["", "zzz", "e", "東", "京", "\u0301", "e\u0301", "ss", "FI", "x.example", "smith, j", "@x", "\n", "aa"]
+    found = ["", "zzz", "e", "q", "x", "7", "東", "京", "\u0301", "e\u0301", "ss", "FI", "x.example", "smith, j", "@x", "\n", "aa"]
     for _ in range(20):
         text = " ".join(chance.choices(WORDS, k=2))
         start = chance.randrange(len(text))

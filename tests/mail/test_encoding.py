@@ -122,6 +122,7 @@ def test_the_header_of_a_decoded_part_says_binary() -> None:
         (b"caf\xc3\xa9 \xff", "café \ufffd"),
         (b"a =?utf-8?q?b?= c =?utf-8?q?d?=", "a b c d"),
         (b"=?punycode?q?a-b?=", "a-b"),
+        (b"=?utf-7?q?+2AA-?= x", "\ufffd x"),
     ],
 )
 def test_encoded_words(value: bytes, words: str) -> None:
@@ -152,3 +153,10 @@ def test_parameters_for_display(parameters: list[tuple[bytes, bytes]], name: str
 @pytest.mark.parametrize("charset", ["", "\0", "x" * 500, "utf-8\0", "rot13", "base64", "idna", "unicode_escape", "ütf"])
 def test_any_charset_name_is_accepted(charset: str) -> None:
     assert decode_text(b"\\u0041=41", charset) == "\\u0041=41"
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"), [(b"a+2AA-b", "a\ufffdb"), (b"+3gDYAA-", "\ufffd\ufffd"), (b"+2D3eAA-", "\U0001f600"), (b"+AOQ-", "ä")]
+)
+def test_half_a_character_in_utf_7_is_none(octets: bytes, text: str) -> None:
+    assert decode_text(octets, "UTF-7") == text

@@ -59,8 +59,19 @@ def test_what_of_a_message_is_indexed() -> None:
     assert found.fields == ('b"c, d <x@y.example>', "", "", "", folded("Äpfel"))
     assert all(word in found.header for word in ("r@p.example", "pic.png", folded("Äpfel"), 'b"c, d <x@y'))
     assert ("one" in found.body, "two" in found.body, "hidden" in found.body, "pic.png" in found.body) == (True, True, False, False)
+    assert found.shown == f"pic.png{END}" and not found.words
     assert found.header.endswith(END)
     assert found.body.endswith(END)
+
+
+def test_html_is_indexed_as_it_stands_and_as_a_reader_sees_it() -> None:
+    found = text_of(
+        b"Content-Type: text/html\r\n\r\n<style>p{color:red}</style><p class=Nice>Gr&uuml;n <b>ap</b>ple<br>One&nbsp;two\r\nthree\r\n"
+    )
+    assert found is not None
+    assert "class=nice" in found.body and "&uuml;" in found.body
+    assert found.shown == folded("grün ap ple one two three") + END
+    assert found.words.split() == ["gr&uuml;n", "ap", "ple", "one&nbsp;two", "three"], "each without an entity is in both"
 
 
 def test_long_fields_and_long_messages() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Generator
 import pytest
 
 from appliance.mail.message_search import TextQuery
-from appliance.mail.query import BodyHas, HeaderHas, Query, TextHas
+from appliance.mail.query import BodyHas, HeaderHas, Query, ShownHas, TextHas
 from appliance.protocol.imap.bodystructure import make_describe
 from appliance.store.body_readers import header_octets
 
@@ -53,10 +53,45 @@ def facts_of(leaf: Query, octets: bytes, known: dict[Query, bool] | None = None)
         (TextHas("hidden"), False),
         (BodyHas("preamble"), False),
         (BodyHas("longword<p>"), False),
+        (ShownHas("picture.png"), True),
+        (ShownHas("café and a longword"), True),
+        (ShownHas("image/png"), False),
+        (ShownHas("bounce@example"), False),
+        (ShownHas("alpha"), False),
     ],
 )
 def test_facts_of_header_body_and_text(leaf: Query, found: bool) -> None:
     assert facts_of(leaf, MESSAGE)[0] is found
+
+
+INNER = (
+    b"Subject: outer\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+    b"From: Eve <eve@inner.example>\r\nReceived: from relay.example\r\nSubject: =?utf-8?Q?Caf=C3=A9?=\r\n\r\nHello\r\n--b\r\n"
+    b"Content-Type: application/pdf\r\nContent-Disposition: attachment; filename*=utf-8''Rechnung%20M%C3%A4rz.pdf\r\n\r\nx\r\n--b--\r\n"
+)
+
+
+HTML = (
+    b"Content-Type: text/html; charset=utf-8\r\n\r\n<html><head><title>Window</title><style>p { margin: 0 }</style></head>\r\n"
+    b'<body><!-- secret --><p class="lead">Gr&uuml;ne <b>Bohnen</b>,\r\nand&nbsp;peas</p><script>run()</script></body></html>\r\n'
+)
+
+
+def test_what_a_reader_sees_of_html() -> None:
+    needles = ("grüne bohnen ,", "bohnen", "and peas", "class", "lead", "margin", "window", "secret", "run()", "&uuml;", "<p", "<")
+    assert [needle for needle in needles if facts_of(ShownHas(needle), HTML)[0]] == ["grüne bohnen ,", "bohnen", "and peas"]
+    assert all(facts_of(BodyHas(needle), HTML)[0] for needle in needles[1:2] + needles[3:])
+
+
+def test_what_a_reader_sees_of_a_message_within_the_message() -> None:
+    found = [
+        needle
+        for needle in ("eve@inner", "café", "rechnung märz", "relay.example", "outer", "hello")
+        if facts_of(ShownHas(needle), INNER)[0]
+    ]
+    assert found == ["eve@inner", "café", "rechnung märz", "hello"], "the ENVELOPE of the message itself is known elsewhere"
+    file = b"Content-Type: application/pdf; name=plan.pdf\r\n\r\nx\r\n"
+    assert facts_of(ShownHas("plan.pdf"), file)[0]
 
 
 def test_reading_stops_when_the_result_is_known() -> None:

@@ -2,6 +2,7 @@
 
 import email
 import random
+import time
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -195,6 +196,13 @@ def test_quoted_lines(octets: bytes) -> None:
 
     line = quoted_line(octets)
     assert quopri.decodestring(line) == octets and all(len(one) <= 76 for one in line.split(b"\r\n"))
+
+
+def test_a_long_line_is_quoted_in_linear_time() -> None:
+    """A text without line ends, as someone pastes it: by the square of its length this would take minutes."""
+    begun = time.monotonic()
+    assert quoted_line(b"word \xe4" * 1_000_000).count(b"\r\n") > 100_000
+    assert time.monotonic() - begun < 20
 
 
 @given(st.text(min_size=1, max_size=200).filter(lambda text: "\r" not in text and "\n" not in text))

@@ -14,6 +14,7 @@ from appliance.database.database import Database, InlineWriter
 from appliance.mail.errors import StoreError, Trouble
 from appliance.mail.ids import BodyId
 from appliance.store.bodies import Bodies
+from appliance.store.body_readers import Body, StoredMessage
 from appliance.store.incoming import StagedBody
 from appliance.store.reclaim import Reclaim
 from tests.support.clock import HandClock
@@ -290,6 +291,27 @@ async def test_ranges_of_a_large_body_unpack_each_block_once(tmp_path: Path, mon
             got += chunk
         assert got == photo
         assert unpacked <= len(photo) // 65_536 + 2
+
+
+async def test_small_ranges_are_read_along_with_what_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    octets = attachment(300_000)
+    async with a_place(tmp_path) as (database, bodies):
+        body = await bodies.open_body(await keep(database, bodies, octets))
+        reads = []
+        read = type(body).read
+
+        async def counted(self: Body, offset: int, size: int) -> bytes:
+            reads.append(offset)
+            return await read(self, offset, size)
+
+        monkeypatch.setattr(type(body), "read", counted)
+        message = StoredMessage(b"Prefix: x\r\n", b"", body).read_along()
+        whole = b"Prefix: x\r\n" + octets
+        for offset in [*range(0, len(whole), 1000), 5, len(whole) - 3, len(whole), len(whole) + 9, 70_000]:
+            for size in (0, 1, 700, 100_000):
+                if size < 1000 or offset % 50_000 == 0:
+                    assert await message.read(offset, size) == whole[offset : offset + size], (offset, size)
+        assert len(reads) < 30
 
 
 async def test_damage_is_reported_as_broken(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.mail.index_text import END, MessageIndexText
+from appliance.mail.query import ENVELOPE_FIELDS
 from appliance.store import search_shard
 from appliance.store.search_found import Lookup
 from appliance.store.search_shard import DamagedShard, ShardReader, add, close, create, ids_of, is_full, read_info
@@ -39,7 +40,7 @@ def test_what_was_added_is_found(path: Path) -> None:
         "alpha": {10, 20}, "beta": {10}, "alph": {10, 20}, "東京": {20}, "東": {20}, "be": {10}, "none": set(), 'a"b': set(), "gam": {15},
     }  # fmt: skip
     assert all(hits is not None and always <= hits.candidates for hits in found.values())
-    assert reader.find(body("e")) is None  # too common to tell
+    assert reader.find(body("e")) == ({10, 12, 15, 20}, set()), "too common to tell"
     assert reader.find(body("")) is None
     both = reader.find(Lookup("one", header=True, body=True))
     assert both is not None
@@ -50,9 +51,26 @@ def test_what_was_added_is_found(path: Path) -> None:
 def test_fields_of_the_envelope_are_certain_where_they_are_kept(path: Path) -> None:
     reader = ShardReader(path)
     for needle, candidates, certain in (("one", {10, 12, 20}, {10}), ("two", {12, 15, 20}, {15}), ("o", {10, 12, 15, 20}, {10, 15})):
-        hits = reader.find(Lookup(needle, header=True, body=False, field="subject"))
+        hits = reader.find(Lookup(needle, fields=("subject",)))
         assert hits is not None
         assert (hits.candidates, hits.certain) == (candidates, certain)
+    reader.close()
+
+
+def test_what_readers_see_is_in_the_body_or_in_any_field(tmp_path: Path) -> None:
+    shard = create(tmp_path / "0001.db", 1, 0, "me")
+    host = "received: from relay.example"
+    texts = [
+        MessageIndexText(f"{host}\nfrom: mary{END}", f"nothing{END}", ("mary", "", "", "", "")),
+        MessageIndexText(f"{host}{END}", f"mary was here{END}", NOTHING),
+        MessageIndexText(f"{host}\nmary.pdf{END}", END, NOTHING, f"mary.pdf{END}"),
+        MessageIndexText(host + END, END, NOTHING),
+    ]
+    add(shard, list(enumerate(texts, 1)), 4)
+    reader = ShardReader(shard.path)
+    for needle, candidates, certain in (("mary", {1, 2, 3}, {1}), ("ma", {1, 2, 3}, {1}), ("relay", set(), set()), ("pdf", {3}, set())):
+        hits = reader.find(Lookup(needle, body=True, fields=ENVELOPE_FIELDS))
+        assert hits == (candidates, certain), needle
     reader.close()
 
 
@@ -64,6 +82,16 @@ def test_common_words_are_certain(tmp_path: Path) -> None:
     assert hits is not None
     assert hits.candidates == set(range(1, 301))
     assert hits.certain == {number for number in range(1, 301) if number % 10}
+    reader.close()
+
+
+def test_one_character_is_proven_or_looked_for(tmp_path: Path) -> None:
+    shard = create(tmp_path / "0001.db", 1, 0, "me")
+    add(shard, [(number, text(f"then {'q' if number % 10 == 0 else 'and'} {number}")) for number in range(1, 301)], 300)
+    reader = ShardReader(shard.path)
+    assert reader.find(body("t")) == (set(range(1, 301)), set(range(1, 301)))
+    assert reader.find(body("q")) == (set(range(10, 301, 10)), set())
+    assert reader.find(body("z")) == (set(), set())
     reader.close()
 
 

@@ -104,7 +104,6 @@ class _MessageScanner:
         leaves = [(node if node.kind == LEAF else node.children[0], octets) for node, octets in ranked]
         return next(filter(None, (preview(node.content, node.transfer, bytes(octets)) for node, octets in leaves)), "")
 
-
     def _returned(self, root: Node) -> HeaderFields | None:
         """The header fields of the message that a report returns, whole or its header alone (RFC 3464 §2)."""
         if root.kind != MULTIPART or (root.content.subtype or b"").lower() != b"report":

@@ -1,13 +1,12 @@
 """The part of a query's results that a client asked for (RFC 8620 §5.5), and what changed in a query (§5.6)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 from .arguments import MOST_INT, Arguments
 from .errors import MethodError, invalid
 
-T = TypeVar("T")
 WINDOW = ("position", "anchor", "anchorOffset", "limit", "calculateTotal")
 """Arguments of a query that jmapc sends with each row of `sort` as well, where they are passed over."""
 
@@ -23,11 +22,12 @@ class Window:
     limit: int | None = None
     calculate_total: bool = False
 
-    def range_of(self, ids: Sequence[str], most: int) -> tuple[int, int]:
-        """First and end index into `ids`, at most `most` of them. Raises MethodError anchorNotFound."""
+    def range_of(self, ids: Sequence[Any], most: int, known_as: Callable[[str], Any] = str) -> tuple[int, int]:
+        """First and end index into `ids`, at most `most` of them; `known_as`: what stands there for an id. Raises MethodError
+        anchorNotFound."""
         if self.anchor is not None:
             try:
-                first = max(ids.index(self.anchor) + self.anchor_offset, 0)
+                first = max(ids.index(known_as(self.anchor)) + self.anchor_offset, 0)
             except ValueError:
                 raise MethodError("anchorNotFound", "The anchor is not among the results.") from None
         else:

@@ -89,13 +89,33 @@ def test_inbox_is_one_name() -> None:
         " ",
         "a\u0085b",
         "a\u2028b",
+        "a\u202eb",
+        "a\u200bb",
+        "a\ud800",
     ],
 )
 def test_names_that_cannot_be_created(name: str) -> None:
     assert flaw(name)
 
 
-@pytest.mark.parametrize("name", ["Sent", "a/b", "Entwürfe", "日本語", "a.b", "...", "~peter", "INBOX/x", "a b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Sent",
+        "a/b",
+        "Entwürfe",
+        "日本語",
+        "a.b",
+        "...",
+        "~peter",
+        "INBOX/x",
+        "a b",
+        "نامه\u200cها",
+        "👨\u200d👩\u200d👧",
+        "東京\u3000駅",
+        "\U0001fadf",
+    ],
+)
 def test_names_that_can_be_created(name: str) -> None:
     assert not flaw(name)
 
