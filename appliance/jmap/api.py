@@ -8,13 +8,15 @@
 | met storage that is full        | `error` serverFail, with what the store said                    | go on              |
 | failed in any other way         | `error` serverFail; the fault goes to the log, not the client   | go on              |
 
-Invariants: one request's calls never run side by side; a caller has at most `limits.requests` requests at once (the error is
-limit maxConcurrentRequests); cancellation ends a request between two commits, never inside one.
+Invariants: one request's calls never run side by side; a caller has at most `limits.requests` requests at once, others
+wait for a while (then the error is limit maxConcurrentRequests); cancellation ends a request between two commits, never inside one.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
+
+import trio
 
 from appliance.mail.errors import StoreError
 from appliance.mail.ids import AccountId
@@ -33,6 +35,9 @@ async def echo(call: Call) -> dict[str, Any]:
     return call.arguments.rest()
 
 
+WAITING, WAITING_OCTETS, WAIT_S = 16, 64 * 1024, 10.0
+"""Of an account so many requests beyond those at once wait for a place, so long at most: all tabs of a browser ask when mail comes. Large
+ones are refused, as they would hold what they brought."""
 SESSION_STATES = 100
 """Kept: of so many callers."""
 ECHO = Method("Core/echo", CORE, echo)
@@ -56,21 +61,34 @@ class JmapApi:
         self.limits = limits
         self.capabilities = {CORE: _core_facts(limits), **capabilities}
         self._report = report
-        self._running: Counter[AccountId] = Counter()
+        self._places: dict[AccountId, trio.CapacityLimiter] = {}
+        """Of accounts with a request under way."""
         self._session_states: dict[tuple[str, tuple[JmapAccount, ...], int], str] = {}
 
     async def handle(self, octets: bytes, caller: Caller) -> dict[str, Any]:
         """The response object. Raises RequestError, and then nothing was done."""
         request = parse_request(octets, self.limits, self.capabilities)
-        if self._running[caller.account] >= self.limits.requests:
-            raise RequestError("limit", f"At most {self.limits.requests} requests at once.", limit="maxConcurrentRequests", status=429)
-        self._running[caller.account] += 1
-        try:
+        async with self._place(caller.account, len(octets)):
             return await self._carry_out(request, caller)
+
+    @asynccontextmanager
+    async def _place(self, account: AccountId, octets: int) -> AsyncIterator[None]:
+        """One of the account's places for requests under way. Raises RequestError when there is none, nor will be soon."""
+        places = self._places.setdefault(account, trio.CapacityLimiter(self.limits.requests))
+        has_place = False
+        try:
+            if places.available_tokens or (octets <= WAITING_OCTETS and places.statistics().tasks_waiting < WAITING):
+                with trio.move_on_after(WAIT_S):
+                    await places.acquire()
+                    has_place = True
+            if not has_place:
+                raise RequestError("limit", f"At most {self.limits.requests} requests at once.", limit="maxConcurrentRequests", status=429)
+            yield
         finally:
-            self._running[caller.account] -= 1
-            if not self._running[caller.account]:
-                del self._running[caller.account]
+            if has_place:
+                places.release()
+            if not places.borrowed_tokens and not places.statistics().tasks_waiting:
+                self._places.pop(account, None)
 
     def _session_state(self, caller: Caller) -> str:
         """`session.session_state`, worked out again only when a fact of it is another."""

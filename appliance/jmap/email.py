@@ -46,8 +46,7 @@ DEFAULT = (*METADATA, *CONVENIENT, "hasAttachment", "preview", "bodyValues", "te
 RESPONSE_OCTETS = 8 * VALUE_OCTETS
 """Of all body values of a call: a larger text is cut, and says so."""
 AT_ONCE = 50
-"""Messages of a call between two looks at what others want of the event loop: 2 ms."""
-SINGLE_TEXT = (b'("TEXT" "PLAIN"', b'("TEXT" "HTML"', b'("text" "plain"', b'("text" "html"')
+"""Messages of a call, or parts of one, between two looks at what others want of the event loop: 2 ms."""
 SYSTEM_KEYWORDS = {"\\Seen": "$seen", "\\Flagged": "$flagged", "\\Answered": "$answered", "\\Draft": "$draft"}
 """Other system flags are of IMAP alone (RFC 8621 §4.1.1)."""
 
@@ -165,13 +164,6 @@ def row_properties(message: AccountMessage, properties: Sequence[str]) -> dict[s
     return found
 
 
-def _has_attachment(message: AccountMessage) -> bool:
-    structure = message.bodystructure
-    if structure.startswith(SINGLE_TEXT) and b"ATTACHMENT" not in structure.upper():
-        return False  # a text alone, as most messages are: 20 us less than to parse it
-    return has_attachment(parse_bodystructure(structure))
-
-
 _METADATA: dict[str, Callable[[AccountMessage], Any]] = {
     "id": lambda message: encode_id("M", message.id),
     "blobId": lambda message: encode_id("B", message.id),
@@ -180,7 +172,7 @@ _METADATA: dict[str, Callable[[AccountMessage], Any]] = {
     "keywords": keywords_of,
     "size": lambda message: message.octets,
     "receivedAt": lambda message: encode_date(message.internal_at),
-    "hasAttachment": _has_attachment,
+    "hasAttachment": lambda message: has_attachment(message.bodystructure),
     "preview": lambda message: message.preview,
 }
 IN_ROWS = _METADATA.keys() | FROM_ENVELOPE.keys()
@@ -189,7 +181,7 @@ IN_ROWS = _METADATA.keys() | FROM_ENVELOPE.keys()
 
 async def opened_properties(bodystructure: bytes, blob: str, opened: StoredMessage, reading: EmailReading) -> dict[str, Any]:
     """Properties for which the message is read; `blob` is what it is called. Raises StoreError."""
-    root = parse_bodystructure(bodystructure)
+    root, opened = parse_bodystructure(bodystructure), opened.read_along()
     headers = header_list(await header_block(opened, None, HEADER_OCTETS))
     shown = shown_parts(root)
     parts = {"bodyStructure": [root], "textBody": shown.text, "htmlBody": shown.html, "attachments": shown.attachments}
@@ -219,7 +211,9 @@ async def _part_facts(blob: str, opened: StoredMessage, parts: Sequence[BodyPart
     """Sizes and headers of these parts, read beforehand where they are wanted."""
     sizes: dict[tuple[int, ...], int] = {}
     headers: dict[tuple[int, ...], list[tuple[str, bytes]]] = {}
-    for part in parts:
+    for number, part in enumerate(parts, 1):
+        if not number % AT_ONCE:
+            await trio.lowlevel.checkpoint()
         extent = extent_of(opened, part.section)
         if extent is None:
             continue

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from appliance.mail.encoding import DamagedOctets, TransferDecoder, transfer_decoder
-from appliance.mail.partmap import UNKNOWN, Part, find
+from appliance.mail.partmap import IDENTITY, UNKNOWN, Part, find
 from appliance.mail.text import PartText
 from appliance.protocol.imap.bodystructure_fields import BodyPart
 from appliance.store.account_messages import AccountMessage
@@ -54,7 +54,9 @@ async def decoded(message: StoredMessage, part: Part) -> AsyncIterator[bytes]:
 
 
 async def decoded_size(message: StoredMessage, part: Part) -> int:
-    """Octets of the decoded body, as far as it can be decoded."""
+    """Octets of the decoded body, as far as it can be decoded; only what is encoded has to be read."""
+    if part.transfer in (IDENTITY, UNKNOWN):
+        return max(min(part.end + len(message.prefix), message.octets) - part.body_start - len(message.prefix), 0)
     size = 0
     try:
         async for chunk in decoded(message, part):

@@ -7,13 +7,15 @@
 | text, from, to, cc, bcc, subject, body, header                 | the search index, and the message itself where that leaves it open|
 
 A test answers True, False, or None: facts about the text are needed first. Text is compared as in IMAP's SEARCH (`mail.query.folded`).
+"text" finds what a reader sees, which IMAP's TEXT does not: names of servers and programs stand in the header of nearly every message.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from appliance.mail.query import BodyHas, HeaderHas, Query, TextHas
+from appliance.mail.query import ENVELOPE_FIELDS, BodyHas, HeaderHas, Query, ShownHas, folded
+from appliance.protocol.imap.envelope_fields import searched_texts
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError, invalid
 from appliance.store.account_rows import AccountRow
@@ -24,7 +26,6 @@ from .ids import parse_id
 DEPTH = 20
 CONDITIONS = 200
 """In one filter, however nested."""
-FIELDS = ("from", "to", "cc", "bcc", "subject")
 
 Facts = Mapping[Query, bool]
 
@@ -34,10 +35,12 @@ Test = Callable[[AccountRow, Facts], "bool | None"]
 
 @dataclass(slots=True)
 class EmailFilter:
-    """A compiled filter. `leaves`: what has to be looked for in texts. `mailbox`: the one that must hold the message, if there is one."""
+    """A compiled filter. `leaves`: what has to be looked for in texts, of which every match has the `needed` ones. `mailbox`: the one that
+    must hold the message, if there is one."""
 
     test: Test
     leaves: list[Query] = field(default_factory=list)
+    needed: list[Query] = field(default_factory=list)
     mailbox: int | None = None
     needs_threads: bool = False
     needs_structure: bool = False
@@ -65,6 +68,8 @@ class _Compiler:
     def __init__(self, compiled: EmailFilter) -> None:
         self._compiled = compiled
         self._count = 0
+        self._alternatives = 0
+        """How many OR and NOT stand around a condition."""
 
     def node(self, condition: Any, depth: int) -> Test:
         self._count += 1
@@ -75,7 +80,9 @@ class _Compiler:
         rows, operator = condition.get("conditions"), condition["operator"]
         if not isinstance(rows, list) or operator not in ("AND", "OR", "NOT") or len(condition) != 2:
             raise invalid("A filter's operator is AND, OR or NOT, with a list of conditions.")
+        self._alternatives += operator != "AND"
         tests = [self.node(row, depth + 1) for row in rows]
+        self._alternatives -= operator != "AND"
         if operator == "AND":
             return _all(tests)
         return _any(tests) if operator == "OR" else _none(tests)
@@ -131,10 +138,10 @@ class _Compiler:
 
     def _text(self, name: str, arguments: Arguments) -> Test:
         leaf: Query
-        if name in FIELDS:
+        if name in ENVELOPE_FIELDS:
             leaf = HeaderHas(name, arguments.text(name))
         elif name == "text":
-            leaf = TextHas(arguments.text(name))
+            leaf = ShownHas(arguments.text(name))
         elif name == "body":
             leaf = BodyHas(arguments.text(name))
         elif name == "header":
@@ -145,7 +152,26 @@ class _Compiler:
         else:
             raise MethodError("unsupportedFilter", f"Messages cannot be filtered by {name[:100]}.")
         self._compiled.leaves.append(leaf)
+        if not self._alternatives:
+            self._compiled.needed.append(leaf)
         return lambda candidate, facts: facts.get(leaf)
+
+
+def envelope_facts(leaves: Iterable[Query], envelope: bytes) -> dict[Query, bool]:
+    """What a stored ENVELOPE decides, as the search index has it."""
+    wanted = [one for one in leaves if isinstance(one, ShownHas) or (isinstance(one, HeaderHas) and one.field in ENVELOPE_FIELDS)]
+    wanted = [one for one in wanted if one.needle]
+    if not wanted:
+        return {}
+    facts: dict[Query, bool] = {}
+    texts = dict(zip(ENVELOPE_FIELDS, map(folded, searched_texts(envelope)), strict=True))
+    for leaf in wanted:
+        needle = folded(leaf.needle)
+        if isinstance(leaf, HeaderHas):
+            facts[leaf] = needle in texts[leaf.field]
+        elif any(needle in text for text in texts.values()):
+            facts[leaf] = True
+    return facts
 
 
 def _date(text: str) -> int:

@@ -17,8 +17,9 @@ from appliance.mail.threads import base_subject
 from appliance.protocol.imap.envelope_fields import ADDRESS_FIELDS, MessageEnvelope, parse_envelope
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.window import Comparator, read_sort
-from appliance.store.account_rows import AccountRow, account_rows, stored_envelopes, threads_of
+from appliance.store.account_rows import AccountRow, account_rows, possible_rows, stored_envelopes, threads_of
 from appliance.store.scope import Scope, scope_modseq
+from appliance.store.search_found import Possible
 
 from .email import SYSTEM_KEYWORDS
 from .email_filter import EmailFilter, compile_filter
@@ -52,13 +53,21 @@ def read_query(arguments: Arguments) -> EmailQuery:
     return EmailQuery(compile_filter(condition), sort, collapse, text)
 
 
-def read_candidates(connection: Any, scope: Scope, query: EmailQuery) -> tuple[ModSeq, list[AccountRow], dict[int, int]]:
-    """The account's MODSEQ, the messages the query is about, and the thread of each where it is needed."""
+def read_candidates(
+    connection: Any, scope: Scope, query: EmailQuery, possible: Possible | None
+) -> tuple[ModSeq, list[AccountRow], dict[int, int]]:
+    """The account's MODSEQ, the messages that may match, and the thread of each where it is needed. `possible`: by what the search index
+    knew before."""
     modseq = scope_modseq(connection, scope)
-    found = account_rows(connection, scope, spelled, only=None if query.needs_threads else query.filter.mailbox)
+    found = None
+    if possible is not None and not query.needs_threads:
+        found = possible_rows(connection, scope, spelled, possible)
+    if found is None:
+        found = account_rows(connection, scope, spelled, only=None if query.needs_threads else query.filter.mailbox)
     threads: dict[int, int] = {}
     if query.collapse or query.needs_threads:
         threads = threads_of(connection, found)
+    if query.needs_threads:
         _add_thread_keywords(found, threads)
     return modseq, list(found.values()), threads
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
 from appliance.protocol.imap.envelope_fields import envelope_list
 from appliance.protocol.imap.shown_parts import has_attachment
 from appliance.protocol.jmap.request import JmapLimits
@@ -62,7 +61,7 @@ async def _parsed(message: OpenedMessage, blob: str, reading: EmailReading) -> d
         elif name == "size":
             found[name] = message.octets.octets
         elif name == "hasAttachment":
-            found[name] = has_attachment(parse_bodystructure(message.bodystructure))
+            found[name] = has_attachment(message.bodystructure)
         elif name == "preview":
             found[name] = message.preview
         elif name in METADATA:

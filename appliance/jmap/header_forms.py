@@ -157,7 +157,9 @@ def _date(value: bytes) -> str | None:
 
 
 def encode_date(at: int, zone_s: int = 0) -> str:
-    """A Date of RFC 8620 §1.4: "2014-10-30T14:12:00+08:00"; "Z" for UTC. `zone_s` is east of UTC. Years 1 to 9999, as RFC 3339 has."""
+    """A Date of RFC 8620 §1.4: "2014-10-30T14:12:00+08:00"; "Z" for UTC. `zone_s` is east of UTC; a day or more is
+    none (RFC 3339 §5.6). Years 1 to 9999, as RFC 3339 has."""
+    zone_s = zone_s if abs(zone_s) < DAY_S else 0
     zone = "Z" if not zone_s else f"{'-' if zone_s < 0 else '+'}{abs(zone_s) // 3600:02}:{abs(zone_s) // 60 % 60:02}"
     return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*gmtime(min(max(at + zone_s, FIRST_AT), LAST_AT))[:6]) + zone
 

@@ -17,6 +17,7 @@ from typing import Any
 from appliance.accounts.directory import Directory, key_of, split_address
 from appliance.mail.address import Address, parse_address
 from appliance.mail.errors import MisuseError
+from appliance.mail.header_encoding import phrase_tokens
 from appliance.mail.ids import AccountId, ModSeq
 from appliance.protocol.jmap.errors import MethodError, SetError, invalid_properties
 from appliance.protocol.jmap.patch import patched
@@ -224,10 +225,9 @@ def own_account(call: Call, *, write: bool = False) -> JmapAccount:
 
 def _details(members: Mapping[str, Any]) -> dict[str, Any]:
     """What differs from the defaults, checked. Raises SetError."""
-    wrong = [name for name in ("name", "textSignature", "htmlSignature") if not isinstance(members.get(name) or "", str)]
+    wrong = [name for name in ("textSignature", "htmlSignature") if not isinstance(members.get(name) or "", str)]
+    wrong += ["name"] if not _is_phrase(members.get("name")) else []
     wrong += [name for name in ("replyTo", "bcc") if not _is_address_list(members.get(name))]
-    if "\n" in str(members.get("name") or "") or "\r" in str(members.get("name") or ""):
-        wrong.append("name")
     if wrong:
         raise invalid_properties("A name and signatures are texts; replyTo and bcc are lists of addresses.", *wrong)
     return {name: value for name, value in members.items() if (value or DEFAULTS[name]) != DEFAULTS[name]}
@@ -238,7 +238,22 @@ def _is_address_list(value: Any) -> bool:
 
 
 def _is_address(value: Any) -> bool:
-    """An EmailAddress of RFC 8621 §4.1.2.3."""
-    if not isinstance(value, dict) or not value.keys() <= {"name", "email"}:
+    """An EmailAddress of RFC 8621 §4.1.2.3 that a message can have."""
+    if not isinstance(value, dict) or not value.keys() <= {"name", "email"} or not isinstance(value.get("email"), str):
         return False
-    return isinstance(value.get("email"), str) and isinstance(value.get("name") or "", str)
+    try:
+        parse_address(value["email"])
+    except MisuseError:
+        return False
+    return _is_phrase(value.get("name"))
+
+
+def _is_phrase(value: Any) -> bool:
+    """A display name that a header field can have, or none."""
+    if not isinstance(value or "", str):
+        return False
+    try:
+        phrase_tokens(value or "")
+    except MisuseError:
+        return False
+    return True

@@ -11,14 +11,17 @@ Another's mailboxes (`store/scope`) are created when they come into sight, and d
 """
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, NamedTuple
+
+import trio
 
 from appliance.mail.ids import MailboxId, ModSeq
 from appliance.protocol.jmap.errors import MethodError
 from appliance.protocol.jmap.request import JmapLimits
 from appliance.protocol.jmap.window import query_changes, read_window
-from appliance.store.mailbox_counts import MailboxCounts, mailbox_counts, recounted_since
+from appliance.store.mailbox_counts import MailboxCounts, ScopeCounts, recounted_since
 from appliance.store.scope import Scope, scope_modseq
+from appliance.store.sharing import listed
 from appliance.store.store import Store
 from appliance.store.values import MailboxInfo
 
@@ -33,7 +36,23 @@ MAIL = "urn:ietf:params:jmap:mail"
 MOST_RESULTS = 2000
 SCOPES_COUNTED = 16
 
-Counts = dict[MailboxId, MailboxCounts]
+
+class Mailboxes(NamedTuple):
+    """Of one snapshot. `counts`: empty when nobody asked."""
+
+    state: ModSeq
+    infos: list[MailboxInfo]
+    counts: dict[MailboxId, MailboxCounts]
+
+
+class _KeptCounts:
+    """The counts of one scope, and the lock under which one task at a time brings them up to date."""
+
+    __slots__ = ("counts", "lock")
+
+    def __init__(self) -> None:
+        self.counts = ScopeCounts()
+        self.lock = trio.Lock()
 
 
 class MailboxMethods:
@@ -42,8 +61,8 @@ class MailboxMethods:
     def __init__(self, store: Store, limits: JmapLimits) -> None:
         self._store = store
         self._limits = limits
-        self._counts: OrderedDict[Scope, tuple[ModSeq, Counts]] = OrderedDict()
-        """What was counted at which MODSEQ, for what was looked at last."""
+        self._counts: OrderedDict[Scope, _KeptCounts] = OrderedDict()
+        """Of what was looked at last."""
 
     def methods(self) -> tuple[Method, ...]:
         return (
@@ -61,27 +80,16 @@ class MailboxMethods:
         wanted = call.arguments.ids("ids", most=self._limits.objects_in_get)
         properties = read_properties(call.arguments, PROPERTIES, PROPERTIES)
         call.arguments.end()
-        state, infos = await self._read(account.scope)
+        counting = wanted != [] and not set(COUNTS).isdisjoint(properties)
+        state, infos, counts = await (self._read_counted if counting else self._read)(account.scope)
         tree = MailboxTree(infos)
         chosen = None if wanted is None else split(wanted, call.created)
         shown = [info for info in infos if chosen is None or encode_id("F", info.id) in chosen]
-        counts = await self._count(account.scope, state, [info.id for info in shown]) if not set(COUNTS).isdisjoint(properties) else {}
         found = {}
         for info in shown:
             whole = mailbox_object(account, info, tree, counts.get(info.id, NO_COUNTS))
             found[whole["id"]] = {name: whole[name] for name in properties}
         return get_response(account.id, encode_state(state), chosen, found)
-
-    async def _count(self, scope: Scope, state: ModSeq, mailboxes: list[MailboxId]) -> Counts:
-        """Counted again only after a change of the account."""
-        modseq, known = self._counts.pop(scope, (state, {}))
-        missing = mailboxes if modseq != state else [one for one in mailboxes if one not in known]
-        counted = await self._store.database.read(lambda connection: mailbox_counts(connection, scope, missing)) if missing else {}
-        counts = counted if modseq != state else known | counted
-        self._counts[scope] = (state, counts)
-        if len(self._counts) > SCOPES_COUNTED:
-            self._counts.popitem(last=False)
-        return counts
 
     async def changes(self, call: Call) -> dict[str, Any]:
         account = call.account()
@@ -110,7 +118,7 @@ class MailboxMethods:
 
     async def query(self, call: Call) -> dict[str, Any]:
         account = call.account()
-        state, infos = await self._read(account.scope)
+        state, infos, _ = await self._read(account.scope)
         ids = matching(call.arguments, infos)
         window = read_window(call.arguments)
         call.arguments.end()
@@ -120,7 +128,7 @@ class MailboxMethods:
         """A server keeps no earlier results of a query, so only the answer to "nothing happened" is known."""
         account = call.account()
         since = call.arguments.text("sinceQueryState")
-        state, infos = await self._read(account.scope)
+        state, infos, _ = await self._read(account.scope)
         ids = matching(call.arguments, infos)
         if since != encode_state(state):
             raise MethodError("cannotCalculateChanges", "Something changed since; query again.")
@@ -134,9 +142,22 @@ class MailboxMethods:
             "added": [{"index": index, "id": one} for index, one in added],
         }
 
-    async def _read(self, scope: Scope) -> tuple[ModSeq, list[MailboxInfo]]:
-        state = await self._state(scope)
-        return state, await self._store.mailboxes_in(scope)
+    async def _read(self, scope: Scope) -> Mailboxes:
+        state, infos = await self._store.database.read(lambda connection: (scope_modseq(connection, scope), listed(connection, scope)))
+        return Mailboxes(state, infos, {})
+
+    async def _read_counted(self, scope: Scope) -> Mailboxes:
+        kept = self._counts.pop(scope, None) or _KeptCounts()
+        self._counts[scope] = kept
+        if len(self._counts) > SCOPES_COUNTED:
+            self._counts.popitem(last=False)
+
+        def work(connection: Any) -> Mailboxes:
+            kept.counts.bring_up_to_date(connection, scope)
+            return Mailboxes(kept.counts.modseq, listed(connection, scope), kept.counts.by_mailbox())
+
+        async with kept.lock:
+            return await self._store.database.read(work)
 
     async def _state(self, scope: Scope) -> ModSeq:
         return await self._store.database.read(lambda connection: scope_modseq(connection, scope))

@@ -77,7 +77,8 @@ class MailboxChange:
         info = self._find(await self._tree(), one)
         if info.has_children:
             raise SetError("mailboxHasChild", "There are mailboxes below this one.")
-        if (info.messages or "r" not in info.rights) and not remove_messages:
+        # those marked as \Deleted are not there (RFC 8621 §4.1.1)
+        if (info.messages > info.deleted or "r" not in info.rights) and not remove_messages:
             raise SetError("mailboxHasEmail", "There are messages in this mailbox.")
         await self._mailboxes.delete(info.name)
         if info.subscribed:

@@ -1,24 +1,26 @@
 """Results of queries that are kept, and how one of an earlier state becomes that of now without reading the account again.
 
-| since the kept result             | the new one                                                                                 |
-|-----------------------------------|---------------------------------------------------------------------------------------------|
-| nothing changed                   | is the kept one                                                                             |
-| at most CHANGED messages changed  | these are taken out, and put in where they belong now: by date or size alone, no threads    |
-| more, or another order            | is made anew                                                                                |
+| since the kept result                  | the new one                                                                            |
+|----------------------------------------|----------------------------------------------------------------------------------------|
+| nothing changed                        | is the kept one                                                                        |
+| at most CHANGED messages changed       | these are taken out, and put in where they belong now: by date or size alone           |
+| the same, of collapsed threads         | so are all messages of their threads, and the first of each put in: threads never mix  |
+| more; another order; a filter that     | is made anew                                                                           |
+| asks for keywords of whole threads     |                                                                                        |
 
-A result of 100,000 messages takes 0.2 s to make and 1 ms to bring up to date.
+A result of 100,000 messages takes 0.2 s to make, 0.7 s by attachments, and some milliseconds to bring up to date.
 """
 
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from appliance.mail.ids import ModSeq
 from appliance.store.account_changes import WHOLE, Position, message_changes
-from appliance.store.account_messages import AccountMessage, account_messages
-from appliance.store.account_rows import AccountRow
+from appliance.store.account_messages import thread_messages
+from appliance.store.account_rows import AccountRow, account_rows_of
 from appliance.store.scope import Scope
 
 from .email_order import EmailQuery, spelled
@@ -28,6 +30,8 @@ RESULTS = 6
 RESULT_MESSAGES = 400_000
 """Messages in all of them together."""
 CHANGED = 50
+CHANGED_MEMBERS = 500
+"""Messages in the threads of those that changed."""
 _COLUMNS = {"receivedAt": "internal_at", "size": "octets"}
 
 Key = tuple[Scope, str, ModSeq]
@@ -62,36 +66,34 @@ class QueryResults:
 
 
 def can_be_updated(query: EmailQuery) -> bool:
-    """Does the place of a message depend on nothing but its own row?"""
-    return not query.collapse and not query.needs_threads and len(query.sort) == 1 and query.sort[0].name in _COLUMNS
+    """Does the place of a message depend on its own row alone, or its thread's first one's?"""
+    return not query.needs_threads and len(query.sort) == 1 and query.sort[0].name in _COLUMNS
 
 
-def changed_rows(connection: Any, scope: Scope, since: ModSeq) -> "tuple[ModSeq, list[int], list[AccountRow]] | None":
-    """The account's MODSEQ, which messages changed or went after `since`, and the rows of those there are; None for too many."""
+def changed_rows(
+    connection: Any, scope: Scope, query: EmailQuery, since: ModSeq
+) -> "tuple[ModSeq, dict[int, int], list[AccountRow]] | None":
+    """The account's MODSEQ, the messages to be put in their places again, each with its thread, and the rows of those there are: what
+    changed or went after `since`, with their threads where the query collapses them. None for too many."""
     found = message_changes(connection, scope, Position(since, WHOLE))
     if found is None or len(found[1]) > CHANGED:
         return None
-    changed = [int(change.message) for change in found[1]]
-    rows = [_row(message) for message in account_messages(connection, scope, changed).values()]
-    return found[0], changed, rows
-
-
-def _row(message: AccountMessage) -> AccountRow:
-    names = frozenset(name for copy in message.copies for name in copy.flags) - {"\\Deleted"}
-    mailboxes = frozenset(int(copy.mailbox) for copy in message.copies)
-    return AccountRow(int(message.id), mailboxes, spelled(names), message.internal_at, message.octets)
+    changed = {int(change.message): int(change.thread) for change in found[1]}
+    if query.collapse:
+        for thread, messages in thread_messages(connection, scope, set(changed.values())).items():
+            changed |= dict.fromkeys(map(int, messages), int(thread))
+        if len(changed) > CHANGED_MEMBERS:
+            return None
+    return found[0], changed, list(account_rows_of(connection, scope, spelled, changed).values())
 
 
 def updated(
-    connection: Any, query: EmailQuery, before: "array[int]", changed: Sequence[int], matched: Sequence[AccountRow]
+    connection: Any, query: EmailQuery, before: "array[int]", changed: Mapping[int, int], matched: Sequence[AccountRow]
 ) -> "array[int] | None":
     """The result with the changed messages taken out and those that match put in; None when a message went meanwhile."""
     now = before[:]
-    for one in changed:
-        try:
-            now.remove(one)
-        except ValueError:
-            continue
+    for one in set(changed).intersection(before):
+        now.remove(one)
     comparator = query.sort[0]
     sign = 1 if comparator.is_ascending else -1
     column = _COLUMNS[comparator.name]
@@ -103,10 +105,17 @@ def updated(
             raise _GoneError
         return sign * found[0], sign * message
 
+    def place_of(row: AccountRow) -> tuple[int, int]:
+        return sign * (row.internal_at if comparator.name == "receivedAt" else row.octets), sign * row.message
+
+    if query.collapse:
+        first: dict[int, AccountRow] = {}
+        for row in sorted(matched, key=place_of):
+            first.setdefault(changed[row.message], row)
+        matched = list(first.values())
     for row in matched:
-        value = row.internal_at if comparator.name == "receivedAt" else row.octets
         try:
-            now.insert(bisect_left(now, (sign * value, sign * row.message), key=place), row.message)
+            now.insert(bisect_left(now, place_of(row), key=place), row.message)
         except _GoneError:
             return None
     return now

@@ -6,7 +6,8 @@ from typing import Any
 
 from appliance.mail.encoding import decode_words
 from appliance.mail.ids import MessageId
-from appliance.mail.query import BodyHas, HeaderHas, TextHas, folded
+from appliance.mail.preview import without_markup
+from appliance.mail.query import BodyHas, HeaderHas, ShownHas, folded
 from appliance.protocol.imap.bodystructure_fields import parse_bodystructure
 from appliance.protocol.imap.envelope_fields import parse_envelope
 from appliance.protocol.jmap.request import JmapLimits
@@ -42,9 +43,9 @@ class SnippetMethods:
         call.arguments.end()
         chosen = [number for one in wanted if (number := parse_id("M", one)) is not None]
         messages = await self._store.database.read(lambda connection: account_messages(connection, account.scope, chosen))
-        needles = [leaf.needle for leaf in compiled.leaves if isinstance(leaf, TextHas | BodyHas) and leaf.needle]
+        needles = [leaf.needle for leaf in compiled.leaves if isinstance(leaf, ShownHas | BodyHas) and leaf.needle]
         subjects = [leaf.needle for leaf in compiled.leaves if isinstance(leaf, HeaderHas) and leaf.field == "subject" and leaf.needle]
-        subjects += [leaf.needle for leaf in compiled.leaves if isinstance(leaf, TextHas) and leaf.needle]
+        subjects += [leaf.needle for leaf in compiled.leaves if isinstance(leaf, ShownHas) and leaf.needle]
         found = []
         for one in wanted:
             message = messages.get(MessageId(parse_id("M", one) or 0))
@@ -61,7 +62,7 @@ class SnippetMethods:
         for part in parse_bodystructure(message.bodystructure).walk():
             if part.type == "text":
                 text = (await body_value(opened, part, READ_OCTETS)).value
-                text = re.sub(r"<[^>]*>", " ", text) if part.subtype == "html" else text
+                text = without_markup(text) if part.subtype == "html" else text
                 shown = marked(" ".join(text.split()), needles, most=SNIPPET_CHARACTERS)
                 if shown is not None:
                     return shown

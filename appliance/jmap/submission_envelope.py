@@ -159,7 +159,7 @@ def _mail_options(parameters: Mapping[str, str | None], now: int, *, holds: bool
             elif name != "SIZE" or not _SIZE.fullmatch(value or ""):
                 raise _invalid(f"The parameter {name} is not known here, or not with this value.")
         except MisuseError as problem:
-            raise _invalid(f"{name}: {problem}.") from None
+            raise _invalid(f"{name}: {str(problem).removesuffix('.')}.") from None
     return options
 
 

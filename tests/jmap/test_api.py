@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from appliance.jmap.api import JmapApi
+from appliance.jmap.api import WAITING, WAITING_OCTETS, JmapApi
 from appliance.jmap.method import CORE, Call, Caller, JmapAccount, Method
 from appliance.jmap.session import session_object, session_state
 from appliance.mail.errors import StoreError, Trouble
@@ -103,22 +103,45 @@ async def test_created_ids_come_back_only_when_they_were_sent() -> None:
     assert (await served.handle(request(call, createdIds={"old": "T1"}), ANN))["createdIds"] == {"old": "T1", "new": "T7"}
 
 
-async def test_a_caller_has_a_bounded_number_of_requests_at_once() -> None:
-    let_go = trio.Event()
+async def test_a_caller_has_a_bounded_number_of_requests_at_once_and_a_few_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.jmap.api.WAIT_S", 0.3)
+    let_go, running, most = trio.Event(), 0, 0
 
     async def wait(call: Call) -> dict[str, Any]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
         await let_go.wait()
+        running -= 1
         return {}
 
     served, _ = api(Method("Test/wait", TEST, wait))
+    refused: list[RequestError] = []
+
+    async def ask(octets: bytes) -> None:
+        try:
+            await served.handle(octets, ANN)
+        except RequestError as error:
+            refused.append(error)
+
+    waiting = request(["Test/wait", {}, "c"])
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(served.handle, request(["Test/wait", {}, "c"]), ANN)
+        for _ in range(served.limits.requests + WAITING):
+            nursery.start_soon(ask, waiting)
         await wait_all_tasks_blocked()
-        with pytest.raises(RequestError) as error:
-            await served.handle(request(), ANN)
-        assert error.value.document["limit"] == "maxConcurrentRequests"
+        assert running == served.limits.requests and not refused
+        await ask(waiting)
+        assert len(refused) == 1, "too many wait"
+        assert refused[0].document["limit"] == "maxConcurrentRequests" and refused[0].status == 429
         await served.handle(request(), Caller(AccountId(2), "ben@home.test", ANN.accounts[1:]))
+        await trio.sleep(0.5)
+        assert len(refused) == 1 + WAITING, "nobody waits for ever"
+        nursery.start_soon(ask, waiting)
+        await wait_all_tasks_blocked()
+        await ask(waiting + b" " * WAITING_OCTETS)
+        assert len(refused) == 2 + WAITING, "a large one does not wait"
         let_go.set()
+    assert len(refused) == 2 + WAITING and most == served.limits.requests and not served._places
     await served.handle(request(), ANN)
 
 

@@ -53,6 +53,17 @@ async def test_more_can_be_made_for_addresses_of_the_account_only(tmp_path: Path
         assert "shop@home.test" in [one["email"] for one in (await known(server)).values()]
 
 
+async def test_what_no_message_could_have_is_refused(tmp_path: Path) -> None:
+    async with a_sending_server(tmp_path) as server:
+        me = next(iter(await known(server)))
+        for name, value in (
+            ("name", "a\tb"), ("name", "a\r\nBcc: x@x.example"), ("name", 7), ("bcc", [{"email": "nobody"}]),
+            ("replyTo", [{"email": "a@x.example\n"}]), ("replyTo", [{"name": "a\0", "email": "a@x.example"}]),
+        ):  # fmt: skip
+            refused = (await server.call("Identity/set", update={me: {name: value}}))["notUpdated"][me]
+            assert (refused["type"], refused["properties"]) == ("invalidProperties", [name])
+
+
 async def test_the_example_of_rfc_8621_section_6_4(tmp_path: Path) -> None:
     """The second one has an address and not `*@`: an account sends from its own addresses, never from a whole domain."""
     joe = {

@@ -214,3 +214,12 @@ async def test_a_state_that_is_not_the_present_one_refuses_the_set(tmp_path: Pat
     async with a_client(tmp_path) as client:
         assert await client.error("Mailbox/set", ifInState="0", create={"a": {"name": "A"}}) == "stateMismatch"
         assert await client.error("Mailbox/set", accountId="A2", create={"a": {"name": "A"}}) == "accountReadOnly"
+
+
+async def test_what_is_marked_as_deleted_keeps_no_mailbox(tmp_path: Path) -> None:
+    """RFC 8621 §4.1.1: such messages are not there."""
+    async with a_client(tmp_path) as client:
+        one = (await client.call("Mailbox/set", create={"made": {"name": "Old"}}))["created"]["made"]["id"]
+        await client.append(message(b"x", b"1"), "Old", flags=("\\Deleted",))
+        assert (await client.call("Mailbox/get", ids=[one]))["list"][0]["totalEmails"] == 0
+        assert (await client.call("Mailbox/set", destroy=[one]))["destroyed"] == [one]

@@ -14,6 +14,9 @@ QUERIES: tuple[dict[str, Any], ...] = (
     {}, {"sort": [{"property": "receivedAt"}]}, {"sort": [{"property": "size", "isAscending": False}]},
     {"filter": {"hasKeyword": "$flagged"}}, {"filter": {"subject": "odd"}, "sort": [{"property": "size"}]},
     {"filter": {"inMailbox": "INBOX"}}, {"filter": {"hasAttachment": True}}, {"collapseThreads": True},
+    {"filter": {"inMailbox": "INBOX"}, "collapseThreads": True},
+    {"filter": {"hasKeyword": "$flagged"}, "sort": [{"property": "size"}], "collapseThreads": True},
+    {"filter": {"subject": "odd"}, "sort": [{"property": "receivedAt"}], "collapseThreads": True},
 )  # fmt: skip
 
 
@@ -23,7 +26,8 @@ async def act(client: JmapClient, chance: random.Random, number: int) -> None:
     one = chance.choice(ids) if ids else None
     match chance.randrange(5) if one else 0:
         case 0 | 1:
-            text = b"Subject: %b %d\r\n\r\n%b" % (chance.choice((b"odd", b"even")), number, b"x" * chance.randrange(4))
+            head = b"Message-ID: <%d@x>\r\nReferences: <%d@x>\r\n" % (number, chance.randrange(number + 1))
+            text = head + b"Subject: Re: %b\r\n\r\n%b" % (chance.choice((b"odd", b"even")), b"x" * chance.randrange(4))
             await client.append(text, chance.choice(("INBOX", "Archive")), at=1_700_000_000 + chance.randrange(5))
         case 2:
             await client.call("Email/set", update={one: {"keywords/$flagged": chance.choice((True, None))}})
@@ -46,12 +50,12 @@ async def test_what_changed_is_put_where_it_belongs(tmp_path: Path, monkeypatch:
     async with a_client(tmp_path) as client:
         inbox = await client.mailbox_id("INBOX")
         queries = [{**one, **({"filter": {"inMailbox": inbox}} if one.get("filter") == {"inMailbox": "INBOX"} else {})} for one in QUERIES]
-        for number in range(60):
+        for number in range(150):
             await act(client, chance, number)
             fresh = JmapClient(client.store, client.limits)
             for query in chance.sample(queries, 2):
                 assert (await client.call("Email/query", **query))["ids"] == (await fresh.call("Email/query", **query))["ids"], query
-    assert len(brought) > 20
+    assert len(brought) > 150
 
 
 async def test_more_changes_than_are_followed_and_a_message_that_went_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
