@@ -82,9 +82,7 @@ def send_quota_of(components: "Components") -> SendQuota:
     return SendQuota(messages_per_hour=accounts.messages_per_hour, recipients_per_day=accounts.recipients_per_day, report=report)
 
 
-def listeners_of(
-    components: "Components", tls: ServerTls, services: "Services", admin_api: "Callable[[], Control]"
-) -> Listeners:
+def listeners_of(components: "Components", tls: ServerTls, services: "Services", admin_api: "Callable[[], Control]") -> Listeners:
     """Every listener of the settings, or those systemd passed, with its service behind it."""
     settings, limits = components.settings, components.settings.limits
     made = {"smtp": services.smtp, "imap": services.imap, "pop3": services.pop3, "http": lambda: services.web(tls, admin_api())}

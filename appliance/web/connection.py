@@ -264,7 +264,7 @@ class HttpExchange:
         if not await self._body_is_done() or stream.draining or self._last:
             fields.append(("connection", "close"))
         encoded = [(name.encode("ascii"), value.encode("latin-1")) for name, value in fields]
-        if response.status == 304:
+        if response.status in (204, 304):  # without a body (RFC 9110 §8.6, §15.3.5)
             encoded = [pair for pair in encoded if pair[0] not in (b"content-length", b"content-type")]
         head = self._h11.send(h11.Response(status_code=response.status, headers=encoded, reason=phrase(response.status).encode())) or b""
         self._answering = True

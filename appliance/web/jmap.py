@@ -33,6 +33,7 @@ from appliance.protocol.jmap.request import JmapLimits
 
 from . import security
 from .context import WebContext
+from .file_names import safe_file_name
 from .jmap_cors import readable_elsewhere
 from .jmap_push import JmapPush, PushPort
 from .message import JSON, HttpRefusal, HttpRequest, HttpResponse, redirect
@@ -258,4 +259,4 @@ def _credentials(scheme: str, given: str) -> tuple[str, str] | None:
 
 def _encoded(name: str) -> str:
     """A file name as RFC 8187 §3.2 has it in a parameter."""
-    return quote(name[:200], safe="-._~", encoding="utf-8", errors="replace")
+    return quote(safe_file_name(name) or "download", safe="-._~", encoding="utf-8", errors="replace")

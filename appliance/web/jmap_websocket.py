@@ -77,9 +77,7 @@ class JmapSockets:
         self._jmap = jmap
         self._open: Counter[AccountId] = Counter()
 
-    def accept(
-        self, key: str, account: AccountId, is_live: Callable[[], bool], credentials: Credentials | None = None
-    ) -> HttpResponse:
+    def accept(self, key: str, account: AccountId, is_live: Callable[[], bool], credentials: Credentials | None = None) -> HttpResponse:
         """101, and then the connection is the WebSocket's. Raises HttpRefusal."""
         if self._open[account] >= SOCKETS:
             raise HttpRefusal(429, "This account has too many WebSockets open.")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PROTOCOLS = ("smtp", "submissions", "imaps", "http", "https")
 WIDTHS = (320, 768, 1280)
+PICTURE_WIDTH = "document => document.images[0].decode().then(() => document.images[0].naturalWidth)"
+"""For `of_document`: the width of its first picture once that is there, in pixels."""
 
 
 @dataclass
@@ -67,6 +69,15 @@ def violations(page: "Page") -> list[str]:
 
     found = Axe().run(page).response["violations"]
     return [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+
+
+def of_document(page: "Page", script: str) -> Any:
+    """What `script`, a function of the open message's document, returns.
+
+    It runs in the page around it: a script that Playwright evaluates in the sandboxed frame leaves listeners
+    there, and the next movement of the mouse over the frame is a blocked script among the page's faults.
+    """
+    return page.locator("article.open iframe").evaluate(f"frame => ({script})(frame.contentDocument)")
 
 
 def sign_in(page: "Page", name: str, password: str) -> None:

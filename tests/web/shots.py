@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.support.server import PASSWORD, Pillarbox, new_data
 from tests.web.browser import PROTOCOLS, WIDTHS, Chromium, chromium, sign_in
 from tests.web.webmail.mailing import deliver, message, pictures
+from tests.web.webmail.test_names_and_signatures import names
 
 MAIL = (
     ("Grandma Rose", "Apple cake", "Here is the recipe you asked for: six apples, 200 g of flour, and patience."),
@@ -59,7 +60,7 @@ def shoot(browser: Chromium, out: Path, width: int, scheme: str, only: str) -> N
 
 
 def shoot_mail(browser: Chromium, out: Path, width: int, scheme: str) -> None:
-    """Webmail at one width in one scheme: the list, two conversations, an answer, the menu and several selected."""
+    """Webmail at one width in one scheme: the list, two conversations, an answer, the menu, several selected, and dialogs."""
     page = browser.page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page.set_default_timeout(60_000)
 
@@ -98,6 +99,9 @@ def shoot_mail(browser: Chromium, out: Path, width: int, scheme: str) -> None:
     page.keyboard.press("?")
     page.get_by_role("dialog").wait_for()
     picture("keyboard")
+    page.keyboard.press("Escape")
+    names(page)
+    picture("names")
     page.context.close()
 
 

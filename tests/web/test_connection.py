@@ -113,6 +113,17 @@ async def test_requests_one_after_another() -> None:
         assert not await stream.receive_some(1)
 
 
+async def test_a_response_without_content_says_nothing_of_any() -> None:
+    async def nothing(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(204 if request.path == "/done" else 304)
+
+    async with connected(nothing) as (stream, _):
+        client = Client(stream)
+        for path, expected in (("/done", 204), ("/same", 304)):
+            status, fields, body = await client.ask("GET", path)
+            assert (status, body) == (expected, b"") and not fields.keys() & {"content-type", "content-length", "transfer-encoding"}
+
+
 async def test_pipelined_requests_are_answered_in_order() -> None:
     async with connected() as (client, _):
         one = b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok"

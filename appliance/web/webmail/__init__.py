@@ -1,12 +1,17 @@
 """Webmail: one page of ES modules that speaks JMAP, and the few things the server makes for it.
 
-| address                                | what                                                              | who may ask        |
-|----------------------------------------|-------------------------------------------------------------------|--------------------|
-| /mail/                                 | the page (`section`), all else of it is static files and JMAP     | the session        |
-| /mail/message/ACCOUNT/EMAIL            | a message as a document for a frame (`message_document`)          | the session        |
-| /mail/image/TOKEN                      | an inline or remote image (`images`)                              | whoever has the URL|
-| /mail/preview/ACCOUNT/BLOB, /mail/zip/ | an attachment to look at; all of them in one file (`attachments`) | the session        |
-| /mail/source/ACCOUNT/BLOB              | a message as it came                                              | the session        |
+| address                            | what                                                             | who may ask         |
+|------------------------------------|------------------------------------------------------------------|---------------------|
+| /mail/                             | the page (`section`); what it shows comes by JMAP                | the session         |
+| /mail/files/VERSION/NAME           | its modules and styles (`modules`)                               | everybody           |
+| /mail/version, manifest, worker.js | what a tab, the browser and its service worker ask for           | everybody           |
+| /mail/message/ACCOUNT/EMAIL        | a message as a document for a frame (`message_document`)         | the session         |
+| /mail/text/ACCOUNT/EMAIL           | its text, as a reply quotes it (`message_document`)              | the session         |
+| /mail/image/TOKEN                  | an inline or remote image (`images`)                             | whoever has the URL |
+| /mail/images-from                  | POST: is a sender's remote image shown unasked (`image_senders`) | the session         |
+| /mail/preview/ACCOUNT/BLOB         | an attachment to look at (`attachments`)                         | the session         |
+| /mail/zip/ACCOUNT/EMAIL            | all attachments in one file (`attachments`)                      | the session         |
+| /mail/source/ACCOUNT/BLOB          | a message as it came (`attachments`)                             | the session         |
 
 The page: the policy of every page (`security`) and `frame-src 'self'`. Nothing of a message enters it as HTML.
 

@@ -5,19 +5,21 @@
 | a raster image             | what its first octets say it is          | sandbox, nothing may be loaded                                  |
 | a PDF (by its first octets) | application/pdf, for a frame of our page | no sandbox: browsers show no PDF in one; nothing may be loaded  |
 | text, a message's source   | text/plain                               | sandbox, nothing may be loaded                                  |
-| anything else              | 415                                      |                                                                 |
+| anything else              | 415, in words: it may stand in a frame   | sandbox, nothing may be loaded                                  |
 """
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from appliance.mail.ids import AccountId
 
+from ..file_names import safe_file_name
 from ..message import HttpRefusal, HttpRequest, HttpResponse
 from .mail_reader import MailReader, undamaged
-from .raster import raster_type
+from .raster import TYPES, is_picture, raster_type
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -26,7 +28,6 @@ CLOSED = "default-src 'none'; frame-ancestors 'self'; sandbox"
 PDF = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 """What browsers' own viewers need of the policy of the file they show."""
 _CHARSET = re.compile(r"[A-Za-z0-9._:-]{1,40}")
-_NAME = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
 
 
 class Attachments:
@@ -43,10 +44,11 @@ class Attachments:
         if kind is None and first.startswith(b"%PDF-"):
             return shown(first, chunks, "application/pdf", PDF)
         if kind is None and blob.media_type.startswith("text/"):
-            return shown(first, chunks, _text_type(request), CLOSED)
+            return shown(first, chunks, _text_type(request, first), CLOSED)
         if kind is None:
             await chunks.aclose()  # type: ignore[attr-defined]
-            raise HttpRefusal(415)
+            sentence = request.language("This file cannot be shown here.").encode()
+            return HttpResponse(415, sentence, "text/plain; charset=utf-8", _fields(CLOSED))
         return shown(first, chunks, kind, CLOSED)
 
     async def source(self, request: HttpRequest) -> HttpResponse:
@@ -58,9 +60,15 @@ class Attachments:
     async def archive(self, request: HttpRequest) -> HttpResponse:
         account, values = _account(request), request.values
         email = await self._mail.email(
-            account, values["account"], values["email"], ["attachments"], bodyProperties=["blobId", "name", "cid", "disposition"]
+            account,
+            values["account"],
+            values["email"],
+            ["attachments", "htmlBody"],
+            bodyProperties=["blobId", "type", "name", "cid", "disposition"],
         )
-        chunks = self._archived(account, values["account"], [one for one in email["attachments"] if not _is_shown(one)])
+        parts = {one["blobId"]: one for one in email["attachments"] if not is_picture(one)}
+        parts |= {one["blobId"]: one for one in email["htmlBody"] if one["type"] not in (*TYPES, "text/plain", "text/html")}
+        chunks = self._archived(account, values["account"], list(parts.values()))
         fields = [("content-disposition", 'attachment; filename="attachments.zip"'), ("content-security-policy", CLOSED)]
         return HttpResponse(200, chunks, "application/zip", fields)
 
@@ -120,18 +128,27 @@ def shown(first: bytes, rest: AsyncIterator[bytes], media_type: str, policy: str
                 if chunk:
                     yield chunk
 
-    fields = [("content-security-policy", policy), ("x-frame-options", "SAMEORIGIN"), ("content-disposition", "inline")]
-    return HttpResponse(200, chunks(), media_type, fields)
+    return HttpResponse(200, chunks(), media_type, _fields(policy))
 
 
-def _is_shown(part: dict[str, Any]) -> bool:
-    """Is it a picture of the text rather than an attachment?"""
-    return bool(part["cid"]) and part["disposition"] == "inline"
+def _fields(policy: str) -> list[tuple[str, str]]:
+    return [("content-security-policy", policy), ("x-frame-options", "SAMEORIGIN"), ("content-disposition", "inline")]
 
 
-def _text_type(request: HttpRequest) -> str:
+def _text_type(request: HttpRequest, first: bytes) -> str:
+    """As the page says. Text that does not say what it is counts as us-ascii (RFC 8621 §4.1.4): it is UTF-8 when it begins as that."""
     charset = request.query.get("charset", "utf-8")
-    return f"text/plain; charset={charset if _CHARSET.fullmatch(charset) else 'utf-8'}"
+    if not _CHARSET.fullmatch(charset) or (charset.lower() == "us-ascii" and _is_utf8(first)):
+        charset = "utf-8"
+    return f"text/plain; charset={charset}"
+
+
+def _is_utf8(first: bytes) -> bool:
+    try:
+        getincrementaldecoder("utf-8")().decode(first)  # its last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _account(request: HttpRequest) -> AccountId:
@@ -140,8 +157,8 @@ def _account(request: HttpRequest) -> AccountId:
 
 
 def _unused(name: str | None, number: int, names: set[str]) -> str:
-    """A file name without separators or dots at its start that no other member has."""
-    clean = _NAME.sub("_", name or "").strip(". ")[-120:] or f"attachment-{number}"
+    """A file name that no other member has."""
+    clean = safe_file_name(name or "") or f"attachment-{number}"
     while clean.lower() in names:
         clean = f"{number}-{clean}"
     names.add(clean.lower())

@@ -14,6 +14,8 @@ from .mail_reader import MailReader
 
 ROWS = 50
 """Of one window of a list."""
+FIRST_ROWS = 25
+"""Of the first list: what most screens show, and a few more. Whoever scrolls on reads a whole window."""
 QUERY = {"sort": [{"property": "receivedAt", "isAscending": False}], "collapseThreads": True, "calculateTotal": True}
 ROW = ("id", "blobId", "threadId", "mailboxIds", "keywords", "from", "to", "subject", "receivedAt", "preview", "hasAttachment")
 MEMBER = ("id", "threadId", "mailboxIds", "keywords", "from", "receivedAt")
@@ -33,7 +35,7 @@ READING = (
 
 async def first_list(mail: MailReader, account: AccountId, jmap_account: str, inbox: str) -> dict[str, Any] | None:
     """The responses for the first window of the inbox; None when they cannot be read: the page asks for itself."""
-    query = {**QUERY, "filter": {"inMailbox": inbox}, "position": 0, "limit": ROWS}
+    query = {**QUERY, "filter": {"inMailbox": inbox}, "position": 0, "limit": FIRST_ROWS}
     calls = [(name, {"accountId": jmap_account, **arguments}) for name, arguments in (("Email/query", query), *READING)]
     try:
         return {"inMailbox": inbox, "responses": await mail.calls(account, calls)}

@@ -7,6 +7,7 @@ more than shapes, MathML, templates, a menu of a form that holds other things th
 """
 
 import re
+from html.entities import html5
 
 DEPTH = 300
 """Open elements."""
@@ -14,6 +15,8 @@ TAGS = 100_000
 """Each becomes an element of some 260 octets until the text is clean."""
 TAG_CHARACTERS = 4000
 """Of a tag without its quoted values: html5ever compares each attribute's name with all before it."""
+REFERENCES = 50_000
+"""Ampersands that are no character reference: html5ever puts each to the text for itself, and the whole text is copied."""
 STEPS = 3_000_000
 """Open elements looked at for end tags."""
 
@@ -29,6 +32,7 @@ _TAG = re.compile(rf"<(?P<end>/?)(?P<name>[a-zA-Z][^\t\n\f\r />]*+)(?P<attribute
 _COMMENT = re.compile(r"<!--(?:-?>|.*?(?:--!?>|\Z))|<[!?/][^>]*+>?", re.DOTALL)
 """Tags and comments as §13.2.5 has them."""
 _MARKUP = re.compile("<(?:(?P<tag>/?[a-zA-Z])|[!?/])")
+_REFERENCE = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9a-fA-F]+)|([a-zA-Z][a-zA-Z0-9]*+;))")
 _QUOTED = re.compile(r"\"[^\"]*+\"|'[^']*+'")
 _RAW = {
     name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE)
@@ -62,13 +66,17 @@ _ONLY = {
 
 def is_bounded(html: str) -> bool:
     """CPU-bound."""
-    if html.count("<") > TAGS:
+    if html.count("<") > TAGS or (html.count("&") > REFERENCES and _bare(html) > REFERENCES):
         return False
     try:
         _Depth().read(html)
     except OverflowError:
         return False
     return True
+
+
+def _bare(html: str) -> int:
+    return html.count("&") - sum(found[1] is None or found[1] in html5 for found in _REFERENCE.finditer(html))
 
 
 class _Depth:
@@ -83,23 +91,23 @@ class _Depth:
         place = 0
         while markup := _MARKUP.search(html, place):
             found = (_TAG if markup["tag"] else _COMMENT).match(html, markup.start())
-            if found is None:
-                return  # a tag without an end: the parser leaves it out, and all behind it
+            if found is None:  # without an end: the parser reads the attributes of a tag, and leaves it out with all behind it
+                _check_attributes(html[markup.start() :] if markup["tag"] else "")
+                return
             place = found.end()
             if not markup["tag"]:
                 if self.inside and found[0].startswith("<![CDATA["):
                     raise OverflowError
                 continue
             name = found["name"].lower() if found["name"].isascii() else found["name"]
+            _check_attributes(found["attributes"])
             if found["end"]:
                 self._end(name)
             else:
-                self._start(name, found["attributes"])
+                self._start(name)
                 place = _behind_text(html, name, place)
 
-    def _start(self, name: str, attributes: str) -> None:
-        if len(attributes) > TAG_CHARACTERS and len(_QUOTED.sub("", attributes)) > TAG_CHARACTERS:
-            raise OverflowError
+    def _start(self, name: str) -> None:
         if name in ("math", "template") or (self.inside and name not in _ONLY[self.inside]):
             raise OverflowError
         for one in _CLOSED_BY_NEXT.get(name, ()):
@@ -142,6 +150,11 @@ class _Depth:
                 break
         if self.steps > STEPS:
             raise OverflowError
+
+
+def _check_attributes(attributes: str) -> None:
+    if len(attributes) > TAG_CHARACTERS and len(_QUOTED.sub("", attributes)) > TAG_CHARACTERS:
+        raise OverflowError
 
 
 def _hiding(name: str) -> frozenset[str]:

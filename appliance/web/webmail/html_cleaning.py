@@ -6,6 +6,7 @@ browser would see), loaded at the first HTML message.
 | script, style, SVG, MathML, template, object, media, frames    | gone with their content                                        |
 | forms and their fields, base, meta, link                       | gone; text between them stays                                  |
 | event handlers, id, name, class, srcset, background            | gone: nothing is named, nothing else is fetched                |
+| titles of links and images                                    | gone: they would stand where a browser says where a link leads |
 | style attributes                                               | as `styles` has it                                             |
 | images `cid:`                                                  | the signed URL of that part                                    |
 | images `http:`, `https:`                                       | counted; the signed URL of our own fetch where that is allowed |
@@ -93,6 +94,8 @@ def clean_html(html: str, inline: Callable[[str], str | None], remote: Callable[
     def keep(tag: str, name: str, value: str) -> str | None:
         if name == "style":
             return clean_style(value) or None
+        if name == "title" and tag in ("a", "img"):
+            return None
         if name == "href":
             return value if _LINK.fullmatch(value.strip()) else None
         return source(value.strip()) if name == "src" else value
@@ -128,6 +131,8 @@ def _renamed_back(html: str) -> str | None:
 
 _TEXT_TAGS = frozenset(("p", "div", "br", "li", "tr", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "table", "hr"))
 _PLAIN_TAG = re.compile(r"<[^<>]*>")
+_UNREAD = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for name in ("style", "script", "title")}
+_UNREAD_TAG = re.compile(rf"<({'|'.join(_UNREAD)})(?=[\t\n\f\r />])", re.IGNORECASE)
 
 
 def html_text(html: str) -> str:
@@ -141,6 +146,19 @@ def html_text(html: str) -> str:
             pass
         else:
             cleaned = nh3.clean(given, tags=set(_TEXT_TAGS), clean_content_tags=set(REMOVED), attributes={})
-    broken = re.sub(r"<(?:br|/p|/div|/li|/tr|/h\d|/blockquote|/pre|hr)>", "\n", re.sub(r"</p>", "\n\n", cleaned or html))
+    text = _without_unread(given) if cleaned is None else cleaned
+    broken = re.sub(r"<(?:br|/p|/div|/li|/tr|/h\d|/blockquote|/pre|hr)>", "\n", re.sub(r"</p>", "\n\n", text))
     lines = [line.strip() for line in unescape(_PLAIN_TAG.sub("", broken)).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def _without_unread(html: str) -> str:
+    """HTML that is not parsed, without what is no text for people; all behind one that does not end is kept."""
+    parts, at = [], 0
+    while begin := _UNREAD_TAG.search(html, at):
+        end = _UNREAD[begin[1].lower()].search(html, begin.end())
+        if end is None:
+            break
+        parts.append(html[at : begin.start()])
+        at = end.start()
+    return "".join([*parts, html[at:]])

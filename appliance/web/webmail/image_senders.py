@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Protocol
 
+import trio
+
 from appliance.mail.ids import AccountId
 
 from ..message import HttpRefusal, HttpRequest, HttpResponse
@@ -29,6 +31,7 @@ class ImageSenders:
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
+        self._changing = trio.Lock()
 
     async def has(self, account: AccountId, sender: str) -> bool:
         return bool(sender) and sender.lower() in await self._read(account)
@@ -44,9 +47,10 @@ class ImageSenders:
             raise HttpRefusal(400) from None
         if not isinstance(sender, str) or not 3 <= len(sender) <= ADDRESS_CHARACTERS or "@" not in sender or not sender.isprintable():
             raise HttpRefusal(422, request.language("That is no e-mail address."))
-        others = [one for one in await self._read(account) if one != sender.lower()]
-        wanted = [*others, sender.lower()][-MOST:] if show is True else others
-        await self._metadata.set_metadata(account, "", {ENTRY: "\n".join(wanted).encode() if wanted else None})
+        async with self._changing:  # two choices at once are both kept
+            others = [one for one in await self._read(account) if one != sender.lower()]
+            wanted = [*others, sender.lower()][-MOST:] if show is True else others
+            await self._metadata.set_metadata(account, "", {ENTRY: "\n".join(wanted).encode() if wanted else None})
         return HttpResponse(204)
 
     async def _read(self, account: AccountId) -> list[str]:

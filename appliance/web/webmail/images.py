@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 
-from appliance.mail.ids import AccountId
-
 from ..message import HttpRefusal, HttpRequest, HttpResponse
 from .attachments import shown
-from .image_urls import ImageUrls
+from .image_urls import ImageUrls, SignedImage
 from .mail_reader import MailReader, undamaged
 from .raster import raster_type
 from .remote_images import ImageRefused, RemoteImages
@@ -28,13 +26,11 @@ class Images:
         image = self._urls.read(request.values["token"])
         if image is None:
             raise HttpRefusal(404)
-        return await (self._inline(image.name) if image.inline else self._fetched(request, image.name))
+        return await (self._inline(image) if image.inline else self._fetched(request, image))
 
-    async def _inline(self, name: str) -> HttpResponse:
-        number, _, blob = name.partition(" ")
-        account = AccountId(int(number))
-        session = await self._mail.accounts(account)
-        found = await self._mail.blob(account, next(iter(session["accounts"])), blob)
+    async def _inline(self, image: SignedImage) -> HttpResponse:
+        account, blob = image.name.split(" ")
+        found = await self._mail.blob(image.reader, account, blob)
         chunks = undamaged(found.chunks)
         first = await anext(chunks, b"")
         kind = raster_type(first)
@@ -45,12 +41,12 @@ class Images:
         response.cached = CACHED
         return response
 
-    async def _fetched(self, request: HttpRequest, address: str) -> HttpResponse:
+    async def _fetched(self, request: HttpRequest, image: SignedImage) -> HttpResponse:
         if self._remote is None:
             self._remote = self._make_remote()
         remote = self._remote
         try:
-            image = await request.attend(lambda: remote.get(address))
+            found = await request.attend(lambda: remote.get(image.reader, image.name))
         except ImageRefused as error:
             raise HttpRefusal(502, str(error)) from None
-        return HttpResponse(200, image.octets, image.media_type, [POLICY], cached=CACHED)
+        return HttpResponse(200, found.octets, found.media_type, [POLICY], cached=CACHED)

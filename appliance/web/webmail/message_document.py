@@ -1,7 +1,7 @@
 """A message as an HTML document for a frame of our page (see the package): cleaned, with a policy of its own, and facts for the page.
 
 The page reads `data-facts` of the root element, which no part of a message can set: how many remote images were left out, the
-invitation, what the authentication results say, and whether the text was cut.
+invitation, what the authentication results say, whether the sender may be forged, and whether the text was cut.
 """
 
 import json
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -17,17 +17,19 @@ from appliance.languages.catalogues import Language
 from appliance.mail.ids import AccountId
 
 from ..message import TEXT, HttpRequest, HttpResponse
-from .authentication import read_authentication
+from .authentication import is_warned, read_authentication
 from .html_cleaning import HTML_CHARACTERS, clean_html, html_text
 from .image_senders import ImageSenders
 from .image_urls import ImageUrls
 from .invitation import CALENDAR_OCTETS, read_invitation
+from .links import marked_links
 from .mail_reader import PART, MailReader
+from .raster import TYPES, is_picture
 from .text_document import read_flow, text_html, unflowed
 
+T = TypeVar("T")
 PROPERTIES = ("subject", "from", "headers", "htmlBody", "textBody", "attachments", "bodyValues")
 CONTENT_TYPE = "header:Content-Type:asRaw"
-RASTER = ("image/png", "image/jpeg", "image/jpg", "image/pjpeg", "image/gif", "image/webp", "image/avif", "image/bmp")
 SANDBOX = "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 QUOTED_OCTETS = 200_000
 """Of a text that is quoted."""
@@ -35,11 +37,13 @@ PAGE_CHARACTERS = 2 * HTML_CHARACTERS
 """Of all parts of a message together; those behind are left out, and the page says so."""
 AT_ONCE = 2
 """Messages cleaned at once, each in a thread."""
+SHORT_CHARACTERS = 4000
+"""Text that is cleaned without a thread: 2 ms at most."""
 STYLE = """
 :root{color-scheme:light dark}
 html{overflow-x:auto;overflow-y:hidden;-webkit-text-size-adjust:100%}
 html{font:15px/1.5 system-ui,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif}
-body{margin:0;padding:2px;overflow-wrap:break-word}
+body{margin:0;padding:2px;overflow-wrap:break-word;display:flow-root}
 html.light{color-scheme:light;background:#fff;color:#1f1d1b}
 html.light body{padding:12px}
 html.plain{background:#fff;color:#1f1d1b}
@@ -49,10 +53,12 @@ pre{white-space:pre-wrap}
 table{max-width:100%}
 .text{white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 1em;max-width:46em}
 blockquote{margin:.5em 0 .5em 0;padding:0 0 0 .9em;border-left:3px solid #c9c2ba;color:#5c5751}
+.leads{font:13px/1.5 system-ui,sans-serif!important;color:#5c5751!important;background:#fff!important}
 summary{cursor:pointer;color:#5c5751;padding:.4em 0}
 :focus-visible{outline:3px solid #1a5fb4;outline-offset:2px}
 @media(prefers-color-scheme:dark){
 html.plain{background:#211f1c;color:#eeeae5}
+.plain .leads{color:#b3aca3!important;background:#211f1c!important}
 .plain a{color:#f3b0a9}.plain blockquote{border-color:#4b453f;color:#b3aca3}.plain summary{color:#b3aca3}
 .plain :focus-visible{outline-color:#8fbcff}}
 @media print{html,html.plain{background:#fff;color:#000;overflow:visible}details>*{display:block}}
@@ -92,17 +98,23 @@ class MessageDocuments:
             fetchTextBodyValues=True,
             maxBodyValueBytes=HTML_CHARACTERS,
         )
-        sender = next((one["email"] for one in email["from"] or []), "")
-        chosen = await self._senders.has(account, sender)
+        authentication = read_authentication(email["headers"], self._server_name())
+        warned = is_warned(email["headers"])
+        chosen = not warned and _has_html(email) and await self._is_chosen(account, email, authentication)
         remote = chosen or request.query.get("images") == "1"
-        document = _Document(email, request.language, partial(self._urls.inline, account), self._urls.remote if remote else None)
-        async with self._cleaning:
-            body = await trio.to_thread.run_sync(document.body, as_text)
+        document = _Document(
+            email,
+            request.language,
+            partial(self._urls.inline, account, values["account"]),
+            partial(self._urls.remote, account) if remote else None,
+        )
+        body = await self._cleaned(email, partial(document.body, as_text))
         facts = {
             "remote": 0 if remote else document.remote,
             "chosen": chosen and document.remote > 0,
             "cut": document.cut,
-            "authentication": read_authentication(email["headers"], self._server_name()),
+            "authentication": authentication,
+            "warned": warned,
             "invitation": await self._invitation(account, values["account"], email),
         }
         look = "light" if document.coloured else "plain"
@@ -127,9 +139,21 @@ class MessageDocuments:
             maxBodyValueBytes=QUOTED_OCTETS,
         )
         values = [(part, email["bodyValues"].get(part["partId"], {}).get("value", "")) for part in email["textBody"]]
-        async with self._cleaning:
-            parts = await trio.to_thread.run_sync(lambda: [_text_of(part, value) for part, value in values])
+        parts = await self._cleaned(email, lambda: [_text_of(part, value) for part, value in values])
         return HttpResponse(200, "\n".join(parts).encode("utf-8", "replace"), TEXT)
+
+    async def _cleaned(self, email: Mapping[str, Any], work: Callable[[], T]) -> T:
+        if sum(len(one["value"]) for one in email["bodyValues"].values()) <= SHORT_CHARACTERS:
+            return work()
+        async with self._cleaning:
+            return await trio.to_thread.run_sync(work)
+
+    async def _is_chosen(self, account: AccountId, email: Mapping[str, Any], authentication: Mapping[str, list[str]]) -> bool:
+        """Are images of this sender always shown, and is this the one sender, as far as is known?"""
+        senders = email["from"] or []
+        if len(senders) != 1 or authentication.get("dmarc", [""])[0] == "fail":
+            return False
+        return await self._senders.has(account, senders[0]["email"])
 
     async def _invitation(self, account: AccountId, jmap_account: str, email: Mapping[str, Any]) -> dict[str, Any] | None:
         for part in email["attachments"]:
@@ -139,12 +163,17 @@ class MessageDocuments:
         return None
 
 
+def _has_html(email: Mapping[str, Any]) -> bool:
+    return any(part["type"] == "text/html" for part in email["htmlBody"])
+
+
 def _text_of(part: Mapping[str, Any], value: str) -> str:
     return html_text(value) if part["type"] == "text/html" else unflowed(value, read_flow(part[CONTENT_TYPE]))
 
 
 class _Document:
-    """One message as HTML. `coloured`: it has colours of its own, which want a white ground."""
+    """One message as HTML; pictures that it has and does not show itself stand at its end. `coloured`: it has colours of its own, which
+    want a white ground."""
 
     def __init__(
         self, email: Mapping[str, Any], language: Language, inline_url: Callable[[str], str], remote: Callable[[str], str | None] | None
@@ -154,17 +183,20 @@ class _Document:
         self._inline_url = inline_url
         self._remote = remote
         self._by_id = {part["cid"]: part for name in ("htmlBody", "attachments") for part in email[name] if part["cid"]}
+        self._pictures = {part["blobId"]: part for part in email["attachments"] if is_picture(part)}
         self._shown = 0
         self.remote = 0
         self.cut = False
         self.coloured = False
 
     def body(self, as_text: bool) -> str:
-        return "".join(self._part(part) for part in self._email["textBody" if as_text else "htmlBody"])
+        text = "".join([self._part(part) for part in self._email["textBody" if as_text else "htmlBody"]])
+        return text + "".join(map(self._picture, self._pictures.values()))
 
     def _part(self, part: Mapping[str, Any]) -> str:
-        if part["type"] in RASTER:
-            return f'<p><img src="{self._inline_url(part["blobId"])}" alt="{escape(part["name"] or "")}"></p>'
+        if part["type"] in TYPES:
+            self._pictures.pop(part["blobId"], None)
+            return self._picture(part)
         value = self._email["bodyValues"].get(part["partId"])
         if value is None:
             return ""
@@ -178,22 +210,29 @@ class _Document:
             self.remote += cleaned.remote
             if cleaned.html is not None:
                 self.coloured = self.coloured or _COLOURED.search(cleaned.html) is not None
-                return f"<div>{cleaned.html}</div>"
-            return self._instead()
+                return f"<div>{marked_links(cleaned.html)}</div>"
+            return self._instead(value["value"])
         return self._text(part, value["value"])
+
+    def _picture(self, part: Mapping[str, Any]) -> str:
+        return f'<p><img src="{self._inline_url(part["blobId"])}" alt="{escape(part["name"] or "")}" loading="lazy"></p>'
 
     def _text(self, part: Mapping[str, Any], text: str) -> str:
         return text_html(text, self._language("Show the quoted text"), read_flow(part[CONTENT_TYPE]))
 
-    def _instead(self) -> str:
-        """The plain text beside HTML that cannot be shown."""
+    def _instead(self, html: str) -> str:
+        """The plain text beside HTML that cannot be shown, or what text can be found in it."""
         values = self._email["bodyValues"]
         plain = [part for part in self._email["textBody"] if part["type"] == "text/plain" and part["partId"] in values]
         note = self._language("This message’s HTML cannot be shown here; this is its text.")
-        return f"<p><em>{escape(note)}</em></p>" + "".join(self._text(part, values[part["partId"]]["value"]) for part in plain)
+        text = "".join(self._text(part, values[part["partId"]]["value"]) for part in plain) or text_html(html_text(html), "")
+        return f"<p><em>{escape(note)}</em></p>{text}"
 
     def _inline(self, content_id: str) -> str | None:
         from urllib.parse import unquote
 
         part = self._by_id.get(unquote(content_id))
-        return self._inline_url(part["blobId"]) if part is not None and part["type"].startswith("image/") else None
+        if part is None or not part["type"].startswith("image/"):
+            return None
+        self._pictures.pop(part["blobId"], None)
+        return self._inline_url(part["blobId"])

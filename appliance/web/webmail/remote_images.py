@@ -5,10 +5,11 @@ which device, its cookies or where it is.
 |------------|------------------------------------------------------------------------------------------------|
 | address    | http or https, port 80 or 443, no user name, a public name or address (`network.public_dial`)  |
 | redirects  | at most REDIRECTS, each as a new address                                                       |
-| response   | 200, at most IMAGE_OCTETS, a raster image by its first octets                                  |
+| response   | 200, at most IMAGE_OCTETS in PIECES, a raster image by its first octets                        |
 
-Bounded: FETCHES at once in FETCH_S each, WAITING more; a cache in memory of CACHE_OCTETS for images of up to CACHED_OCTETS. The request
-has no cookie, no referrer and the same User-Agent for everybody.
+Bounded: FETCHES at once in FETCH_S each, of which an account has SHARE, and WAITING more; a cache in memory of CACHE_OCTETS for images of
+up to CACHED_OCTETS, each for who fetched it: how soon an image comes tells nobody what others have opened. The request has no cookie, no
+referrer and the same User-Agent for everybody.
 How it fails: `ImageRefused`.
 """
 
@@ -21,6 +22,7 @@ import h11
 import trio
 
 from appliance.mail.errors import PeerError, PillarboxError
+from appliance.mail.ids import AccountId
 
 from .raster import raster_type
 
@@ -31,7 +33,13 @@ if TYPE_CHECKING:
 REDIRECTS = 4
 FETCH_S = 15.0
 IMAGE_OCTETS = 5 * 2**20
+PIECES = IMAGE_OCTETS // 512
+"""Chunks of one octet cost 40 us of CPU each; no packet is smaller than this."""
+INFORMATIONAL = 8
+"""Responses before the one that counts (RFC 9110 §15.2)."""
 FETCHES = 4
+SHARE = 3
+"""A message of many slow images does not hold up what others read."""
 WAITING = 60
 CACHE_OCTETS = 3 * 2**20
 CACHED_OCTETS = 2**19
@@ -63,29 +71,32 @@ class RemoteImages:
     def __init__(self, dialer: "PublicDialer") -> None:
         self._dialer = dialer
         self._slots = trio.CapacityLimiter(FETCHES)
-        self._cache: OrderedDict[str, RemoteImage] = OrderedDict()
+        self._shares: dict[AccountId, trio.CapacityLimiter] = {}
+        self._cache: OrderedDict[tuple[AccountId, str], RemoteImage] = OrderedDict()
 
-    async def get(self, address: str) -> RemoteImage:
+    async def get(self, reader: AccountId, address: str) -> RemoteImage:
         """Raises ImageRefused."""
-        if address in self._cache:
-            self._cache.move_to_end(address)
-            return self._cache[address]
-        if self._slots.statistics().tasks_waiting >= WAITING:
+        key = reader, address
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        share = self._shares.setdefault(reader, trio.CapacityLimiter(SHARE))
+        if share.statistics().tasks_waiting >= WAITING:
             raise ImageRefused("too many images are fetched just now")
-        async with self._slots:
+        async with share, self._slots:
             with trio.move_on_after(FETCH_S):
                 try:
                     found = await self._follow(address)
                 except (PeerError, PillarboxError, h11.ProtocolError, ValueError) as error:
                     raise ImageRefused(str(error)) from None
-                self._keep(address, found)
+                self._keep(key, found)
                 return found
         raise ImageRefused("the image took too long")
 
-    def _keep(self, address: str, image: RemoteImage) -> None:
+    def _keep(self, key: tuple[AccountId, str], image: RemoteImage) -> None:
         if len(image.octets) > CACHED_OCTETS:
             return
-        self._cache[address] = image
+        self._cache[key] = image
         while sum(len(one.octets) for one in self._cache.values()) > CACHE_OCTETS:
             self._cache.popitem(last=False)
 
@@ -123,9 +134,10 @@ class RemoteImages:
         fields = [("host", place.host), ("user-agent", "Mozilla/5.0"), ("accept", "image/*"), ("connection", "close")]
         sent = client.send(h11.Request(method="GET", target=place.target, headers=fields)) or b""
         await stream.send(sent + (client.send(h11.EndOfMessage()) or b""))
-        response = await self._event(client, stream)
-        while isinstance(response, h11.InformationalResponse):
+        for _ in range(INFORMATIONAL):
             response = await self._event(client, stream)
+            if not isinstance(response, h11.InformationalResponse):
+                break
         if not isinstance(response, h11.Response):
             raise ImageRefused("no response")
         fields_of = {bytes(name): bytes(value) for name, value in response.headers}
@@ -137,9 +149,12 @@ class RemoteImages:
 
     async def _image(self, client: h11.Connection, stream: "Stream") -> RemoteImage:
         octets = bytearray()
+        pieces = 0
         while isinstance(event := await self._event(client, stream), h11.Data):
+            await trio.lowlevel.checkpoint()
             octets += event.data
-            if len(octets) > IMAGE_OCTETS:
+            pieces += 1
+            if len(octets) > IMAGE_OCTETS or pieces > PIECES:
                 raise ImageRefused("the image is too large")
             if len(octets) >= 16 and raster_type(bytes(octets[:16])) is None:
                 raise ImageRefused("not a raster image")

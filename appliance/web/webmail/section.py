@@ -83,7 +83,7 @@ class Webmail:
     async def page(self, request: HttpRequest) -> HttpResponse:
         assert request.session is not None  # noqa: S101 - the route wants one
         boot = await self._boot(request.session.account)
-        catalogue = json.loads(script_catalogue(request.language.tag))
+        catalogue = json.loads(script_catalogue(request.language.tag)) | {"thousands": request.language.thousands}
         response = self._pages.page(request, "mail.html", boot=boot, first=FIRST, module=self._modules.address, catalogue=catalogue)
         response.fields.append(("content-security-policy", f"{POLICY}; frame-src 'self'"))
         return response

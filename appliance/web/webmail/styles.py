@@ -1,7 +1,8 @@
 """Styles of a message's HTML: the declarations of a `style` attribute that cannot fetch, cover or hide anything outside.
 
 Allowed are listed properties whose value is made of plain words, numbers, colours and a few functions. Escapes, comments, at-rules,
-url(), var(), image-set() and all other functions drop the declaration they stand in: what is not understood is left out.
+url(), var(), image-set() and all other functions drop the declaration they stand in: what is not understood is left out. So do units
+that depend on the height of the window: the window is a frame that becomes as high as what is in it.
 """
 
 import re
@@ -30,6 +31,7 @@ PROPERTIES = frozenset(
 _FUNCTION = re.compile(r"([a-z-]*)\(")
 _FUNCTIONS = ("rgb", "rgba", "hsl", "hsla")
 _VALUE = re.compile(r"[a-z0-9 #%.,()+'\"!/_-]*", re.IGNORECASE)
+_OF_THE_WINDOW = re.compile(r"\d[sld]?v(?:h|b|i|min|max)(?![a-z])", re.IGNORECASE)
 
 
 def clean_style(style: str) -> str:
@@ -46,6 +48,6 @@ def clean_style(style: str) -> str:
 
 
 def _is_plain(value: str) -> bool:
-    if not value or _VALUE.fullmatch(value) is None:
+    if not value or _VALUE.fullmatch(value) is None or _OF_THE_WINDOW.search(value):
         return False
     return all(found in _FUNCTIONS for found in _FUNCTION.findall(value.lower()))

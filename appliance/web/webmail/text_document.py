@@ -4,13 +4,19 @@ Everything is escaped; the only elements are p, a, details, summary, blockquote 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from appliance.mail.content import parse_content_type
 
+from .links import mark, other_host
+
+LINKS = 10_000
+"""A text with more has none that can be followed: each becomes an element of a page."""
+QUOTES = 5_000
+"""With more changes of the depth, quotes stand as they came."""
 SHORT_QUOTE_LINES = 4
 """A quote of so many lines or fewer stays open."""
 QUOTE_DEPTH = 10
@@ -41,7 +47,11 @@ def read_flow(content_type: str | None) -> Flow:
 
 def text_html(text: str, shown: str, flow: Flow = FIXED) -> str:
     """`shown`: the words of a folded quote's handle."""
-    return _blocks(list(_lines(text, flow)), shown, 0)
+    link = linked if text.count("@") + text.count("www.") + text.count("http") <= LINKS else escape
+    lines = list(_lines(text, flow))
+    if sum(one[0] != other[0] for one, other in pairwise(lines)) > QUOTES:
+        return _paragraphs([f"{'>' * depth} {line}" if depth else line for depth, line in lines], link)
+    return _blocks(lines, shown, 0, link)
 
 
 def unflowed(text: str, flow: Flow) -> str:
@@ -83,22 +93,22 @@ def _joined(lines: list[tuple[int, str]], flow: Flow) -> Iterator[tuple[int, str
         yield held_depth, "".join(held)
 
 
-def _blocks(lines: list[tuple[int, str]], shown: str, level: int) -> str:
+def _blocks(lines: list[tuple[int, str]], shown: str, level: int, link: Callable[[str], str]) -> str:
     parts = []
     for quoted, group in groupby(lines, key=lambda line: line[0] > level):
         some = list(group)
         if not quoted:
-            parts.append(_paragraphs([text for _, text in some]))
+            parts.append(_paragraphs([text for _, text in some], link))
             continue
-        inner = f"<blockquote>{_blocks(some, shown, level + 1)}</blockquote>"
+        inner = f"<blockquote>{_blocks(some, shown, level + 1, link)}</blockquote>"
         short = level or len(some) <= SHORT_QUOTE_LINES
         parts.append(inner if short else f"<details><summary>{escape(shown)}</summary>{inner}</details>")
     return "".join(parts)
 
 
-def _paragraphs(lines: list[str]) -> str:
+def _paragraphs(lines: list[str], link: Callable[[str], str]) -> str:
     text = "\n".join(lines).strip("\n")
-    return f'<p class="text">{linked(text)}</p>' if text.strip() else ""
+    return f'<p class="text">{link(text)}</p>' if text.strip() else ""
 
 
 def linked(text: str) -> str:
@@ -110,4 +120,5 @@ def linked(text: str) -> str:
         at = found.start() + len(address)
         place = f"mailto:{address}" if found["mail"] else address if "://" in address else f"https://{address}"
         parts.append(f'<a href="{escape(place)}" target="_blank" rel="noopener noreferrer nofollow">{escape(address)}</a>')
+        parts.append(mark(other_host(place, "")))
     return "".join([*parts, escape(text[at:])])

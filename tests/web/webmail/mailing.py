@@ -4,7 +4,7 @@ import base64
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.support.server import Pillarbox
@@ -43,7 +43,7 @@ def pictures() -> EmailMessage:
     return made
 
 
-def deliver(server: Pillarbox, *messages: EmailMessage, to: bytes = b"ada@home.example") -> None:
+def deliver(server: Pillarbox, *messages: Message, to: bytes = b"ada@home.example") -> None:
     with Smtp(server.ports["smtp"]) as smtp:
         for one in messages:
             smtp.begin(to, sender=SENDER.encode())

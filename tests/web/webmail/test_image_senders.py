@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trio
 
 from appliance.languages.catalogues import ENGLISH
 from appliance.mail.ids import AccountId
@@ -23,7 +24,9 @@ class Values:
 
     async def metadata(self, account: AccountId, name: str) -> dict[str, bytes]:
         assert (account, name) == (ADA, "")
-        return self.values
+        values = self.values
+        await trio.lowlevel.checkpoint()
+        return values
 
     async def set_metadata(self, account: AccountId, name: str, changes: Mapping[str, bytes | None]) -> None:
         assert (account, name) == (ADA, "")
@@ -61,3 +64,11 @@ async def test_anything_else_changes_nothing(body: object) -> None:
     with pytest.raises(HttpRefusal):
         await ImageSenders(values).change(posted(body))
     assert not values.values
+
+
+async def test_two_choices_at_once_are_both_kept() -> None:
+    senders = ImageSenders(Values())
+    async with trio.open_nursery() as nursery:
+        for one in ("mary@x.example", "otto@x.example"):
+            nursery.start_soon(senders.change, posted({"sender": one, "show": True}))
+    assert await senders.has(ADA, "mary@x.example") and await senders.has(ADA, "otto@x.example")

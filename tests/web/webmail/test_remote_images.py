@@ -6,12 +6,15 @@ from ssl import create_default_context
 
 import pytest
 import trio
+import trio.testing
 
 from appliance.mail.errors import PeerError
+from appliance.mail.ids import AccountId
 from appliance.network.addresses import is_public
 from appliance.network.public_dial import PublicDialer
-from appliance.web.webmail.remote_images import IMAGE_OCTETS, ImageRefused, RemoteImages
+from appliance.web.webmail.remote_images import FETCHES, IMAGE_OCTETS, PIECES, WAITING, ImageRefused, RemoteImages
 
+ADA, MARY = AccountId(1), AccountId(2)
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
 
 
@@ -30,6 +33,12 @@ PAGES = {
     "/loop": answer(b"", "Location: /loop", status="301 Moved"),
     "/large": answer(PNG + b"\0" * IMAGE_OCTETS),
     "/broken": b"SSH-2.0-x\r\n\r\n",
+    "/crumbs": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n"
+    + PNG[:8]
+    + b"\r\n"
+    + b"1\r\n\0\r\n" * (PIECES + 1)
+    + b"0\r\n\r\n",
+    "/hints": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20 + answer(PNG),
     "/gone": answer(PNG, status="404 Not Found"),
 }
 
@@ -46,6 +55,8 @@ class Server:
         while b"\r\n\r\n" not in head:
             head += await stream.receive_some()
         self.heads.append(head.decode())
+        if b"/slow" in head:
+            await trio.sleep_forever()
         with suppress(trio.BrokenResourceError):
             await stream.send_all(PAGES[head.split()[1].decode().partition("?")[0]])
         await stream.aclose()
@@ -78,19 +89,42 @@ async def test_an_image_is_fetched_once_and_nothing_of_the_reader_is_sent() -> N
     async with a_server() as server:
         fetcher = images(server)
         for _ in range(2):
-            found = await fetcher.get("http://image.example/a.png?id=1")
+            found = await fetcher.get(ADA, "http://image.example/a.png?id=1")
             assert (found.media_type, found.octets) == ("image/png", PNG)
         assert len(server.heads) == 1
         names = {line.partition(":")[0].lower() for line in server.heads[0].split("\r\n")[1:] if line}
         assert names == {"host", "user-agent", "accept", "connection"}
-        assert (await fetcher.get("http://image.example/moved")).octets == PNG
+        assert (await fetcher.get(ADA, "http://image.example/moved")).octets == PNG
 
 
-@pytest.mark.parametrize("path", ["/a.svg", "/short", "/inside", "/port", "/file", "/loop", "/large", "/broken", "/gone"])
+async def test_what_one_reader_has_looked_at_is_told_to_no_other() -> None:
+    """An image that came at once would say that somebody here has opened the message."""
+    async with a_server() as server:
+        fetcher = images(server)
+        for number, reader in enumerate((ADA, MARY, ADA, MARY)):
+            await fetcher.get(reader, "http://image.example/a.png")
+            assert len(server.heads) == min(number + 1, 2)
+
+
+async def test_slow_images_of_one_reader_hold_up_nobody_else() -> None:
+    async with a_server() as server, trio.open_nursery() as nursery:
+        fetcher = images(server)
+        for number in range(FETCHES + WAITING - 1):
+            nursery.start_soon(fetcher.get, ADA, f"http://image.example/slow/{number}")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        with pytest.raises(ImageRefused, match="too many"):
+            await fetcher.get(ADA, "http://image.example/a.png")
+        assert (await fetcher.get(MARY, "http://image.example/a.png")).octets == PNG
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    "path", ["/a.svg", "/short", "/inside", "/port", "/file", "/loop", "/large", "/broken", "/gone", "/crumbs", "/hints"]
+)
 async def test_what_is_no_image_or_leads_elsewhere_is_refused(path: str) -> None:
     async with a_server() as server:
         with pytest.raises(ImageRefused):
-            await images(server).get(f"http://image.example{path}")
+            await images(server).get(ADA, f"http://image.example{path}")
 
 
 @pytest.mark.parametrize(
@@ -107,9 +141,9 @@ async def test_only_public_addresses_are_dialled(address: str) -> None:
     async with a_server() as server:
         fetcher = images(server, "127.0.0.1", may_dial=is_public)
         with pytest.raises(ImageRefused):
-            await fetcher.get(address)
+            await fetcher.get(ADA, address)
         with pytest.raises(ImageRefused):
-            await images(server, "93.184.216.34", "127.0.0.1", may_dial=is_public).get("http://mixed.example/a.png")
+            await images(server, "93.184.216.34", "127.0.0.1", may_dial=is_public).get(ADA, "http://mixed.example/a.png")
         assert not server.heads
 
 
@@ -131,5 +165,5 @@ async def test_devices_beside_the_server_are_not_dialled_by_their_public_address
     fetcher = RemoteImages(PublicDialer(resolve, own, create_default_context))
     for name in ("9a01.x.example", "9aff.x.example", "9b00.x.example", "router.x.example", "93.184.216.34"):
         with pytest.raises(ImageRefused):
-            await fetcher.get(f"http://{name}/a.png")
+            await fetcher.get(ADA, f"http://{name}/a.png")
     assert dialled == ["2a02:1210:5678:9b00::1"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.web.webmail.text_document import Flow, _joined, linked, read_flow, text_html, unflowed
+from appliance.web.webmail.text_document import QUOTES, Flow, _joined, linked, read_flow, text_html, unflowed
 
 FLOWED = Flow(True)
 
@@ -74,3 +74,11 @@ def test_a_flowed_paragraph_is_put_together_once() -> None:
         (0, _Line("f ")),
     ]
     assert list(_joined(lines, FLOWED)) == [(0, "a a a b"), (1, "c "), (2, "d"), (2, "e "), (2, "-- "), (0, "f ")]
+
+
+@pytest.mark.parametrize("unit", [">>>>>>>>>>a\nb\n", "www.a ", "a@b.c ", "http://a "])
+def test_a_megabyte_of_text_makes_no_million_elements(unit: str) -> None:
+    shown = text_html(unit * (1_000_000 // len(unit)), "more")
+    assert shown.count("<") < 4 * QUOTES and len(shown) < 4_000_000
+    assert shown.count("b") >= unit.count("b") * (1_000_000 // len(unit)), "nothing is left out"
+    assert "<blockquote>" in text_html("> a\nb\n" * 1000, "") and "<a " in text_html("www.a.example " * 1000, "")

@@ -1,18 +1,23 @@
 """Writing in webmail: addresses are completed, nothing written in another tab or before is lost, pictures stay in the text."""
 
 import base64
+import re
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 from typing import TYPE_CHECKING
 
-from tests.support.server import Pillarbox
+from tests.journeys.talk import Reader
+from tests.support.server import PASSWORD, Pillarbox
 from tests.support.wire import eventually
-from tests.web.webmail.mailing import PNG
+from tests.web.browser import Chromium, sign_in, violations
+from tests.web.webmail.mailing import PNG, message
 from tests.web.webmail.test_journeys import fetched
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page
 
+SUNDAY = 6
 KEPT = "Object.keys(localStorage).filter(key => key.startsWith('draft ')).length"
 PASTE = """base64 => {
   const octets = Uint8Array.from(atob(base64), one => one.charCodeAt(0))
@@ -63,6 +68,17 @@ def test_addresses_are_completed_from_the_mail_there_is_and_enter_does_not_send(
     ada.get_by_role("button", name="Throw away").click()
 
 
+def test_who_presses_twice_has_one_message_open(ada: "Page") -> None:
+    from playwright.sync_api import expect
+
+    ada.locator("html[data-ready]").wait_for(state="attached")
+    ada.locator(".write:visible").dblclick()
+    expect(ada.get_by_role("combobox", name="To")).to_be_focused()
+    expect(ada.locator("#composer")).to_have_count(1)
+    ada.get_by_role("button", name="Throw away").click()
+    expect(ada.locator("#composer")).to_have_count(0)
+
+
 def test_a_pasted_picture_stays_when_the_message_is_taken_back(ada: "Page", server: Pillarbox) -> None:
     from playwright.sync_api import expect
 
@@ -88,12 +104,32 @@ def test_a_pasted_picture_stays_when_the_message_is_taken_back(ada: "Page", serv
     assert f"cid:{parts['image/png']['Content-ID'][1:-1]}" in parts["text/html"].get_content()  # type: ignore[attr-defined]
 
 
+def test_what_was_deleted_from_sent_is_a_draft_again_when_taken_back(ada: "Page", server: Pillarbox) -> None:
+    from playwright.sync_api import expect
+
+    begin(ada, "Deleted meanwhile", "all of it")
+    ada.get_by_role("combobox", name="To").fill("mary@home.example")
+    ada.keyboard.press("Control+Enter")
+    expect(ada.locator("#said")).to_contain_text("Sent.")
+    with Reader(server.ports["imap"], "ada@home.example") as reader:
+        reader.ok(b"SELECT Sent")
+        reader.ok(b"STORE * +FLAGS.SILENT (\\Deleted)")
+        reader.ok(b"EXPUNGE")
+    ada.locator("#said").get_by_role("button", name="Undo").click()
+    expect(ada.locator("#said")).to_contain_text("Taken back")
+    ada.get_by_role("button", name="Close and keep as a draft").click()
+    ada.locator("#composer").wait_for(state="detached")
+    ((draft,),) = fetched(server, "ada", "Deleted meanwhile", "Drafts")
+    assert draft.endswith(b"all of it")
+
+
 def test_two_tabs_write_at_once_and_both_messages_outlive_them(ada: "Page", server: Pillarbox) -> None:
     from playwright.sync_api import expect
 
     one, two = another(ada.context), another(ada.context)
     begin(one, "First of two", "one")
     begin(two, "Second of two", "two")
+    expect(one.locator("#draft-state")).to_have_text("Kept in Drafts")  # saved after the second was typed
     third = another(ada.context)
     assert third.evaluate(KEPT) == 2 and third.locator("#said").is_hidden(), "both are being written"
     one.goto("about:blank")
@@ -107,6 +143,56 @@ def test_two_tabs_write_at_once_and_both_messages_outlive_them(ada: "Page", serv
     assert [len(fetched(server, "ada", subject, "Drafts")[0]) for subject in ("First of two", "Second of two")] == [1, 1]
     for page in (one, two, third):
         page.close()
+
+
+def test_a_message_waits_until_a_usual_instant(browser: Chromium) -> None:
+    from playwright.sync_api import expect
+
+    tab = browser.page()
+    sign_in(tab, "mary@home.example", PASSWORD)
+    tab.set_default_timeout(60_000)
+    tab.goto("/mail/")
+    tab.locator("#list").wait_for()
+    day = (datetime.now(UTC).astimezone() + timedelta(days=1)).replace(hour=10, minute=20, second=0, microsecond=0)
+    tab.clock.set_fixed_time(day)
+    begin(tab, "For tomorrow", "no hurry")
+    tab.get_by_role("combobox", name="To").fill("ada@home.example")
+    tab.get_by_role("button", name="Send later…").click()
+    dialog = tab.get_by_role("dialog", name="Send later")
+    expect(dialog.get_by_role("radio").first).to_be_checked()
+    expect(dialog.locator("label.choice").first).to_contain_text(re.compile(r"This evening · .* 18:00"))
+    assert dialog.get_by_text("Monday morning").count() == (day.weekday() != SUNDAY)
+    expect(dialog.get_by_label("Date and time")).to_have_value(f"{day:%Y-%m-%d}T11:00")
+    dialog.get_by_label("Date and time").fill(f"{day:%Y-%m-%d}T10:00")
+    expect(dialog.get_by_role("radio", name="At another time")).to_be_checked()
+    assert not violations(tab)
+    dialog.get_by_role("button", name="Send then").click()
+    expect(dialog).to_contain_text("That instant is over.")
+    dialog.get_by_role("radio", name="Tomorrow morning").check()
+    dialog.get_by_role("button", name="Send then").click()
+    expect(tab.locator("#said")).to_contain_text(re.compile(rf"It will be sent .*\b{(day + timedelta(days=1)).day}\b.* 08:00"))
+    tab.get_by_role("button", name="Undo").click()
+    tab.get_by_role("button", name="Throw away").click()
+    expect(tab.locator("#said")).to_contain_text("Thrown away.")
+    tab.context.close()
+
+
+def test_a_clock_that_is_slow_is_named_as_the_reason(browser: Chromium) -> None:
+    from playwright.sync_api import expect
+
+    tab = browser.page()
+    sign_in(tab, "mary@home.example", PASSWORD)
+    tab.goto("/mail/")
+    tab.locator("#list").wait_for()
+    tab.clock.set_fixed_time(datetime.now(UTC) - timedelta(days=3))
+    begin(tab, "Long ago", "no hurry")
+    tab.get_by_role("combobox", name="To").fill("ada@home.example")
+    tab.get_by_role("button", name="Send later…").click()
+    tab.get_by_role("dialog", name="Send later").get_by_role("button", name="Send then").click()
+    expect(tab.locator("#composer [role=alert]")).to_contain_text("Is the clock of this device right?")
+    tab.get_by_role("button", name="Throw away").click()
+    expect(tab.locator("#said")).to_contain_text("Thrown away.")
+    tab.context.close()
 
 
 def test_a_new_message_leaves_an_unfinished_one_alone(ada: "Page", server: Pillarbox) -> None:
@@ -126,6 +212,34 @@ def test_a_new_message_leaves_an_unfinished_one_alone(ada: "Page", server: Pilla
     ada.get_by_role("button", name="Throw away").click()
     expect(ada.locator("#said")).to_contain_text("Thrown away.")
     tab.close()
+
+
+def test_a_message_of_a_shared_mailbox_is_answered(ada: "Page", server: Pillarbox) -> None:
+    """While its mailbox is shown: draft, message and mark go where each belongs."""
+    from playwright.sync_api import expect
+
+    asked = message("Which seeds", "Beans or peas?\n", id="<seeds@x>").as_bytes().replace(b"\n", b"\r\n")
+    with Reader(server.ports["imap"], "mary@home.example") as mary:
+        mary.ok(b"CREATE Allotment")  # type: ignore[attr-defined]
+        mary.append("Allotment", [asked])  # type: ignore[attr-defined]
+        mary.ok(b"SETACL Allotment ada@home.example lrsw")  # type: ignore[attr-defined]
+        ada.locator("#folders").get_by_role("link", name="Allotment").click()
+        ada.get_by_role("option").filter(has_text="Which seeds").click()
+        ada.get_by_role("heading", name="Which seeds").wait_for()
+        ada.keyboard.press("r")
+        text(ada).press_sequentially("Both.")
+        ada.get_by_role("button", name="Close and keep as a draft").click()
+        expect(ada.locator("#said")).to_contain_text("Kept in Drafts")
+        ada.keyboard.press("r")
+        ada.get_by_role("combobox", name="To").fill("mary@home.example")
+        ada.get_by_role("button", name="Send", exact=True).click()
+        expect(ada.locator("#said")).to_contain_text("Sent.")
+        assert [len(fetched(server, "ada", "Re: Which seeds", one)[0]) for one in ("Drafts", "Sent")] == [1, 1]
+        mary.ok(b"SELECT Allotment")  # type: ignore[attr-defined]
+        assert eventually(lambda: b"Answered" in b"".join(mary.ok(b"FETCH 1 FLAGS")))  # type: ignore[attr-defined]
+        mary.ok(b"UNSELECT")  # type: ignore[attr-defined]
+        mary.ok(b'SETACL Allotment ada@home.example ""')  # type: ignore[attr-defined]
+        expect(ada.get_by_role("heading", name="Inbox")).to_be_visible()
 
 
 def test_signing_out_puts_what_was_kept_into_drafts(ada: "Page", server: Pillarbox) -> None:

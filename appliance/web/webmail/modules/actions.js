@@ -4,7 +4,7 @@ An action is for conversations: it takes each message of them that is in the mai
 and sent ones). Undo puts back the mailboxes and keywords each message had. */
 
 import { _, ask, counted, h, say } from "./dom.js"
-import { Offline, call, shown } from "./jmap.js"
+import { call, shown } from "./jmap.js"
 import { allows, byRole, conversation, emails, isUnread, listed, mailboxName, mailboxes, shared, update, wanted } from "./mail.js"
 
 /** Set by the list: `take(emails)` takes rows out of sight, `again()` reads them anew. */
@@ -22,7 +22,7 @@ export function concerned(rows, { all = false } = {}) {
       const kept = Object.keys(email.mailboxIds).every((id) => KEPT.includes(mailboxes.get(id)?.role))
       if (all || (view.mailbox ? email.mailboxIds[view.mailbox] : !kept || email.id === row.id)) found.set(email.id, email)
     }
-    if (emails.has(row.id)) found.set(row.id, emails.get(row.id))
+    if (emails.has(row.id) && !conversation(row).some(({ id }) => found.has(id))) found.set(row.id, emails.get(row.id))
   }
   return [...found.values()]
 }
@@ -31,27 +31,27 @@ async function change(rows, some, patch, done, { leaves = false } = {}) {
   if (!some.length) return
   const patches = Object.fromEntries(some.map((email) => [email.id, patch(email)]))
   const backwards = Object.fromEntries(some.map((email) => [email.id, reversed(email, patches[email.id])]))
-  if (leaves) view.take(rows)
+  const all = !leaves || view.take(rows)
   const undoing = async () => {
-    await attempt(() => update(backwards))
-    if (leaves) view.again()
-    say(_("It is as it was."))
+    const refused = await attempt(() => update(backwards), undoing)
+    view.again()  // also what only a filter had left out
+    if (refused?.size) say(_("The server refused that for some messages."), { fault: true })
+    else if (refused) say(_("It is as it was."))
   }
   if (done) say(done, { undoing })
   const refused = await attempt(() => update(patches))
-  if (refused === null || refused.size) {
+  if (refused === null || refused.size || !all) {
     if (leaves) view.again()
-    if (refused) say(_("The server refused that for some messages."), { fault: true })
+    if (refused?.size) say(_("The server refused that for some messages."), { fault: true })
   }
 }
 
-/** null when it failed, and the line says why. */
-async function attempt(work) {
+/** null when it failed, and the line says why; `undoing` is offered there once more. */
+export async function attempt(work, undoing = null) {
   try {
     return await work()
   } catch (fault) {
-    const why = fault instanceof Offline ? _("There is no connection: nothing was changed.") : _("That did not work: %(why)s", { why: fault.message })
-    say(why, { fault: true })
+    say(_("That did not work: %(why)s", { why: fault.message }), { fault: true, undoing })
     return null
   }
 }
@@ -65,13 +65,26 @@ function reversed(email, patch) {
   return before
 }
 
+const mayLeave = (email) => allows(email, "mayRemoveItems")
+const isElsewhereToo = (email, mailbox) => email.mailboxIds[mailbox] && Object.keys(email.mailboxIds).length > 1
 const elsewhere = (target) => () => ({ mailboxIds: { [target]: true } })
 
 /** Out of the mailbox shown, into another; other mailboxes a message is in stay. */
 const moved = (target) => (email) =>
-  view.mailbox && email.mailboxIds[view.mailbox] && Object.keys(email.mailboxIds).length > 1
+  isElsewhereToo(email, view.mailbox)
     ? { [`mailboxIds/${view.mailbox}`]: null, [`mailboxIds/${target}`]: true }
     : { mailboxIds: { [target]: true } }
+
+/** Arguments of Email/set that take messages out of a mailbox (null: wherever they are): what is in another as well stays there, the rest
+goes `instead` into that mailbox, or for good. */
+export function takenOut(some, mailbox, instead = null) {
+  const staying = some.filter((email) => isElsewhereToo(email, mailbox))
+  const going = some.filter((email) => !isElsewhereToo(email, mailbox))
+  const patches = (emails, patch) => emails.map(({ id }) => [id, patch])
+  const update = patches(staying, { [`mailboxIds/${mailbox}`]: null })
+  if (!instead) return { update: Object.fromEntries(update), destroy: going.map(({ id }) => id) }
+  return { update: Object.fromEntries([...update, ...patches(going, { mailboxIds: { [instead]: true } })]) }
+}
 
 export async function moveTo(rows, target) {
   if (!rows.length || target === view.mailbox) return
@@ -85,22 +98,21 @@ export async function moveTo(rows, target) {
 async function copyTo(rows, some, target, done) {
   const account = shown.account
   const create = Object.fromEntries(some.map((email) => [email.id, { id: email.id, mailboxIds: { [target]: true } }]))
-  view.take(rows)
+  const mayMove = some.every(mayLeave)
+  if (mayMove) view.take(rows)
   const copied = await attempt(() => call("Email/copy", { fromAccountId: account, accountId: mailboxes.get(target).account, create }))
-  const there = some.filter((email) => copied?.created?.[email.id])
-  const stays = (email) => view.mailbox && Object.keys(email.mailboxIds).length > 1
-  const leave = { update: Object.fromEntries(there.filter(stays).map((email) => [email.id, { [`mailboxIds/${view.mailbox}`]: null }])),
-    destroy: there.filter((email) => !stays(email)).map((email) => email.id) }
-  const left = there.length ? await attempt(() => call("Email/set", leave, { account })) : null
+  const there = some.filter((email) => mayMove && copied?.created?.[email.id])
+  const left = there.length ? await attempt(() => call("Email/set", takenOut(there, view.mailbox), { account })) : null
   const refused = copied?.notCreated || left?.notUpdated || left?.notDestroyed
-  if (copied && left && !refused) say(done)
+  if (copied && !mayMove && !refused) say(_("Copied, and here as before: you may not take out what is in this mailbox."))
+  else if (copied && left && !refused) say(done)
   else if (refused) say(_("The server refused that for some messages."), { fault: true })
   view.again()
 }
 
 async function toRole(rows, role, patch, done) {
   if (!rows.length) return
-  const target = await attempt(() => wanted(role))
+  const target = await attempt(() => wanted(role, shown.account))
   if (target === undefined) say(_("There is no such mailbox here."), { fault: true })
   if (!target) return
   if (target.id === view.mailbox) return
@@ -123,6 +135,7 @@ export async function remove(rows) {
     return toRole(rows, "trash", elsewhere, (number) => counted("%(number)s conversation deleted", "%(number)s conversations deleted", number))
   const some = concerned(rows)
   if (!some.length) return
+  if (!some.every(mayLeave)) return say(_("You may not take out what is in this mailbox."), { fault: true })
   const question = counted("%(number)s message will be gone for good.", "%(number)s messages will be gone for good.", some.length)
   if ((await ask(_("Delete for good?"), h("p", {}, question), [["yes", _("Delete for good"), "danger"]])) !== "yes") return
   view.take(rows)
@@ -156,10 +169,13 @@ export async function toggleFlag(rows) {
 
 export const sharedBy = (name) => _("Shared by %(name)s", { name })
 
+/** May messages be moved there? */
+export const isTarget = ({ role, myRights }) => !KEPT.includes(role) && myRights.mayAddItems
+
 /** Where to? In a dialog. */
 export async function chooseMailbox(rows) {
   if (!rows.length) return
-  const targets = (account) => listed(account).filter(({ mailbox }) => mailbox.id !== view.mailbox && !KEPT.includes(mailbox.role) && mailbox.myRights.mayAddItems)
+  const targets = (account) => listed(account).filter(({ mailbox }) => mailbox.id !== view.mailbox && isTarget(mailbox))
   const own = targets()
   const options = (some) => some.map(({ mailbox, depth }) => h("option", { value: mailbox.id, selected: mailbox === own[0]?.mailbox }, "\u2003".repeat(depth) + mailboxName(mailbox)))
   const others = [...shared].map(([account, { name }]) => [name, targets(account)]).filter(([, some]) => some.length)

@@ -2,7 +2,8 @@
 
 import { _, fullDate, h, icon, say } from "./dom.js"
 import { MethodError, call, request } from "./jmap.js"
-import { byRole } from "./mail.js"
+import { wanted } from "./mail.js"
+import { load } from "./main.js"
 
 export async function showDelivery(email, place) {
   const [, got] = await request([["EmailSubmission/query", { filter: { emailIds: [email] } }], ["EmailSubmission/get", { "#ids": { resultOf: "0", name: "EmailSubmission/query", path: "/ids" } }]])
@@ -27,10 +28,10 @@ function words({ delivered, smtpReply }) {
 function takeBack(one, email) {
   if (one.undoStatus !== "pending") return null
   return h("button", { type: "button", className: "quiet", onclick: async () => {
-    const patch = { mailboxIds: { [byRole("drafts").id]: true }, "keywords/$draft": true }
+    const patch = { mailboxIds: { [(await wanted("drafts")).id]: true }, "keywords/$draft": true }
     const done = await call("EmailSubmission/set", { update: { [one.id]: { undoStatus: "canceled" } }, onSuccessUpdateEmail: { [one.id]: patch } })
     if (done.notUpdated?.[one.id]) return say(_("It was sent already."), { fault: true })
     say(_("Taken back: it is in Drafts."))
-    return (await import("./compose.js")).edit(email)
+    return (await load("./compose.js")).edit(email)
   } }, _("Take back"))
 }

@@ -1,10 +1,10 @@
 /* What is to be said of a message above its text: images left out, an invitation, what the sender's authentication came to. */
 
-import { _, counted, h, icon, lang } from "./dom.js"
+import { _, counted, h, icon, plain } from "./dom.js"
 import { fields, send } from "./jmap.js"
 
 export function factLines(facts, from, showImages) {
-  return [authentication(facts.authentication, from), remote(facts, from, showImages), invitation(facts.invitation),
+  return [facts.warned ? forged() : authentication(facts.authentication, from), remote(facts, from, showImages), invitation(facts.invitation, from),
     facts.cut && line("note", _("This message is very long; the rest of it is in its source."))].filter(Boolean)
 }
 
@@ -15,41 +15,36 @@ function remote({ remote: number, chosen }, from, show) {
     await send("/mail/images-from", { method: "POST", headers: { "content-type": "application/json", ...fields }, body: JSON.stringify({ sender: from.email, show: wanted }) })
     show(wanted)
   }
-  const button = (label, onclick) => h("button", { type: "button", className: "quiet", onclick }, label)
+  const button = (label, onclick, title = null) => h("button", { type: "button", className: "quiet small", title, onclick }, label)
   if (chosen) return line("dim", icon("image"), h("p", {}, _("Images of %(address)s are always shown.", { address: from.email })), button(_("Ask again"), () => always(false)))
   if (!number) return null
   return line("images", icon("image"),
-    h("p", {}, counted("%(number)s image is not shown, since it would be fetched from elsewhere.", "%(number)s images are not shown, since they would be fetched from elsewhere.", number), " ",
+    h("p", {}, counted("%(number)s image from elsewhere is not shown.", "%(number)s images from elsewhere are not shown.", number), " ",
       h("span", { className: "dim" }, _("Shown, the sender learns that the message was opened and this server’s address, but not which device you use or where you are."))),
-    h("div", { className: "buttons" }, button(_("Show images"), () => show(true)), button(_("Always from %(address)s", { address: from.email }), () => always(true))))
+    h("div", { className: "buttons" }, button(_("Show images"), () => show(true)), from.email.includes("@") && button(_("Always from this sender"), () => always(true), plain(from.email))))
 }
 
-function authentication(found, from) {
+/** The server's own warning is the better word: other results are about domains, this one is about its accounts. */
+const forged = () => line("bad", icon("warn"), h("p", {},
+  _("This message names a sender of this server, but nobody signed in here to send it. Do not trust it, unless a mailing list sent it back to you.")))
+
+/** What passed is said only where it is another domain's word: nobody needs to be told that all is well. */
+function authentication({ dmarc, dkim, spf }, from) {
   const domain = from.email?.split("@").at(-1) ?? ""
-  const [result, of] = found.dmarc ?? found.dkim ?? found.spf ?? []
-  if (!result) return null
-  if (result === "pass") return found.dmarc || of === domain ? null : line("dim", icon("info"), h("p", {}, _("Sent on behalf of %(domain)s by %(by)s.", { domain, by: of })))
-  if (result === "fail" && found.dmarc)
+  if (dmarc?.[0] === "pass" || !(dmarc || dkim || spf)) return null
+  if (dmarc?.[0] === "fail" && dmarc[2] !== "none")
     return line("bad", icon("warn"), h("p", {}, _("This message is probably not from %(domain)s: that domain says so. Do not trust links and attachments in it.", { domain })))
-  return line("dim", icon("info"), h("p", {}, _("It could not be confirmed that this message is from %(domain)s.", { domain })))
+  const passed = [dkim, spf].flatMap((one) => (one?.[0] === "pass" ? one.slice(1) : []))
+  if (passed.some((by) => by === domain || domain.endsWith(`.${by}`))) return null
+  const words = passed.length ? _("Sent on behalf of %(domain)s by %(by)s.", { domain, by: passed[0] }) : _("It could not be confirmed that this message is from %(domain)s.", { domain })
+  return line("dim", icon("info"), h("p", {}, words))
 }
 
-function invitation(found) {
+/** Its words are a module of their own: few messages have one. */
+function invitation(found, from) {
   if (!found) return null
-  const what = found.summary || _("an event")
-  const title = found.cancelled ? _("Called off: %(what)s", { what }) : found.method === "REQUEST" ? _("Invitation: %(what)s", { what }) : _("Event: %(what)s", { what })
-  const more = [found.location && _("Where: %(place)s", { place: found.location }), found.organizer && _("From: %(name)s", { name: found.organizer }), found.repeats && _("It repeats.")]
-  return line("invitation", icon("calendar"), h("div", {}, h("strong", {}, title), h("p", {}, when(found)), more.filter(Boolean).map((text) => h("p", {}, text))))
-}
-
-/** The instants as the invitation has them, with their zone where it is another than the reader's. */
-function when({ start, end, zone, allDay }) {
-  const own = Intl.DateTimeFormat().resolvedOptions().timeZone
-  const at = (text) => new Date(zone === "UTC" ? `${text}Z` : text)
-  const day = new Intl.DateTimeFormat(lang, { dateStyle: "full" })
-  const both = new Intl.DateTimeFormat(lang, { dateStyle: "full", timeStyle: "short" })
-  if (allDay) return day.format(new Date(`${start}T12:00`))
-  const from = at(start), to = end && at(end)
-  const span = to ? both.formatRange(from, to) : both.format(from)
-  return zone && zone !== "UTC" && zone !== own ? `${span} (${zone})` : span
+  const words = h("div")
+  import("./invitation.js").then((module) => words.append(...module.invitationWords(found, from)),
+    () => words.append(h("p", {}, _("What this invitation says could not be read. It is in the attached calendar."))))
+  return line("invitation", icon("calendar"), words)
 }

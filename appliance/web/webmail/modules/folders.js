@@ -1,8 +1,8 @@
 /* The list of mailboxes with their counts; messages can be dropped on one. */
 
-import { $, _, counted, h, icon } from "./dom.js"
+import { $, counted, focusFirst, h, icon } from "./dom.js"
 import { changes, listed, mailboxName, shared } from "./mail.js"
-import { moveTo, sharedBy } from "./actions.js"
+import { isTarget, moveTo, sharedBy } from "./actions.js"
 
 const ICONS = { inbox: "inbox", drafts: "draft", sent: "sent", archive: "archive", junk: "junk", trash: "trash", scheduled: "clock" }
 export const DRAGGED = "application/x-pillarbox"
@@ -14,7 +14,7 @@ export function showFolders(current, dragged) {
     const items = (account) => listed(account).map((row) => item(row, current(), dragged))
     const others = [...shared].map(([account, { name }]) => h("li", {}, h("h2", {}, sharedBy(name)), h("ul", {}, items(account))))
     $("folder-list").replaceChildren(...items(), ...others)
-    if (focused) document.querySelector(`[data-mailbox="${focused}"]`)?.focus()
+    if (focused) focusFirst(document.querySelector(`[data-mailbox="${focused}"]`), $("list"))
   }
   changes.addEventListener("mailboxes", draw)
   draw()
@@ -31,7 +31,7 @@ function item({ mailbox, depth }, current, dragged) {
     number ? h("span", { className: "count", title: label }, h("span", { "aria-hidden": "true" }, number > 9999 ? "9999+" : String(number)), h("span", { className: "away" }, label)) : null)
   if (depth) link.classList.add(`depth-${Math.min(depth, 4)}`)
   link.ondragover = (event) => {
-    if (!event.dataTransfer.types.includes(DRAGGED) || !mailbox.myRights.mayAddItems) return
+    if (!event.dataTransfer.types.includes(DRAGGED) || !isTarget(mailbox)) return
     event.preventDefault()
     event.dataTransfer.dropEffect = "move"
     link.classList.add("target")
@@ -44,5 +44,3 @@ function item({ mailbox, depth }, current, dragged) {
   }
   return h("li", {}, link)
 }
-
-export const noun = (mailbox) => (mailbox ? mailboxName(mailbox) : _("Search"))

@@ -12,6 +12,6 @@ export async function showKeys(keys) {
     h("dl", { className: "keys" }, rows),
     h("p", {}, _("In the list: arrows, Page up and down, Home and End move; Space selects, with Shift several; Enter opens.")),
     h("label", { className: "choice" }, box, _("Single keys do these things")))
-  await ask(_("Keyboard"), body, [["yes", _("Close")]])
+  await ask(_("Keyboard"), body, [], _("Close"))
   localStorage.setItem("keys", box.checked ? "on" : "off")
 }

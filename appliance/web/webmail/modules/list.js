@@ -1,38 +1,45 @@
 /* The list of conversations: a window over any number of them. Rows have one height, so a place is a multiplication; only those in sight
-and OVERSCAN around them are elements.
+and OVERSCAN around them are elements. An empty list is filled at once, with UNMEASURED_ROWS before anything was measured: what is in
+sight is then laid out once, together with the page.
 
 For programs that read the screen it is a listbox: one option is the active one, any number are selected; each option knows its place. */
 
-import { $, _, boot, counted, h, icon, marked, nameOf, say, shortDate } from "./dom.js"
+import { $, _, counted, h, icon, marked, nameOf, say, shortDate } from "./dom.js"
 import { DRAGGED } from "./folders.js"
-import { changes, conversation, emails, isUnread, mailboxes } from "./mail.js"
+import { begun, changes, conversation, emails, isOwn, isUnread, mailboxes, settled } from "./mail.js"
 import { view } from "./actions.js"
-import { QueryWindow } from "./window.js"
+import { PAGE, QueryWindow } from "./window.js"
 
 const OVERSCAN = 12
+const UNMEASURED_ROWS = 10
+const MOST_SELECTED = 500
 const list = $("list")
 const space = $("list-space")
 
 export const selection = new Set()
+/** `open`: a conversation was chosen (its row); `selection`: the set changed; `taken`: these ids were taken out of the list. */
 export const events = new EventTarget()
-/** `open`: a conversation was chosen; `selection`: the set changed. */
 let query = null
 let active = 0
 let rowHeight = 76
 let dragging = []
 let frame = 0
+/** The conversation that is open beside the list. */
 let opened = ""
+/** The active row left the list by itself: what is active now is the one that came after it. */
+let passed = false
 
 /** Show another query; `mailbox` null for a search over all. */
 export function showQuery(given, mailbox) {
   query?.close()
   selection.clear()
   active = 0
+  passed = false
   view.mailbox = mailbox
   query = new QueryWindow(given)
   query.addEventListener("read", draw)
   query.addEventListener("fault", () => say(_("The list could not be read. It will be tried again."), { fault: true }))
-  list.scrollTop = 0
+  if (space.firstChild) list.scrollTop = 0
   space.replaceChildren()
   list.setAttribute("aria-busy", "true")
   $("empty").hidden = true
@@ -48,31 +55,55 @@ export function chosen() {
 
 export const dragged = () => dragging
 export const activeRow = () => emails.get(query?.ids.get(active))
-export const listTotal = () => query?.total ?? 0
 
 /** The conversation beside the active one, for reading on: +1 is the next older one. */
 export function step(by) {
-  setActive(active + by)
+  setActive(active + (passed && opened && by > 0 ? by - 1 : by))
   return activeRow()
 }
 
-export function markOpened(id) {
-  opened = id
-  const place = id ? query?.placeOf(id) ?? -1 : -1
+export function markOpened(thread) {
+  opened = thread
+  passed = false
+  const place = placeOf(thread)
   if (place >= 0) active = place
   draw()
 }
 
-export function setActive(at, { extend = false } = {}) {
+/** Where a conversation stands, by whichever of its messages; -1 where that is not known. */
+function placeOf(thread) {
+  for (const [at, id] of query?.ids ?? []) if (thread && emails.get(id)?.threadId === thread) return at
+  return -1
+}
+
+function setActive(at, { extend = false } = {}) {
   if (!query?.total) return
   const before = active
+  passed = false
   active = Math.max(0, Math.min(at, query.total - 1))
-  if (extend) for (let place = Math.min(before, active); place <= Math.max(before, active); place++) if (query.ids.has(place)) selection.add(query.ids.get(place))
   const top = active * rowHeight
   if (top < list.scrollTop) list.scrollTop = top
   else if (top + rowHeight > list.scrollTop + list.clientHeight) list.scrollTop = top + rowHeight - list.clientHeight
   draw()
-  if (extend) events.dispatchEvent(new Event("selection"))
+  if (extend) select(before, active)
+}
+
+/** All from one place to another, read where they are not known yet; the first MOST_SELECTED of them. */
+async function select(from, to) {
+  const mine = query
+  const last = from + Math.max(-MOST_SELECTED + 1, Math.min(MOST_SELECTED - 1, to - from))
+  const [first, end] = [Math.min(from, last), Math.max(from, last) + 1]
+  try {
+    await mine.readAll(first, end)
+  } catch (fault) {
+    if (fault.name === "AbortError") return
+    throw fault
+  }
+  if (mine !== query) return
+  for (let place = first; place < end; place++) if (query.ids.has(place)) selection.add(query.ids.get(place))
+  if (last !== to) say(_("No more than %(number)s conversations are selected at once.", { number: MOST_SELECTED }))
+  draw()
+  events.dispatchEvent(new Event("selection"))
 }
 
 export function toggle(at = active) {
@@ -89,36 +120,63 @@ export function clearSelection() {
   events.dispatchEvent(new Event("selection"))
 }
 
-export function selectLoaded() {
-  for (const id of query?.ids.values() ?? []) selection.add(id)
-  draw()
-  events.dispatchEvent(new Event("selection"))
-}
-
 // --- what actions do to the list ----------------------------------------------------------------------
 
 view.take = (rows) => {
+  const threads = new Set(rows.map((row) => row.threadId))
   const gone = new Set(rows.map((row) => row.id))
+  for (const id of query?.ids.values() ?? []) if (threads.has(emails.get(id)?.threadId)) gone.add(id)  // a newer message stands for it
   for (const id of gone) selection.delete(id)
-  query?.remove(gone)
+  const taken = query?.remove(gone)
   active = Math.max(0, Math.min(active, (query?.total ?? 1) - 1))
   events.dispatchEvent(new CustomEvent("taken", { detail: gone }))
   events.dispatchEvent(new Event("selection"))
   draw()
+  return taken === rows.length
 }
-view.again = () => refresh()
+view.again = () => refresh().catch(() => {})  // without a connection: once there is one again
 
-export async function refresh() {
-  if (!query || query.total === null) { query?.show(0, 1); return }
+let refreshing = null, next = null
+
+/** Read what is shown again; one such reading after the other, for each moves the view by what it found. */
+export function refresh() {
+  if (!refreshing) return (refreshing = refreshNow().finally(() => { refreshing = null }))
+  return (next ??= refreshing.catch(() => {}).then(() => { next = null; return refresh() }))
+}
+
+async function refreshNow() {
+  await settled()  // what is read in the midst of a change is true for a moment
+  const before = begun
+  if (!query || query.total === null) { query?.tryNow(); return }
   const mine = query
   const first = Math.floor(list.scrollTop / rowHeight)
-  const activeId = query.ids.get(active)
-  const moved = await query.refresh(first, Math.ceil(list.clientHeight / rowHeight))
+  const known = query.ids
+  const moved = await query.refresh(first, Math.ceil(list.clientHeight / rowHeight), OVERSCAN)
   if (mine !== query) return
-  if (moved) list.scrollTop += moved * rowHeight
-  const place = activeId ? query.placeOf(activeId) : -1
-  active = place >= 0 ? place : Math.min(active, Math.max(0, query.total - 1))
+  if (before !== begun) refresh().catch(() => {})
+  if (moved) {
+    space.style.height = `${query.total * rowHeight}px`
+    list.scrollTop += moved * rowHeight
+  }
+  keepSelection()
+  const places = active < first - OVERSCAN ? [] : Array.from({ length: PAGE }, (_none, by) => placeOf(emails.get(known.get(active + by))?.threadId))
+  const place = places.find((at) => at >= 0)
+  passed = place !== undefined && (passed || place !== places[0])
+  active = place ?? Math.max(0, Math.min(active + moved, query.total - 1))
   draw()
+}
+
+/** Selected is what is still there: what left elsewhere is not, and a newer message stands for its conversation. */
+function keepSelection() {
+  if (!selection.size) return
+  const rows = new Map([...query.ids.values()].map((id) => [emails.get(id)?.threadId, id]))
+  for (const id of [...selection]) {
+    const email = emails.get(id)
+    const row = rows.get(email?.threadId) ?? id
+    if (!email || row !== id || (view.mailbox && !email.mailboxIds[view.mailbox])) selection.delete(id)
+    if (email && row !== id) selection.add(row)
+  }
+  events.dispatchEvent(new Event("selection"))
 }
 changes.addEventListener("remote", () => refresh().catch(() => {}))
 changes.addEventListener("messages", () => draw())
@@ -126,18 +184,27 @@ changes.addEventListener("messages", () => draw())
 // --- drawing -------------------------------------------------------------------------------------------
 
 function draw() {
+  if (!space.firstChild) drawNow()
   if (!frame) frame = requestAnimationFrame(drawNow)
+}
+
+/** The places to draw, the last one excluded. Where the list stands is asked once it has rows: asking lays out the page. */
+function bounds() {
+  if (!space.firstChild) return [0, Math.min(query.total, UNMEASURED_ROWS)]
+  const first = Math.max(0, Math.floor(list.scrollTop / rowHeight) - OVERSCAN)
+  return [first, Math.min(query.total, Math.ceil((list.scrollTop + list.clientHeight) / rowHeight) + OVERSCAN)]
 }
 
 function drawNow() {
   frame = 0
   if (!query || query.total === null) return
+  const before = rowHeight
   rowHeight = Math.round(parseFloat(getComputedStyle(list).getPropertyValue("--row")) * parseFloat(getComputedStyle(document.documentElement).fontSize))
   space.style.height = `${query.total * rowHeight}px`
+  if (rowHeight !== before && space.firstChild) list.scrollTop *= rowHeight / before  // the text is larger or smaller now
   list.removeAttribute("aria-busy")
   $("empty").hidden = query.total > 0
-  const first = Math.max(0, Math.floor(list.scrollTop / rowHeight) - OVERSCAN)
-  const end = Math.min(query.total, Math.ceil((list.scrollTop + list.clientHeight) / rowHeight) + OVERSCAN)
+  const [first, end] = bounds()
   query.show(first, end)
   const rows = new Map([...space.children].map((row) => [row.dataset.key, row]))
   const shown = []
@@ -154,8 +221,8 @@ function row(at, known) {
   const email = emails.get(id)
   const members = email ? conversation(email) : []
   const snippet = query.snippets.get(id)
-  const state = email && [at, selection.has(id), at === active, id === opened, query.total, members.map((one) => [one.id, Object.keys(one.keywords)]), snippet?.preview]
-  const key = email ? `${id} ${JSON.stringify(state)}` : `place ${at}`
+  const state = email && [at, rowHeight, selection.has(id), at === active, email.threadId === opened, query.total, members.map((one) => [one.id, Object.keys(one.keywords)]), snippet?.preview]
+  const key = email ? `${id} ${JSON.stringify(state)}` : `place ${at} ${rowHeight}`
   const there = known.get(key)
   if (there) return there
   const element = email ? filled(email, members, at, snippet) : h("div", { className: "row waiting", role: "option", "aria-selected": "false", "aria-label": _("Loading") })
@@ -171,10 +238,10 @@ function row(at, known) {
 function filled(email, members, at, snippet) {
   const unread = members.some(isUnread)
   const flagged = members.some((one) => one.keywords.$flagged)
-  const is = [unread && "unread", at === active && "active", email.id === opened && "opened"].filter(Boolean)
+  const is = [unread && "unread", at === active && "active", email.threadId === opened && "opened"].filter(Boolean)
   const subject = email.subject || _("(no subject)")
   const element = h("div", { className: `row ${is.join(" ")}`, role: "option", draggable: true, "aria-selected": String(selection.has(email.id)) },
-    h("span", { className: "check", "aria-hidden": "true" }, icon("check")),
+    h("span", { className: "check", "aria-hidden": "true" }, selection.has(email.id) ? icon("check") : null),
     unread ? h("span", { className: "away" }, _("Unread"), ", ") : null,
     h("span", { className: "who" }, who(email, members)),
     members.length > 1 ? h("span", { className: "many" }, h("span", { "aria-hidden": "true" }, String(members.length)), h("span", { className: "away" }, counted("%(number)s message", "%(number)s messages", members.length))) : null,
@@ -195,7 +262,7 @@ function who(email, members) {
     const names = (email.to ?? []).map(nameOf).join(", ")
     return names ? _("To: %(names)s", { names }) : _("(no recipient)")
   }
-  const names = members.map((one) => one.from?.[0]).filter(Boolean).map((one) => (one.email === boot.address ? _("me") : nameOf(one)))
+  const names = members.filter((one) => one.from?.length).map((one) => (isOwn(one) ? _("Me") : nameOf(one.from[0])))
   const all = [...new Set(names)]
   if (all.length <= 3) return all.join(", ") || _("(unknown sender)")
   return [all[0], "…", ...all.slice(-2)].join(" ")
@@ -216,6 +283,7 @@ list.addEventListener("click", (event) => {
   if (at < 0) return
   if (event.target.closest(".check") || event.ctrlKey || event.metaKey) {
     active = at
+    passed = false
     toggle(at)
   } else if (event.shiftKey) setActive(at, { extend: true })
   else open(at)
@@ -242,10 +310,10 @@ list.addEventListener("keydown", (event) => {
   const pageRows = Math.max(1, Math.floor(list.clientHeight / rowHeight) - 1)
   const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: pageRows, PageUp: -pageRows, Home: -Infinity, End: Infinity }
   if (event.ctrlKey || event.metaKey || event.altKey) {
-    if (event.key === "a" && !event.altKey) { selectLoaded(); event.preventDefault() }
+    if (event.key === "a" && !event.altKey) { if (query?.total) select(0, query.total - 1); event.preventDefault() }
     return
   }
-  if (event.key in steps) setActive(steps[event.key] === Infinity ? listTotal() : steps[event.key] === -Infinity ? 0 : active + steps[event.key], { extend: event.shiftKey })
+  if (event.key in steps) setActive(active + steps[event.key], { extend: event.shiftKey })
   else if (event.key === "Enter") open()
   else if (event.key === " ") toggle()
   else if (event.key === "Escape" && selection.size) clearSelection()

@@ -1,14 +1,21 @@
 /* What this tab knows of the mail: mailboxes, rows of messages, threads; each as the server last said. Mailboxes that others share are
 there as well, by their accounts; ids are the server's, so none is used twice.
 
-Rows are kept for ROWS messages. Whoever shows something listens to `changes`: `mailboxes` when counts or names changed, `messages`
-when rows did, `remote` when something came from elsewhere and lists have to look again. */
+Rows are kept for ROWS messages, or more (WINDOWS). Whoever shows something listens to `changes`: `mailboxes` when counts or names
+changed, `messages` when rows did, `remote` when something came from elsewhere and lists have to look again, `others` when more than mail
+may have changed. */
 
 import { _, boot } from "./dom.js"
-import { MethodError, call, request, send, session, shown } from "./jmap.js"
+import { MethodError, call, connection, limits, request, send, session, shown } from "./jmap.js"
 
 export const ROW = boot.list.reading[0][1].properties
+const MEMBER = boot.list.reading[2][1].properties
 const ROWS = 4000
+/** Conversations may have so many messages that those in sight are more: then rows of so many windows of a list are kept. */
+const WINDOWS = 4
+let most = ROWS
+/** All that changes of a message (RFC 8621 §4.1.1). */
+const CHANGING = ["mailboxIds", "keywords"]
 const NAMES = () => ({
   inbox: _("Inbox"), drafts: _("Drafts"), scheduled: _("Scheduled"), sent: _("Sent"), archive: _("Archive"), junk: _("Junk"), trash: _("Trash"),
 })
@@ -27,6 +34,7 @@ export const shared = new Map()
 const mailboxesOf = (account) => [...mailboxes.values()].filter((one) => one.account === account)
 
 function keepMailboxes(response, account = boot.account) {
+  if (account !== boot.account && !shared.has(account)) return  // shared no more since it was asked
   for (const one of mailboxesOf(account)) mailboxes.delete(one.id)
   for (const one of response.list) mailboxes.set(one.id, { ...one, account })
   if (account === boot.account) states.Mailbox = response.state
@@ -59,9 +67,9 @@ export function listed(account = boot.account) {
   return rows
 }
 
-/** The mailbox of a role in the account shown, made when there is none in one's own. */
-export async function wanted(role) {
-  if (shown.account !== boot.account) return byRole(role, shown.account)
+/** The mailbox of a role, made when there is none in one's own account. */
+export async function wanted(role, account = boot.account) {
+  if (account !== boot.account) return byRole(role, account)
   if (!byRole(role)) {
     const names = { archive: "Archive", junk: "Junk", trash: "Trash", drafts: "Drafts", sent: "Sent" }
     await call("Mailbox/set", { create: { made: { name: names[role], role } } })
@@ -75,40 +83,60 @@ export async function readMailboxes() {
   tell("mailboxes")
 }
 
-export function keepEmails(list, account = boot.account) {
+/** `known`: as `changesKnown` was when the rows were asked for; a later change of this tab is not undone by them. */
+export function keepEmails(list, account = boot.account, known = begun) {
   for (const one of list) {
-    const known = emails.get(one.id)
+    const before = emails.get(one.id)
     emails.delete(one.id)
-    emails.set(one.id, { ...known, ...one, account })
+    emails.set(one.id, before?.change > known ? { ...one, ...before } : { ...before, ...one, account })
   }
   for (const id of emails.keys()) {
-    if (emails.size <= ROWS) break
+    if (emails.size <= most) break
     emails.delete(id)
   }
 }
 
 export function keepThreads(list) {
   for (const one of list) threads.set(one.id, one.emailIds)
-  while (threads.size > ROWS) threads.delete(threads.keys().next().value)
+  while (threads.size > most) threads.delete(threads.keys().next().value)
 }
 
 /** Calls that read a window of a query with rows, threads and their members (RFC 8621 §4.10). */
 export const readingCalls = (query) => [["Email/query", query], ...boot.list.reading]
 
-export function keepReading([, rows, found, members], account = boot.account) {
-  if (members && !(members instanceof MethodError)) keepEmails(members.list, account)
+export function keepReading([, rows, found, members], account, known) {
+  if (members && !(members instanceof MethodError)) {
+    most = Math.max(most, WINDOWS * members.list.length)
+    keepEmails(members.list, account, known)
+  }
   if (found && !(found instanceof MethodError)) keepThreads(found.list)
   if (rows && !(rows instanceof MethodError)) {
-    keepEmails(rows.list, account)
-    if (account === boot.account) states.Email = rows.state
+    keepEmails(rows.list, account, known)
+    if (account === boot.account) states.Email ||= rows.state  // later ones are no news of the rows that are not in the answer
   }
 }
 
+/** The members of so many conversations that one call is not enough, or of one so long; `asked`: what of them. */
+export async function readMembers(found, options, asked = { properties: MEMBER }) {
+  const ids = found.list.flatMap((one) => one.emailIds)
+  const list = []
+  for (let at = 0; at < ids.length; at += limits.maxObjectsInGet) {
+    const got = await call("Email/get", { ids: ids.slice(at, at + limits.maxObjectsInGet), ...asked }, options)
+    list.push(...got.list)
+  }
+  return { list }
+}
+
 /** Members of a message's conversation, oldest first, as far as they are known. */
-export const conversation = (email) => (threads.get(email.threadId) ?? [email.id]).map((id) => emails.get(id)).filter((one) => one && (one.id === email.id || !isWaiting(one)))
+export const conversation = (email) => isWaiting(email) ? [email] : (threads.get(email.threadId) ?? [email.id]).map((id) => emails.get(id)).filter((one) => one && !isWaiting(one))
 
 /** The copy in the queue of a message that is not sent yet: it stands in Sent as well. */
 export const isWaiting = (email) => Object.keys(email.mailboxIds).every((id) => mailboxes.get(id)?.role === "scheduled")
+
+const OWN_ROLES = ["sent", "drafts", "scheduled"]
+
+/** Written by the user. Anybody can write any address into From, so the place counts as well: what arrived is nobody's own. */
+export const isOwn = (email) => email.from?.[0]?.email === boot.address && Object.keys(email.mailboxIds).some((id) => OWN_ROLES.includes(mailboxes.get(id)?.role))
 
 export const isUnread = (email) => !email.keywords.$seen && !email.keywords.$draft
 
@@ -117,44 +145,70 @@ let seen = boot.mailboxes.state
 
 /** The change of this tab that is under way. */
 let changing = Promise.resolve()
+/** How many of them were begun, how many are under way, and how many were begun when last none was. */
+export let begun = 0
+let underWay = 0, over = 0
+
+/** How many changes the answer to what is asked now knows for certain. */
+export const changesKnown = () => (underWay ? over : begun)
+
+/** Until none is under way. */
+export async function settled() {
+  for (let last = null; last !== changing;) await (last = changing)
+}
 
 /** Something may have changed on the server, where the state is `told` if that is known: read what this tab shows, if so. */
 export async function look(told = "") {
+  if (!told) tell("others")
   await changing
   if (told && told === seen) return
   const sharing = await lookAtShared()
   const calls = [["Mailbox/get", { ids: null }]]
-  if (states.Email) calls.push(["Email/changes", { sinceState: states.Email, maxChanges: 200 }])
-  const [boxes, changed] = await request(calls)
+  if (states.Email) calls.push(["Email/changes", { sinceState: states.Email, maxChanges: ROWS }])
+  let before, boxes, changed
+  do {  // an answer from before a change would undo it here
+    await settled()
+    before = begun
+    ;[boxes, changed] = await request(calls)
+  } while (before !== begun)
   if (!(boxes instanceof MethodError)) {
     if (boxes.state === seen && !sharing) return
     seen = boxes.state
     keepMailboxes(boxes)
   }
-  const known = changed instanceof MethodError || !changed ? [...emails.keys()].filter((id) => emails.get(id).account === boot.account).slice(-200) : changed.updated.filter((id) => emails.has(id))
-  if (known.length) {
-    const [got] = await request([["Email/get", { ids: known.slice(0, 400), properties: ROW }]])
-    if (!(got instanceof MethodError)) keepEmails(got.list)
-  }
-  if (changed && !(changed instanceof MethodError)) {
-    for (const id of changed.destroyed) emails.delete(id)
-    states.Email = changed.newState
-  }
+  const news = changed instanceof MethodError || changed?.hasMoreChanges ? null : changed
+  const known = news ? news.updated.filter((id) => emails.has(id)) : [...emails.values()].filter(({ account }) => account === boot.account).map(({ id }) => id)
+  await readChanged(known)
+  for (const id of news?.destroyed ?? []) emails.delete(id)
+  if (states.Email) states.Email = news?.newState ?? boxes.state ?? ""
   tell("mailboxes")
   tell("messages")
   tell("remote")
 }
 
+/** Read again what changes of these messages; those that are gone are known no more. */
+async function readChanged(ids) {
+  for (let at = 0; at < ids.length; at += limits.maxObjectsInGet) {
+    const asked = changesKnown()
+    const [got] = await request([["Email/get", { ids: ids.slice(at, at + limits.maxObjectsInGet), properties: CHANGING }]])
+    if (got instanceof MethodError) return
+    keepEmails(got.list.filter(({ id }) => emails.has(id)), boot.account, asked)
+    for (const id of got.notFound) emails.delete(id)
+  }
+}
+
 /** Read the mailboxes that others share, and the rows of the one shown; whether any changed. */
 async function lookAtShared() {
-  const accounts = [...shared.keys()]
-  const found = accounts.length ? await request(accounts.map((accountId) => ["Mailbox/get", { accountId, ids: null }])) : []
+  const accounts = [...shared.keys()], most = limits.maxCallsInRequest
+  const calls = accounts.map((accountId) => ["Mailbox/get", { accountId, ids: null }])
+  const found = []
+  for (let at = 0; at < calls.length; at += most) found.push(...await request(calls.slice(at, at + most)))
   let differs = false
   for (const [at, account] of accounts.entries()) {
     if (found[at] instanceof MethodError) {
       keepMailboxes({ list: [] }, account)
       shared.delete(account)
-    } else if (found[at].state === shared.get(account).state) continue
+    } else if (found[at].state === shared.get(account)?.state) continue
     else keepMailboxes(found[at], account)
     differs = true
   }
@@ -166,16 +220,22 @@ async function lookAtShared() {
   return differs
 }
 
-session.addEventListener("change", async () => {
-  const { accounts } = await (await send("/jmap/session")).json()
-  for (const [account, { name, isPersonal }] of Object.entries(accounts)) if (!isPersonal && !shared.has(account)) shared.set(account, { name, state: "" })
-  look()
-})
+/** Who shares mailboxes now; without a connection once there is one. */
+async function lookForAccounts() {
+  try {
+    const { accounts } = await (await send("/jmap/session")).json()
+    for (const [account, { name, isPersonal }] of Object.entries(accounts)) if (!isPersonal && !shared.has(account)) shared.set(account, { name, state: "" })
+    await look()
+  } catch { connection.addEventListener("online", lookForAccounts, { once: true }) }
+}
+session.addEventListener("change", lookForAccounts)
 
 /** Change messages: `patches` by id. Rows change at once and go back when the server refuses; ids refused are returned. */
 export function update(patches) {
+  begun++
+  underWay++
   const done = change(patches)
-  changing = Promise.allSettled([changing, done])
+  changing = Promise.allSettled([changing, done]).finally(() => { if (!--underWay) over = begun })
   return done
 }
 
@@ -215,7 +275,7 @@ async function change(patches) {
 }
 
 function patched(email, patch) {
-  const after = { ...email, keywords: { ...email.keywords }, mailboxIds: { ...email.mailboxIds } }
+  const after = { ...email, keywords: { ...email.keywords }, mailboxIds: { ...email.mailboxIds }, change: begun }
   for (const [path, value] of Object.entries(patch)) {
     const [name, member] = path.split("/")
     if (member === undefined) after[name] = value

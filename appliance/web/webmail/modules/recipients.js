@@ -4,7 +4,8 @@ import { _, addressText, h } from "./dom.js"
 import { MethodError, request } from "./jmap.js"
 import { byRole } from "./mail.js"
 
-const ADDRESS = /^[^\s@<>"(),;:]+@[^\s@<>"(),;:]+$/
+/** Dots stand between characters; an apostrophe at the end is half of a quotation. */
+const ADDRESS = /^(?:"(?:[^"\\]|\\.)+"|(?!\.|.*(?:\.\.|\.@))[^\s@<>"(),;:\u202a-\u202e\u2066-\u2069]+)@(?!\.|.*(?:\.\.|[.']$))[^\s@<>"(),;:\u202a-\u202e\u2066-\u2069]+$/
 const SHOWN = 6
 const READ = 400
 let book = null
@@ -15,23 +16,53 @@ export function addressesIn(given) {
   return split(given).map(parse).filter((one) => ADDRESS.test(one.email))
 }
 
-function split(text) {
-  const parts = []
-  let part = "", quoted = false
-  for (const character of text) {
-    if (character === '"') quoted = !quoted
-    if (!quoted && (character === "," || character === ";" || character === "\n")) { parts.push(part); part = "" } else part += character
+/** The parts of a list, each with its place in the text; what is quoted has no separators. */
+function places(text) {
+  const found = []
+  let start = 0, quoted = false
+  for (let at = 0; at < text.length; at++) {
+    if (quoted && text[at] === "\\") at++
+    else if (text[at] === '"') quoted = !quoted
+    else if (!quoted && ",;\n".includes(text[at])) { found.push({ start, end: at }); start = at + 1 }
   }
-  return [...parts, part].map((one) => one.trim()).filter(Boolean)
+  return [...found, { start, end: text.length }]
 }
 
-function parse(text) {
-  const found = text.match(/^(.*?)\s*<([^<>]*)>$/)
+/** The parts that are not empty; addresses with nothing but spaces between them are several. */
+function split(text) {
+  const parts = places(text).map(({ start, end }) => text.slice(start, end).trim()).filter(Boolean)
+  return parts.flatMap((part) => { const words = part.split(/\s+/); return words.every((one) => ADDRESS.test(one)) ? words : [part] })
+}
+
+/** Of a group (RFC 5322 §3.4) its members, of `mailto:` the address. */
+function parse(given) {
+  const text = given.replace(/^[^"<>@:]*:\s*/, "")
+  const found = text.match(/^("(?:[^"\\]|\\.)*"|[^<>]*?)\s*<([^<>]*)>$/)  // another address in the name lacks its comma
   return found ? { name: found[1].replace(/^"(.*)"$/, "$1").replace(/\\(.)/g, "$1"), email: found[2].trim() } : { name: "", email: text }
 }
 
-const quoted = (one) => (one.name && /[,;"<>]/.test(one.name) ? `"${one.name.replace(/["\\]/g, "\\$&")}" <${one.email}>` : addressText(one))
+/** Is the key for an input method, to choose or leave characters? Safari says so by the code alone. */
+export const isComposing = (event) => event.isComposing || event.keyCode === 229
+
+/** As it is written: with quotation marks around a name or a local part that needs them (RFC 5322 §3.4.1). */
+const inQuotes = (text) => `"${text.replace(/["\\]/g, "\\$&")}"`
+const written = (email) => (/[^@]@[^@]+$/.test(email) && !ADDRESS.test(email) ? email.replace(/^(.*)(?=@)/s, (_all, local) => inQuotes(local)) : email)
+const quoted = ({ name, email }) => (name && /[,;:"<>]/.test(name) ? `${inQuotes(name)} <${written(email)}>` : addressText({ name, email: written(email) }))
 export const textOf = (list) => (Array.isArray(list) ? list.map(quoted).join(", ") : list)
+
+/** The addresses of a line; in a table the cells beside the only one are the name. */
+function oneLine(text) {
+  const cells = text.split("\t").map((cell) => cell.replace(/[\s,;]+$/, "").trim()).filter(Boolean)
+  const found = cells.filter((cell) => ADDRESS.test(cell))
+  if (found.length !== 1) return cells.join(", ")
+  return quoted({ name: cells.filter((cell) => cell !== found[0]).join(" "), email: found[0] })
+}
+
+/** What is wrong with a list of addresses, in words; "" for nothing. */
+export function faultIn(text) {
+  const wrong = split(text).find((one) => !ADDRESS.test(parse(one).email))
+  return wrong ? _("“%(text)s” is no e-mail address.", { text: wrong }) : ""
+}
 
 /** Whom mail was sent to counts more than whom it came from. */
 async function readBook() {
@@ -58,6 +89,21 @@ async function readBook() {
 
 const people = () => (book ??= readBook().catch(() => { book = null; return [] }))
 
+/** Who was written to is completed from now on. */
+export async function remember(list) {
+  const known = (await book) ?? []
+  known.unshift(...list.filter((one) => !known.some(({ email }) => email.toLowerCase() === one.email.toLowerCase())))
+}
+
+/** Without case and accents. */
+const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase()
+
+/** Does each word typed begin a word of the name or of the address? */
+function fits(one, typed) {
+  const words = folded(`${one.name} ${one.email}`).split(/[\s@.,"()-]+/).concat(folded(one.email))
+  return typed.every((word) => words.some((part) => part.startsWith(word)))
+}
+
 export class Recipients {
   constructor(name, label, list, changed) {
     const id = `compose-${name}`
@@ -65,7 +111,7 @@ export class Recipients {
     this.options = []
     this.at = -1
     this.input = h("input", { id, value: textOf(list), autocomplete: "off", spellcheck: false, role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": `${id}-list`,
-      oninput: () => { changed(); this.complete() }, onkeydown: (event) => this.key(event), onblur: () => setTimeout(() => this.hide(), 150), onfocus: people })
+      oninput: () => { changed(); this.complete() }, onpaste: (event) => this.paste(event), onkeydown: (event) => this.key(event), onblur: () => setTimeout(() => this.hide(), 150), onfocus: people })
     this.list = h("ul", { id: `${id}-list`, role: "listbox", "aria-label": _("Suggestions"), hidden: true, className: "completions" })
     this.element = h("div", { className: "field" }, h("label", { htmlFor: id }, label), this.input, this.list)
     this.changed = changed
@@ -73,19 +119,29 @@ export class Recipients {
 
   focus() { this.input.focus() }
   text() { return this.input.value }
+  put(list) { this.input.value = textOf(list) }
 
-  /** What is wrong with it, in words; "" for nothing. */
-  fault() {
-    const wrong = split(this.input.value).find((one) => !ADDRESS.test(parse(one).email))
-    return wrong ? _("“%(text)s” is no e-mail address.", { text: wrong }) : ""
+  fault() { return faultIn(this.input.value) }
+
+  /** A list has its lines behind one another: a field of one line would take the ends of lines away. */
+  paste(event) {
+    const text = event.clipboardData.getData("text/plain")
+    if (!/[\r\n\t]/.test(text)) return
+    event.preventDefault()
+    document.execCommand("insertText", false, text.split(/[\r\n]+/).map(oneLine).filter(Boolean).join(", "))
   }
 
+  /** The part of the list where the caret is. An address that is whole is not taken for another that begins with it. */
   async complete() {
-    const word = split(this.input.value.slice(0, this.input.selectionStart) + "\u200b").at(-1).replace("\u200b", "").toLowerCase()
     const known = await people()
-    const already = new Set(addressesIn(this.input.value).map((one) => one.email.toLowerCase()))
-    this.options = word ? known.filter((one) => !already.has(one.email.toLowerCase()) && `${one.name} ${one.email}`.toLowerCase().split(/[\s@.<"]+/).concat(one.email.toLowerCase(), one.name.toLowerCase()).some((part) => part.startsWith(word))).slice(0, SHOWN) : []
-    this.at = this.options.length ? 0 : -1
+    if (document.activeElement !== this.input) return this.hide()  // gone on meanwhile
+    const { value, selectionStart: caret } = this.input
+    this.place = places(value).find(({ start, end }) => start <= caret && caret <= end)
+    const typed = value.slice(this.place.start, caret).trim().replace(/^["<]/, "")
+    const already = new Set(addressesIn(value.slice(0, this.place.start) + value.slice(this.place.end)).map((one) => one.email.toLowerCase()))
+    const words = folded(typed).split(/\s+/).filter(Boolean)
+    this.options = words.length ? known.filter((one) => !already.has(one.email.toLowerCase()) && fits(one, words)).slice(0, SHOWN) : []
+    this.at = ADDRESS.test(typed) ? this.options.findIndex((one) => one.email.toLowerCase() === typed.toLowerCase()) : Math.min(0, this.options.length - 1)
     this.draw()
   }
 
@@ -104,18 +160,22 @@ export class Recipients {
   }
 
   key(event) {
-    if (!this.options.length) return
+    if (!this.options.length || isComposing(event) || event.ctrlKey || event.metaKey) return  // Ctrl+Enter sends
     const steps = { ArrowDown: 1, ArrowUp: -1 }
-    if (event.key in steps) this.at = (this.at + steps[event.key] + this.options.length) % this.options.length
-    else if (event.key === "Enter" || event.key === "Tab") return this.take(this.at), event.preventDefault()
+    if (event.key in steps) this.at = (Math.max(this.at, event.key === "ArrowUp" ? 0 : -1) + steps[event.key] + this.options.length) % this.options.length
+    else if ((event.key === "Enter" || event.key === "Tab") && this.at >= 0) return this.take(this.at), event.preventDefault()
     else if (event.key === "Escape") { this.hide(); event.preventDefault(); return event.stopPropagation() } else return
     event.preventDefault()
     this.draw()
   }
 
   take(at) {
-    const before = split(this.input.value).slice(0, -1)
-    this.input.value = [...before, quoted(this.options[at])].join(", ") + ", "
+    const { value } = this.input
+    const before = value.slice(0, this.place.start) + (this.place.start ? " " : "") + quoted(this.options[at])
+    const after = value.slice(this.place.end)
+    this.input.value = before + (after.trim() ? after : ", ")
+    const caret = after.trim() ? before.length : this.input.value.length
+    this.input.setSelectionRange(caret, caret)
     this.hide()
     this.changed()
   }

@@ -7,13 +7,15 @@ goes on by itself with the part that was under way: what is there already is not
 |----------|-----------------------------------------------------------------------------|
 | going    | its parts are sent, or it waits for the files before it                     |
 | waiting  | there is no connection: it goes on when there is one                        |
-| failed   | the server refused it, and the user may try again                           |
+| failed   | it was refused or could not be read: the user tries again or removes it      |
 | done     | it has a blob                                                               |
+
+A message is not sent without a file that its list shows. When its tab ends before a file is there, the list shows it as failed.
 
 Encoded for mail a file takes 1.37 times its octets; what would be too large in all is said before it is uploaded. */
 
 import { $, _, boot, focusFirst, h, icon, iconButton, size } from "./dom.js"
-import { MethodError, Offline, call, connection, fields, limits, lost } from "./jmap.js"
+import { MethodError, Offline, call, connection, fields, isElsewhere, limits, lost, signedOut } from "./jmap.js"
 
 const ENCODED = 1.37
 const LARGEST = Math.min(boot.largestMessage, ENCODED * boot.capabilities["urn:ietf:params:jmap:mail"].maxSizeAttachmentsPerEmail)
@@ -21,25 +23,34 @@ const PART = 4_000_000
 const BUSY_MS = 500
 
 export class Uploads {
-  constructor(attachments, pictures, changed) {
+  constructor({ attachments, pictures = [], missing = [] }, changed) {
     this.changed = changed
-    this.items = attachments.map((one) => ({ ...one, state: "done" }))
+    const lost = missing.map((name) => ({ name, state: "failed", why: _("did not get there: attach it again") }))
+    this.items = [...attachments.map((one) => ({ ...one, state: "done" })), ...lost]
     this.inline = [...pictures]
+    this.pasted = 0
     this.last = Promise.resolve()
     this.input = h("input", { type: "file", multiple: true, hidden: true, onchange: () => { this.add(this.input.files); this.input.value = "" } })
     this.list = h("ul", { "aria-label": _("Attachments") })
     this.said = h("p", { className: "dim", role: "status" })
     this.element = h("div", { className: "attachments uploads" }, this.input, this.list, this.said)
-    connection.addEventListener("online", () => this.items.filter((one) => one.state === "waiting").forEach((one) => this.upload(one)))
+    this.urls = []
+    this.back = () => this.items.filter((one) => one.state === "waiting").forEach((one) => this.upload(one))
+    connection.addEventListener("online", this.back)
     this.draw()
   }
 
   choose() { this.input.click() }
   done() { return this.items.filter((one) => one.state === "done").map(({ blobId, type, name, size: octets }) => ({ blobId, type, name, size: octets })) }
   pictures() { return this.inline }
+  missing() { return this.items.filter((one) => one.state !== "done").map((one) => one.name) }
 
   /** Why the message is not whole yet, in words; "" when it is. */
-  busy() { return this.items.some((one) => one.state === "going" || one.state === "waiting") ? _("A file is still on its way. Wait until it is there, or remove it.") : "" }
+  busy() {
+    if (this.pasted || this.items.some((one) => one.state === "going" || one.state === "waiting")) return _("A file is still on its way. Wait until it is there, or remove it.")
+    const failed = this.items.find((one) => one.state === "failed")
+    return failed ? _("%(name)s is not attached. Try again, or remove it.", { name: failed.name }) : ""
+  }
 
   tooLarge(more = 0) {
     const octets = [...this.items, ...this.inline].reduce((sum, one) => sum + (one.state === "failed" ? 0 : one.size ?? 0), more)
@@ -57,7 +68,17 @@ export class Uploads {
     })
   }
 
+  takePastes(element) {
+    element.addEventListener("paste", (event) => {
+      const { files } = event.clipboardData
+      if (event.defaultPrevented || !files.length || event.clipboardData.getData("text/plain")) return
+      event.preventDefault()
+      this.add(files)
+    })
+  }
+
   add(files) {
+    this.said.textContent = ""
     for (const file of files) {
       const fault = file.size > limits.maxSizeUpload ? _("%(name)s is too large: %(most)s at most.", { name: file.name, most: size(limits.maxSizeUpload) }) : this.tooLarge(file.size)
       if (fault) { this.said.textContent = fault; continue }
@@ -66,17 +87,35 @@ export class Uploads {
       this.upload(item)
     }
     this.draw()
+    this.changed()
   }
 
-  /** A picture in the text: {cid, url}. */
+  /** A picture in the text: {cid, url}; null when there is none, and it is said why. */
   async picture(file) {
     const fault = this.tooLarge(file.size)
     this.said.textContent = fault
-    if (fault) throw new Error(fault)
+    if (fault) return null
     const item = { ...upload(file, file.name || "picture.png"), cid: `${crypto.randomUUID()}@${location.hostname}` }
-    await send(item, () => {})
+    this.pasted++
+    try {
+      await send(item, () => {})
+    } catch (fault) {
+      this.said.textContent = _("%(name)s is not in the text: %(why)s", { name: item.name, why: fault.message })
+      return null
+    } finally {
+      this.pasted--
+    }
     this.inline.push(item)
-    return { cid: item.cid, url: URL.createObjectURL(file) }
+    this.urls.push(URL.createObjectURL(file))
+    return { cid: item.cid, url: this.urls.at(-1) }
+  }
+
+  /** The message is not written any more: nothing of it is uploaded, nothing of its files is held. */
+  end() {
+    connection.removeEventListener("online", this.back)
+    for (const item of this.items) item.stop?.()
+    this.items = []
+    for (const url of this.urls) URL.revokeObjectURL(url)
   }
 
   /** Behind the files that are under way. */
@@ -84,7 +123,16 @@ export class Uploads {
     item.state = "going"
     this.last = this.last.then(() => this.items.includes(item) && send(item, () => { item.bar.value = item.sent })).then(
       () => { item.state = "done"; this.changed() },
-      (fault) => { item.state = fault instanceof Offline ? "waiting" : "failed" }).finally(() => this.draw())
+      (fault) => { item.state = fault instanceof Offline ? "waiting" : "failed"; item.why = fault.type ? "" : fault.message }).finally(() => this.draw())
+  }
+
+  /** Those are not on the server any more: another device replaced the draft that they were parts of. */
+  lose(isGone) {
+    const gone = this.items.filter((one) => one.state === "done" && isGone(one.blobId))
+    for (const one of gone) Object.assign(one, { state: "failed", parts: [], sent: 0, why: _("is not on the server any more: attach it again") })
+    if (!gone.length) return
+    this.draw()
+    this.changed()
   }
 
   remove(item) {
@@ -100,8 +148,8 @@ export class Uploads {
     const focused = buttons().indexOf(document.activeElement)
     for (const item of this.items) item.bar = h("progress", { max: item.size || 1, value: item.sent ?? 0, "aria-label": _("%(name)s is uploaded", { name: item.name }) })
     this.list.replaceChildren(...this.items.map((item) => h("li", {}, icon("file"), h("span", { className: "name" }, item.name),
-      item.state === "going" ? item.bar : h("span", { className: "dim" }, words[item.state] ?? size(item.size ?? 0)),
-      item.state === "failed" ? h("button", { type: "button", className: "quiet small", onclick: () => this.upload(item) }, _("Try again")) : null,
+      item.state === "going" ? item.bar : h("span", { className: "dim" }, item.state === "failed" && item.why || (words[item.state] ?? size(item.size ?? 0))),
+      item.state === "failed" && item.file ? h("button", { type: "button", className: "quiet small", onclick: () => this.upload(item) }, _("Try again")) : null,
       iconButton("close", _("Remove %(name)s", { name: item.name }), () => this.remove(item)))))
     this.list.hidden = !this.items.length
     if (focused >= 0) focusFirst(buttons()[Math.min(focused, buttons().length - 1)], $("send"))
@@ -119,12 +167,15 @@ async function send(item, progressed) {
   item.blobId = item.parts.length > 1 ? await joined(item) : item.parts[0]
 }
 
-/** The blob of one part. */
-async function sendPart(item, part, told) {
+/** The blob of one part. What cannot be read (a folder, a file that was changed or removed) would seem to be no connection. */
+async function sendPart(item, file, told) {
+  const part = await file.arrayBuffer().catch(() => { throw new MethodError({ description: _("cannot be read: it is a folder, or was changed") }) })
   for (;;) {
-    const { status, responseText } = await post(item, part, told)
+    if (item.stopped) throw new MethodError({ type: "stopped" })
+    const { status, type, responseText } = await post(item, part, told)
     if (status === 201) return JSON.parse(responseText).blobId
-    if (status === 0 || status >= 502) { lost(); throw new Offline() }
+    if (status === 0 || isElsewhere(status, type)) { lost(); throw new Offline() }
+    if (status === 401 || status === 403) throw signedOut()
     if (status !== 429) throw new MethodError({ type: `status ${status}` })
     await new Promise((resolve) => setTimeout(resolve, BUSY_MS))  // other tabs upload too
   }
@@ -134,12 +185,12 @@ async function sendPart(item, part, told) {
 function post(item, part, told) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest()
-    item.stop = () => sending.abort()
+    item.stop = () => { item.stopped = true; sending.abort() }
     sending.open("POST", `/jmap/upload/${boot.account}/`)
     sending.setRequestHeader("content-type", item.type)
     for (const [name, value] of Object.entries(fields)) sending.setRequestHeader(name, value)
     sending.upload.onprogress = (event) => told(event.loaded)
-    sending.onload = sending.onerror = () => resolve(sending)
+    sending.onload = sending.onerror = () => resolve({ status: sending.status, type: sending.getResponseHeader("content-type"), responseText: sending.responseText })
     sending.onabort = () => reject(new MethodError({ type: "stopped" }))
     sending.send(part)
   })
