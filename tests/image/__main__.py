@@ -19,7 +19,7 @@ from image.build import host
 
 from . import building
 from .bench import Bench
-from .steps import IDLE, STEPS, Step
+from .steps import BESIDE, STEPS, Step
 
 NEEDED = (
     ("qemu-system-aarch64", "qemu-system-arm"),
@@ -28,6 +28,7 @@ NEEDED = (
     ("fdtoverlay", "device-tree-compiler"),
     ("cpio", "cpio"),
     ("faketime", "faketime"),
+    ("chromium", "chromium"),
 )
 """Program, and the Debian package that has it, besides those of the build."""
 BEGUN = time.monotonic()
@@ -54,7 +55,7 @@ def main() -> int:
 
         with ThreadPoolExecutor(1) as pool:
             results = [run(row) for row in chosen[:1]]  # alone: it measures time
-            beside = [pool.submit(run, IDLE, "beside")] if options.only in IDLE[0] else []
+            beside = [pool.submit(run, row, "beside") for row in BESIDE if options.only in row[0]]
             results += [run(row) for row in chosen[1:]]
             results += [one.result() for one in beside]
     print(f"{sum(results)} of {len(results)} steps are ok; {(time.monotonic() - BEGUN) / 60:.0f} minutes")

@@ -38,11 +38,11 @@ def another_clock(work: Path) -> dict[str, str]:
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     wrapper = work / "programs/chroot"
     wrapper.parent.mkdir()
-    wrapper.write_text(f'''#!/bin/sh
+    wrapper.write_text(f"""#!/bin/sh
 root=$1; shift
 [ -e "$root/tmp/clock.so" ] || cp {library} "$root/tmp/clock.so"
 LD_PRELOAD= exec /usr/sbin/chroot "$root" /usr/bin/env LD_PRELOAD=/tmp/clock.so FAKETIME={LATER} NO_FAKE_STAT=1 DONT_FAKE_MONOTONIC=1 "$@"
-''')
+""")
     wrapper.chmod(0o755)
     path = f"{wrapper.parent}:{os.environ['PATH']}"
     return {"PATH": path, "LD_PRELOAD": str(library), "FAKETIME": LATER, "NO_FAKE_STAT": "1", "DONT_FAKE_MONOTONIC": "1"}
