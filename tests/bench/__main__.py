@@ -278,6 +278,7 @@ class Bench:
             print("  (chromium is not here)")
             return
         webmail.run(self.table, self.work, 2000 if self.quick else 20_000, 3 if self.quick else 5)
+        webmail.typing(self.table, self.work, 3 if self.quick else 6)
 
     def jmap(self) -> None:
         jmap.run(self.table, self.work / "jmap", 20_000 if self.quick else 100_000)

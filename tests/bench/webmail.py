@@ -1,9 +1,13 @@
-"""Webmail in the running server and a real browser: the first view of a large inbox, opening a message, a new message, memory.
+"""Webmail in the running server and a real browser: the first view of a large inbox, opening a message, a new message, memory, and
+what typing writes to storage.
 
-python -m tests.bench.webmail [--messages 100000] [--runs 5]
+    python -m tests.bench.webmail [--parts views,typing] [--messages 100000] [--runs 5] [--minutes 6]
+
+Octets written need root.
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -16,7 +20,7 @@ from tests.web.browser import Chromium, chromium, sign_in
 
 from .clients import Imap, Smtp
 from .growth import wait_for_index
-from .meters import Process
+from .meters import LoopDevice, Process
 from .web import OTHERS, pss_mb, served
 
 if TYPE_CHECKING:
@@ -99,16 +103,20 @@ def first_view(table: "Table", browser: Chromium, process: Process, runs: int) -
 
 
 def opening(table: "Table", page: "Page", process: Process, times: int = 20) -> None:
-    """CPU of the server for the conversation and the frame's document."""
+    """CPU of the server for the conversation and the frame's document; of unread messages the commit that marks them as read besides."""
     page.keyboard.press("o")
     page.frame_locator("article.open iframe").locator("body").wait_for()
-    process.settle()
-    before = process.cpu_s()
-    for _ in range(times):
-        page.keyboard.press("j")
-        page.wait_for_timeout(700)
-        page.frame_locator("article.open iframe").get_by_text("The text of message").wait_for()
-    table.add("webmail: opening a message and marking it read, CPU ms of the server", 1000 * (process.cpu_s() - before) / times, most=10)
+    found = {}
+    for key in ("j", "k"):  # down the list, and back over those that are read now
+        process.settle()
+        before = process.cpu_s()
+        for _ in range(times):
+            page.keyboard.press(key)
+            page.wait_for_timeout(700)
+            page.frame_locator("article.open iframe").get_by_text("The text of message").wait_for()
+        found[key] = 1000 * (process.cpu_s() - before) / times
+    table.add("webmail: opening a message, CPU ms of the server", found["k"], most=10)
+    table.add("webmail: opening an unread one and marking it as read, CPU ms", found["j"])
 
 
 def arrival(table: "Table", page: "Page", port: int, runs: int) -> None:
@@ -137,6 +145,37 @@ def memory(table: "Table", browser: Chromium, process: Process, wait: Callable[[
         page.context.close()
 
 
+def typing(table: "Table", work: Path, minutes: int) -> None:
+    """Somebody writes a message, stopping to think now and then; of the device, with what the file system writes for it."""
+    if os.geteuid() != 0:
+        print("  webmail: what typing writes was not measured: that needs root", flush=True)
+        return
+    place = work / "typing"
+    place.mkdir()
+    device = LoopDevice(place)
+    try:
+        with served(device.place / "run", *OTHERS, "http", "https", log=place / "log") as (server, process), chromium(server) as browser:
+            page = browser.page()
+            page.set_default_timeout(120_000)
+            sign_in(page, USER, PASSWORD)
+            page.goto("/mail/")
+            page.keyboard.press("c")
+            text = page.get_by_role("textbox", name="Text", exact=True)
+            text.press_sequentially("Dear all, ", delay=100)
+            time.sleep(8)  # what signing in wrote lazily is on its way
+            process.settle()
+            device.sync()
+            start, until = device.counts()[0], time.monotonic() + 60 * minutes
+            while time.monotonic() < until:
+                text.press_sequentially("it was a day on which everybody came to see us, and much was said. ", delay=150)
+                time.sleep(6)
+            time.sleep(8)
+            device.sync()
+            table.add(f"webmail: kB written by a minute of typing, of {minutes}", (device.counts()[0] - start) / 1000 / minutes, most=30)
+    finally:
+        device.close()
+
+
 def run(table: "Table", work: Path, count: int = 100_000, runs: int = 5) -> None:
     with served(work / "webmail", *OTHERS, "http", "https") as (server, process), chromium(server) as browser:
         imap = Imap(server.ports["imap"], USER)
@@ -156,12 +195,17 @@ def run(table: "Table", work: Path, count: int = 100_000, runs: int = 5) -> None
 def main() -> None:
     from .__main__ import Table
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--parts", default="views,typing")
+    parser.add_argument("--minutes", type=int, default=6, help="of typing; a draft is saved every third at most")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        run(Table(), Path(work), options.messages, options.runs)
+        if "views" in options.parts:
+            run(Table(), Path(work), options.messages, options.runs)
+        if "typing" in options.parts:
+            typing(Table(), Path(work), options.minutes)
 
 
 if __name__ == "__main__":

@@ -42,13 +42,14 @@ class Served:
             raise AttributeError(protocol) from None
 
     def messages(self, box: str = "INBOX", account: str = ADA) -> dict[int, tuple[bytes, frozenset[bytes]]]:
-        """The messages on the server: {uid: (octets, flags)}."""
+        """The messages on the server: {uid: (octets, flags)}. One whose flags were told and that was expunged before it could be
+        fetched has no octets: it is left out."""
         with IMAPClient("127.0.0.1", self.imap, ssl=False) as imap:
             imap.login(account, PASSWORD)
             imap.select_folder(box, readonly=True)
             uids = imap.search("ALL")
             found = imap.fetch(uids, ["BODY.PEEK[]", "FLAGS"]) if uids else {}
-            return {uid: (row[b"BODY[]"], frozenset(row[b"FLAGS"]) - {b"\\Recent"}) for uid, row in found.items()}
+            return {uid: (row[b"BODY[]"], frozenset(row[b"FLAGS"]) - {b"\\Recent"}) for uid, row in found.items() if b"BODY[]" in row}
 
     def fill(self, messages: list[bytes], box: str = "INBOX", account: str = ADA, flags: tuple[str, ...] = ()) -> list[int]:
         """APPEND messages; their UIDs."""
