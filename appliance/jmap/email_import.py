@@ -36,10 +36,11 @@ from .ids import encode_id, encode_state, parse_id
 from .mailbox import MAIL
 from .method import Call, JmapAccount, Method, Response
 from .new_messages import MOST_OCTETS, NewMessages, created_response, read_placing
-from .standard import SetOutcome, attempt
+from .standard import SetOutcome, States, attempt
 
 IMPORTED = frozenset(("blobId", "mailboxIds", "keywords", "receivedAt"))
 COPIED = frozenset(("id", "mailboxIds", "keywords", "receivedAt"))
+Done = tuple[SetOutcome, States]
 
 
 class EmailImportMethods:
@@ -59,15 +60,15 @@ class EmailImportMethods:
 
     async def import_(self, call: Call) -> dict[str, Any]:
         account = call.account(write=True)
-        before = await self._expected(call, account, "ifInState")
+        states = await self._expected(call, account, "ifInState")
         emails = self._bounded(call.arguments.objects("emails"))
         call.arguments.end()
         outcome = SetOutcome()
         for name, given in emails.items():
-            await attempt(outcome, "notCreated", name, partial(self._import, call, account, outcome, name, given))
-        return await self._response(account, before, outcome)
+            await attempt(outcome, "notCreated", name, partial(self._import, call, account, (outcome, states), name, given))
+        return self._response(account, states, outcome)
 
-    async def _import(self, call: Call, account: JmapAccount, outcome: SetOutcome, name: str, given: Mapping[str, Any]) -> None:
+    async def _import(self, call: Call, account: JmapAccount, done: Done, name: str, given: Mapping[str, Any]) -> None:
         _only(given, IMPORTED)
         placing = read_placing(given, call.created)
         blob_id = given.get("blobId")
@@ -87,7 +88,7 @@ class EmailImportMethods:
             if error.trouble is Trouble.GONE:
                 raise invalid_properties("There is no such blob any more.", "blobId") from None
             raise
-        self._made(call, outcome, name, made)
+        self._made(call, done, name, made)
 
     async def _store_blob(self, account: JmapAccount, blob: Blob, new: Any) -> CreatedMessage:
         """Raises StoreError, DamagedOctets."""
@@ -106,17 +107,17 @@ class EmailImportMethods:
         if source.id == account.id:
             raise invalid("A copy goes from one account to another.")
         await self._expected(call, source, "ifFromInState")
-        before = await self._expected(call, account, "ifInState")
+        states = await self._expected(call, account, "ifInState")
         wanted = self._bounded(call.arguments.objects("create"))
         destroy, expected = call.arguments.flag("onSuccessDestroyOriginal"), call.arguments.text("destroyFromIfInState")
         call.arguments.end()
         outcome = SetOutcome()
         originals: dict[str, str] = {}
         for name, given in wanted.items():
-            await attempt(outcome, "notCreated", name, partial(self._copy, call, (source, account), outcome, name, given))
+            await attempt(outcome, "notCreated", name, partial(self._copy, call, (source, account), (outcome, states), name, given))
             if name in outcome.created:
                 originals[str(created_id(given["id"], call.created))] = name
-        done = {"fromAccountId": source.id, **await self._response(account, before, outcome)}
+        done = {"fromAccountId": source.id, **self._response(account, states, outcome)}
         responses: list[Response] = [("Email/copy", done)]
         if destroy and originals:
             arguments = {"accountId": source.id, "destroy": list(originals), **({"ifInState": expected} if expected else {})}
@@ -127,9 +128,7 @@ class EmailImportMethods:
                 responses.append(("error", error.response))
         return responses
 
-    async def _copy(
-        self, call: Call, between: tuple[JmapAccount, JmapAccount], outcome: SetOutcome, name: str, given: Mapping[str, Any]
-    ) -> None:
+    async def _copy(self, call: Call, between: tuple[JmapAccount, JmapAccount], done: Done, name: str, given: Mapping[str, Any]) -> None:
         """`between`: from which account into which. What is not given is as in the original (RFC 8620 §5.4)."""
         source, account = between
         _only(given, COPIED)
@@ -144,11 +143,13 @@ class EmailImportMethods:
             placing = replace(placing, flags=sorted(flags_of(keywords_of(message))))
         new = self._new.placed(placing, message.prefix, message.internal_at)
         made = await create_message(self._store, account.scope, (message.body, await self._store.scan(message.body)), new)
-        self._made(call, outcome, name, made)
+        self._made(call, done, name, made)
 
     # --- both --------------------------------------------------------------------------------------
 
-    def _made(self, call: Call, outcome: SetOutcome, name: str, made: CreatedMessage) -> None:
+    def _made(self, call: Call, done: Done, name: str, made: CreatedMessage) -> None:
+        outcome, states = done
+        states.add(made.step)
         outcome.created[name] = created_response(made)
         call.created[name] = encode_id("M", made.id)
 
@@ -157,19 +158,17 @@ class EmailImportMethods:
             raise MethodError("requestTooLarge", f"At most {self._limits.objects_in_set} messages are made at once (maxObjectsInSet).")
         return objects
 
-    async def _expected(self, call: Call, account: JmapAccount, argument: str) -> str:
+    async def _expected(self, call: Call, account: JmapAccount, argument: str) -> States:
         """The state, which must be the one given. Raises MethodError stateMismatch."""
-        state, expected = await self._state(account), call.arguments.text(argument)
-        if expected and expected != state:
+        modseq = await self._store.database.read(lambda connection: scope_modseq(connection, account.scope))
+        expected = call.arguments.text(argument)
+        if expected and expected != encode_state(modseq):
             raise MethodError("stateMismatch", "Something changed meanwhile.")
-        return state
+        return States(modseq, modseq)
 
-    async def _response(self, account: JmapAccount, before: str, outcome: SetOutcome) -> dict[str, Any]:
-        whole = outcome.encode(account.id, before, await self._state(account))
+    def _response(self, account: JmapAccount, states: States, outcome: SetOutcome) -> dict[str, Any]:
+        whole = outcome.encode(account.id, encode_state(states.old), encode_state(states.new))
         return {name: whole[name] for name in ("accountId", "oldState", "newState", "created", "notCreated")}
-
-    async def _state(self, account: JmapAccount) -> str:
-        return encode_state(await self._store.database.read(lambda connection: scope_modseq(connection, account.scope)))
 
 
 def _only(given: Mapping[str, Any], known: frozenset[str]) -> None:

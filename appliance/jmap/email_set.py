@@ -31,7 +31,7 @@ from .ids import encode_id, encode_state, parse_id
 from .mailbox import MAIL
 from .method import Call, JmapAccount, Method
 from .new_messages import NewMessages, created_response
-from .standard import SetOutcome, SetRequest, attempt, expect_same, read_set
+from .standard import SetOutcome, SetRequest, States, attempt, expect_same, read_set
 
 CHANGEABLE = ("keywords", "mailboxIds")
 
@@ -50,14 +50,12 @@ class EmailSetMethods:
 
     async def set(self, call: Call) -> dict[str, Any]:
         account = call.account(write=True)
-        before = await self._state(account)
-        request = read_set(call.arguments, before, self._limits.objects_in_set)
+        modseq = await self._store.database.read(lambda connection: scope_modseq(connection, account.scope))
+        request = read_set(call.arguments, encode_state(modseq), self._limits.objects_in_set)
         call.arguments.end()
-        outcome = await _EmailSet(self._store, self._new, self._emails, call, account, request).carry_out()
-        return outcome.encode(account.id, before, await self._state(account))
-
-    async def _state(self, account: JmapAccount) -> str:
-        return encode_state(await self._store.database.read(lambda connection: scope_modseq(connection, account.scope)))
+        states = States(modseq, modseq)
+        outcome = await _EmailSet(self._store, self._new, self._emails, call, account, request, states).carry_out()
+        return outcome.encode(account.id, encode_state(states.old), encode_state(states.new))
 
 
 @dataclass(slots=True)
@@ -70,6 +68,7 @@ class _EmailSet:
     call: Call
     account: JmapAccount
     request: SetRequest
+    states: States
     outcome: SetOutcome = field(default_factory=SetOutcome)
 
     async def carry_out(self) -> SetOutcome:
@@ -92,6 +91,7 @@ class _EmailSet:
 
     async def _create(self, name: str, given: Mapping[str, Any], replaced: Mapping[MessageId, str]) -> None:
         made = await self.new.create(self.call, self.account, given, list(replaced))
+        self.states.add(made.step)
         self.outcome.created[name] = created_response(made)
         self.outcome.destroyed += [replaced[one] for one in made.replaced]
         self.call.created[name] = encode_id("M", made.id)
@@ -106,11 +106,12 @@ class _EmailSet:
         def decide(state: MessageState) -> MessageState:
             return updated(state, change, self.call.created)
 
-        await self.store.update_message(self.account.scope, self._number(one), decide)
+        self.states.add(await self.store.update_message(self.account.scope, self._number(one), decide))
         self.outcome.updated[one] = None
 
     async def _destroy(self, one: str) -> None:
-        await self.store.update_message(self.account.scope, self._number(one), lambda state: MessageState(state.flags, frozenset()))
+        gone = await self.store.update_message(self.account.scope, self._number(one), lambda state: MessageState(state.flags, frozenset()))
+        self.states.add(gone)
         self.outcome.destroyed.append(created_id(one, self.call.created) or one)
 
     def _number(self, one: str) -> MessageId:

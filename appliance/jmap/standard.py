@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.mail.errors import StoreError, Trouble
+from appliance.mail.ids import ModSeq
 from appliance.protocol.jmap.arguments import Arguments
 from appliance.protocol.jmap.errors import MethodError, SetError, invalid, invalid_properties
 from appliance.protocol.jmap.references import created_id
 from appliance.protocol.jmap.window import Window
+from appliance.store.scope import StateStep
 
 from .method import Call
 
@@ -78,6 +80,21 @@ class SetRequest:
     create: dict[str, dict[str, Any]]
     update: dict[str, dict[str, Any]]
     destroy: list[str]
+
+
+@dataclass(slots=True)
+class States:
+    """What a /set tells as `oldState` and `newState` (RFC 8620 §5.3). A client that was at the old one is at the new one by the answer
+    alone, so nothing but the call's own changes is between them: what others did before or between them moves the old one on."""
+
+    old: ModSeq
+    new: ModSeq
+
+    def add(self, step: StateStep) -> None:
+        """The next commit of the call."""
+        if step.before != self.new:
+            self.old = step.before
+        self.new = step.after
 
 
 @dataclass(slots=True)

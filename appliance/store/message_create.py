@@ -18,7 +18,7 @@ from . import append, copy_move
 from .base import StoreBase
 from .incoming import StagedBody
 from .message_update import MessageState, expect_in, update_message
-from .scope import Scope
+from .scope import Scope, StateStep, scope_modseq
 from .values import Placement
 
 
@@ -41,7 +41,8 @@ class CreatedMessage:
     id: MessageId
     thread: MessageId
     octets: int
-    replaced: tuple[MessageId, ...] = ()
+    replaced: tuple[MessageId, ...]
+    step: StateStep
 
 
 async def create_message(
@@ -61,6 +62,7 @@ async def create_message(
     description = describe(new.prefix)
 
     def work(transaction: Transaction) -> CreatedMessage:
+        before = scope_modseq(transaction, scope)
         rights = {mailbox: expect_in(transaction, scope, mailbox, new.needed) for mailbox in new.mailboxes}
         gone = tuple(one for one in replaced if _destroy(store, transaction, scope, one))
         number = store.bodies.hold(transaction, staged) if staged is not None else _hold_stored(store, transaction, body[0])  # type: ignore[index]
@@ -70,7 +72,8 @@ async def create_message(
         for other in others:
             copy_move.copy(transaction, first, [placed.uid], other, store.effects, copy_move.Copying(rights=rights[other]))
         (thread,) = transaction.execute("SELECT thread FROM message_data WHERE id = ?", (placed.message,)).fetchall()[0]
-        return CreatedMessage(placed.message, MessageId(thread), description.octets + len(new.prefix), gone)
+        step = StateStep(before, scope_modseq(transaction, scope))
+        return CreatedMessage(placed.message, MessageId(thread), description.octets + len(new.prefix), gone, step)
 
     return await store.database.write(work, octets=staged.stored_octets if staged is not None else 0)
 

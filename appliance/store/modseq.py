@@ -20,7 +20,7 @@ def counter_of(account: AccountId | int) -> str:
     return f"modseq {account}"
 
 
-def account_modseq(connection: sqlite3.Connection, account: AccountId) -> ModSeq:
+def account_modseq(connection: sqlite3.Connection | Transaction, account: AccountId) -> ModSeq:
     """The highest MODSEQ of the account's committed changes; 0 before the first."""
     found = connection.execute(
         """SELECT max((SELECT coalesce(max(max(modseq, changed_modseq)), 0) FROM mailbox WHERE account = ?1),

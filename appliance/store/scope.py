@@ -46,6 +46,13 @@ def own(account: AccountId) -> Scope:
     return Scope(account, account)
 
 
+class StateStep(NamedTuple):
+    """What one commit did to the MODSEQ that the viewer has of the account: nothing else happened between the two."""
+
+    before: ModSeq
+    after: ModSeq
+
+
 def in_sight(source: Source, scope: Scope) -> dict[MailboxId, Rights]:
     """The mailboxes of another that the viewer may list, with all rights on each."""
     rows = source.execute(IN_SIGHT, (scope.viewer, scope.account)).fetchall()
@@ -68,7 +75,7 @@ def only_readable(source: Source, scope: Scope, column: str = "mailbox") -> tupl
     return f" AND +{column} IN (SELECT value FROM json_each(?))", (listed(readable(source, scope)),)
 
 
-def scope_modseq(connection: sqlite3.Connection, scope: Scope) -> ModSeq:
+def scope_modseq(connection: Source, scope: Scope) -> ModSeq:
     """The MODSEQ of the last change the viewer could notice: of messages and mailboxes that are there, or of what is there at all."""
     if scope.is_own:
         return account_modseq(connection, scope.account)

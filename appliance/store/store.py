@@ -30,7 +30,7 @@ from .mailbox import Mailbox
 from .message_update import Decide, update_message
 from .observers import Observers
 from .quota import QuotaOf
-from .scope import Scope
+from .scope import Scope, StateStep, scope_modseq
 from .uploads import Uploads
 from .values import MailboxChanges, MailboxInfo, Placed, Placement
 
@@ -204,9 +204,15 @@ class Store(StoreBase):
         """The account's MODSEQ and which messages were created, changed or destroyed after `since`; None when that is too long ago."""
         return await self.database.read(lambda connection: message_changes(connection, scope, since))
 
-    async def update_message(self, scope: Scope, message: MessageId, decide: Decide) -> None:
+    async def update_message(self, scope: Scope, message: MessageId, decide: Decide) -> StateStep:
         """Change flags and mailboxes of one message in ONE durable commit; see `message_update`. Raises what it or `decide` raises."""
-        await self.database.write(lambda transaction: update_message(transaction, scope, message, decide, self.effects))
+
+        def work(transaction: Transaction) -> StateStep:
+            before = scope_modseq(transaction, scope)
+            update_message(transaction, scope, message, decide, self.effects)
+            return StateStep(before, scope_modseq(transaction, scope))
+
+        return await self.database.write(work)
 
     async def find(self, account: AccountId, name: str) -> MailboxInfo:
         """What STATUS reports, at the cost of a row. Raises NO_MAILBOX."""

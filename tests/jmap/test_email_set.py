@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from .server import JmapClient, a_client
 
@@ -53,6 +54,30 @@ async def test_destroy(tmp_path: Path) -> None:
         assert await state_of(client, one) == {}
         changes = await client.call("Email/changes", sinceState=done["oldState"])
         assert changes["destroyed"] == [one]
+
+
+async def test_what_others_do_meanwhile_is_not_between_the_states_of_an_answer(tmp_path: Path) -> None:
+    """RFC 8620 §5.3: who was at the old state and has the answer is at the new one, and would never learn of the message."""
+    async with a_client(tmp_path) as client:
+        ids = [f"M{(await client.append(b'Subject: x')).message}" for _ in range(20)]
+        state = (await client.call("Email/get", ids=[]))["state"]
+        answers: list[dict[str, Any]] = []
+
+        async def star(*calls: list[str]) -> None:
+            for some in calls:
+                answers.append(await client.call("Email/set", update={one: {"keywords/$flagged": True} for one in some}))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(star, ids[:8])
+            nursery.start_soon(star, *([one] for one in ids[8:]))
+            for at in range(20):
+                await client.append(f"Subject: {at}".encode())
+        for answer in answers:
+            changes = await client.call("Email/changes", sinceState=answer["oldState"], maxChanges=500)
+            upto = await client.call("Email/changes", sinceState=answer["newState"], maxChanges=500)
+            between = {one for kind in ("created", "updated") for one in set(changes[kind]) - set(upto[kind])}
+            assert between <= set(answer["updated"]), "something of others is between the two states"
+        assert any(answer["oldState"] != state for answer in answers), "nothing came between"
 
 
 @pytest.mark.parametrize(

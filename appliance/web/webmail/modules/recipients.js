@@ -111,8 +111,8 @@ export class Recipients {
     this.options = []
     this.at = -1
     this.input = h("input", { id, value: textOf(list), autocomplete: "off", spellcheck: false, role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": `${id}-list`,
-      oninput: () => { changed(); this.complete() }, onpaste: (event) => this.paste(event), onkeydown: (event) => this.key(event), onblur: () => setTimeout(() => this.hide(), 150), onfocus: people })
-    this.list = h("ul", { id: `${id}-list`, role: "listbox", "aria-label": _("Suggestions"), hidden: true, className: "completions" })
+      oninput: () => { changed(); this.complete() }, onpaste: (event) => this.paste(event), onkeydown: (event) => this.key(event), onblur: () => this.hide(), onfocus: people })
+    this.list = h("ul", { id: `${id}-list`, role: "listbox", "aria-label": _("Suggestions"), hidden: true, className: "completions", onmousedown: (event) => event.preventDefault() })  // the focus stays
     this.element = h("div", { className: "field" }, h("label", { htmlFor: id }, label), this.input, this.list)
     this.changed = changed
   }
@@ -146,7 +146,7 @@ export class Recipients {
   }
 
   draw() {
-    this.list.replaceChildren(...this.options.map((one, at) => h("li", { role: "option", id: `${this.list.id}-${at}`, "aria-selected": String(at === this.at), onmousedown: (event) => { event.preventDefault(); this.take(at) } }, addressText(one))))
+    this.list.replaceChildren(...this.options.map((one, at) => h("li", { role: "option", id: `${this.list.id}-${at}`, "aria-selected": String(at === this.at), onmousedown: () => this.take(at) }, addressText(one))))
     this.list.hidden = !this.options.length
     this.input.setAttribute("aria-expanded", String(this.options.length > 0))
     if (this.at >= 0) this.input.setAttribute("aria-activedescendant", `${this.list.id}-${this.at}`)
