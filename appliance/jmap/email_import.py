@@ -36,11 +36,11 @@ from .ids import encode_id, encode_state, parse_id
 from .mailbox import MAIL
 from .method import Call, JmapAccount, Method, Response
 from .new_messages import MOST_OCTETS, NewMessages, created_response, read_placing
-from .standard import SetOutcome, States, attempt
+from .standard import SetOutcome, SetStates, attempt
 
 IMPORTED = frozenset(("blobId", "mailboxIds", "keywords", "receivedAt"))
 COPIED = frozenset(("id", "mailboxIds", "keywords", "receivedAt"))
-Done = tuple[SetOutcome, States]
+Done = tuple[SetOutcome, SetStates]
 
 
 class EmailImportMethods:
@@ -158,15 +158,15 @@ class EmailImportMethods:
             raise MethodError("requestTooLarge", f"At most {self._limits.objects_in_set} messages are made at once (maxObjectsInSet).")
         return objects
 
-    async def _expected(self, call: Call, account: JmapAccount, argument: str) -> States:
+    async def _expected(self, call: Call, account: JmapAccount, argument: str) -> SetStates:
         """The state, which must be the one given. Raises MethodError stateMismatch."""
         modseq = await self._store.database.read(lambda connection: scope_modseq(connection, account.scope))
         expected = call.arguments.text(argument)
         if expected and expected != encode_state(modseq):
             raise MethodError("stateMismatch", "Something changed meanwhile.")
-        return States(modseq, modseq)
+        return SetStates(modseq, modseq)
 
-    def _response(self, account: JmapAccount, states: States, outcome: SetOutcome) -> dict[str, Any]:
+    def _response(self, account: JmapAccount, states: SetStates, outcome: SetOutcome) -> dict[str, Any]:
         whole = outcome.encode(account.id, encode_state(states.old), encode_state(states.new))
         return {name: whole[name] for name in ("accountId", "oldState", "newState", "created", "notCreated")}
 

@@ -31,7 +31,7 @@ from .ids import encode_id, encode_state, parse_id
 from .mailbox import MAIL
 from .method import Call, JmapAccount, Method
 from .new_messages import NewMessages, created_response
-from .standard import SetOutcome, SetRequest, States, attempt, expect_same, read_set
+from .standard import SetOutcome, SetRequest, SetStates, attempt, expect_same, read_set
 
 CHANGEABLE = ("keywords", "mailboxIds")
 
@@ -53,7 +53,7 @@ class EmailSetMethods:
         modseq = await self._store.database.read(lambda connection: scope_modseq(connection, account.scope))
         request = read_set(call.arguments, encode_state(modseq), self._limits.objects_in_set)
         call.arguments.end()
-        states = States(modseq, modseq)
+        states = SetStates(modseq, modseq)
         outcome = await _EmailSet(self._store, self._new, self._emails, call, account, request, states).carry_out()
         return outcome.encode(account.id, encode_state(states.old), encode_state(states.new))
 
@@ -68,7 +68,7 @@ class _EmailSet:
     call: Call
     account: JmapAccount
     request: SetRequest
-    states: States
+    states: SetStates
     outcome: SetOutcome = field(default_factory=SetOutcome)
 
     async def carry_out(self) -> SetOutcome:

@@ -11,6 +11,7 @@
 A result of 100,000 messages takes 0.2 s to make, 0.7 s by attachments, and some milliseconds to bring up to date.
 """
 
+import json
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
@@ -33,6 +34,8 @@ CHANGED = 50
 CHANGED_MEMBERS = 500
 """Messages in the threads of those that changed."""
 _COLUMNS = {"receivedAt": "internal_at", "size": "octets"}
+
+_THERE = "SELECT DISTINCT message_data FROM message WHERE message_data IN (SELECT value FROM json_each(?))"
 
 Key = tuple[Scope, str, ModSeq]
 
@@ -91,9 +94,6 @@ def updated(
     connection: Any, query: EmailQuery, before: "array[int]", changed: Mapping[int, int], matched: Sequence[AccountRow]
 ) -> "array[int] | None":
     """The result with the changed messages taken out and those that match put in; None when a message went meanwhile."""
-    now = before[:]
-    for one in set(changed).intersection(before):
-        now.remove(one)
     comparator = query.sort[0]
     sign = 1 if comparator.is_ascending else -1
     column = _COLUMNS[comparator.name]
@@ -113,9 +113,16 @@ def updated(
         for row in sorted(matched, key=place_of):
             first.setdefault(changed[row.message], row)
         matched = list(first.values())
-    for row in matched:
-        try:
+    there = {one for (one,) in connection.execute(_THERE, (json.dumps(list(changed)),))}
+    gone = changed.keys() - there
+    now = array("q", (one for one in before if one not in gone)) if gone else before[:]
+    try:
+        for one in there:  # its date and its size never change: it is where it was, or was not in the result
+            at = bisect_left(now, place(one), key=place)
+            if at < len(now) and now[at] == one:
+                del now[at]
+        for row in matched:
             now.insert(bisect_left(now, place_of(row), key=place), row.message)
-        except _GoneError:
-            return None
+    except _GoneError:
+        return None
     return now

@@ -83,7 +83,7 @@ class SetRequest:
 
 
 @dataclass(slots=True)
-class States:
+class SetStates:
     """What a /set tells as `oldState` and `newState` (RFC 8620 §5.3). A client that was at the old one is at the new one by the answer
     alone, so nothing but the call's own changes is between them: what others did before or between them moves the old one on."""
 
