@@ -187,6 +187,22 @@ def test_an_undo_brings_back_what_a_filter_left_out(imap: Reader, ada: "Page") -
     expect(row(ada, "Number 13")).to_have_count(1)
 
 
+def test_going_back_closes_a_question_about_what_was_shown(ada: "Page") -> None:
+    from playwright.sync_api import expect
+
+    ada.locator("#folder-list").get_by_text("Archive").click()
+    expect(ada.locator("#where")).to_have_text("Archive")
+    ada.locator("#folder-list").get_by_text("Inbox").click()
+    row(ada, "Number 12").click()
+    subject(ada, "Number 12")
+    ada.keyboard.press("v")
+    question = ada.get_by_role("dialog", name="Move 1 conversation")
+    question.wait_for()
+    ada.go_back()
+    expect(question).to_have_count(0)
+    expect(ada.locator("#where")).to_have_text("Inbox")
+
+
 def test_the_menu_of_a_phone_closes_and_says_so(ada: "Page") -> None:
     from playwright.sync_api import expect
 

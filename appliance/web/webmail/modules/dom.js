@@ -139,10 +139,12 @@ export function banner(sentence, label = "", onclick = null) {
   line.replaceChildren(h("span", {}, sentence), ...(label ? [h("button", { type: "button", className: "quiet", onclick }, label)] : []))
 }
 
-/** A question in a dialog; resolves to what `value` the chosen button has, "" when it was closed. */
+/** A question in a dialog; resolves to what `value` the chosen button has, "" when it was closed, or the page behind it is another now. */
 export function ask(title, body, buttons, closing = _("Cancel")) {
   return new Promise((resolve) => {
-    const dialog = h("dialog", { "aria-labelledby": "dialog-title", onclose: () => { resolve(dialog.returnValue); dialog.remove() } },
+    const leave = () => dialog.close("")
+    const over = () => { removeEventListener("popstate", leave); resolve(dialog.returnValue); dialog.remove() }
+    const dialog = h("dialog", { "aria-labelledby": "dialog-title", onclose: over },
       h("form", { method: "dialog" },
         h("h2", { id: "dialog-title" }, title),
         body,
@@ -151,6 +153,7 @@ export function ask(title, body, buttons, closing = _("Cancel")) {
           h("button", { value: "", className: "quiet", formNoValidate: true }, closing))))
     document.body.append(dialog)
     dialog.showModal()
+    addEventListener("popstate", leave)
   })
 }
 
