@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 MANY = 520
 """More than one call reads."""
+READ_ON = """async number => {
+  const { emails, keepEmails } = await import(document.querySelector("script[type=module]").src.replace("main.js", "mail.js"))
+  const row = at => ({ id: `M${1e6 + at}`, threadId: `T${1e6 + at}`, keywords: {}, mailboxIds: {} })
+  keepEmails(Array.from({ length: number }, (_none, at) => row(at)))
+  return emails.size
+}"""
+"""Rows as of a list that is scrolled through."""
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +192,18 @@ def test_an_undo_brings_back_what_a_filter_left_out(imap: Reader, ada: "Page") -
     expect(row(ada, "Number 13")).to_have_count(0)
     ada.keyboard.press("z")
     expect(row(ada, "Number 13")).to_have_count(1)
+
+
+def test_the_open_conversation_is_known_however_far_the_list_was_read(ada: "Page") -> None:
+    from playwright.sync_api import expect
+
+    row(ada, "Number 11").click()
+    subject(ada, "Number 11")
+    assert ada.evaluate(READ_ON, 5000) <= 4001
+    ada.keyboard.press("s")
+    expect(ada.locator("#said")).to_contain_text("1 message has a star")
+    ada.keyboard.press("z")
+    expect(ada.locator("#said")).to_contain_text("It is as it was")
 
 
 def test_going_back_closes_a_question_about_what_was_shown(ada: "Page") -> None:

@@ -1,7 +1,7 @@
 /* What this tab knows of the mail: mailboxes, rows of messages, threads; each as the server last said. Mailboxes that others share are
 there as well, by their accounts; ids are the server's, so none is used twice.
 
-Rows are kept for ROWS messages, or more (WINDOWS). Whoever shows something listens to `changes`: `mailboxes` when counts or names
+Rows are kept for ROWS messages, or more (WINDOWS), and those of the conversation that is open. Whoever shows something listens to `changes`: `mailboxes` when counts or names
 changed, `messages` when rows did, `remote` when something came from elsewhere and lists have to look again, `others` when more than mail
 may have changed. */
 
@@ -14,6 +14,9 @@ const ROWS = 4000
 /** Conversations may have so many messages that those in sight are more: then rows of so many windows of a list are kept. */
 const WINDOWS = 4
 let most = ROWS
+/** The conversation that is open, whatever the list read since. */
+let open = ""
+export const keepOpen = (thread) => { open = thread }
 /** All that changes of a message (RFC 8621 §4.1.1). */
 const CHANGING = ["mailboxIds", "keywords"]
 const NAMES = () => ({
@@ -90,15 +93,18 @@ export function keepEmails(list, account = boot.account, known = begun) {
     emails.delete(one.id)
     emails.set(one.id, before?.change > known ? { ...one, ...before } : { ...before, ...one, account })
   }
-  for (const id of emails.keys()) {
+  for (const [id, { threadId }] of emails) {
     if (emails.size <= most) break
-    emails.delete(id)
+    if (!open || threadId !== open) emails.delete(id)
   }
 }
 
 export function keepThreads(list) {
   for (const one of list) threads.set(one.id, one.emailIds)
-  while (threads.size > most) threads.delete(threads.keys().next().value)
+  for (const id of threads.keys()) {
+    if (threads.size <= most) break
+    if (id !== open) threads.delete(id)
+  }
 }
 
 /** Calls that read a window of a query with rows, threads and their members (RFC 8621 §4.10). */

@@ -5,7 +5,7 @@ height and the facts in its root element: remote images left out, invitation, au
 
 import { $, _, addressText, ask, boot, focusFirst, fullDate, h, icon, iconButton, nameOf, plain, say, shortDate } from "./dom.js"
 import { MethodError, mayUse, request, shown as place } from "./jmap.js"
-import { ROW, changes, changesKnown, emails, isOwn, isUnread, isWaiting, keepEmails, keepThreads, mailboxes, readMembers, threads } from "./mail.js"
+import { ROW, changes, changesKnown, emails, isOwn, isUnread, isWaiting, keepEmails, keepOpen, keepThreads, mailboxes, readMembers, threads } from "./mail.js"
 import { ACTIONS, load } from "./main.js"
 import { markSeen } from "./actions.js"
 import { attachmentList } from "./attachments.js"
@@ -49,6 +49,7 @@ export async function open(wanted, inList) {
   row = inList
   if (wanted === thread) return
   thread = wanted
+  keepOpen(thread)
   absent = ""
   document.documentElement.dataset.read = "1"
   pane.setAttribute("aria-busy", "true")
@@ -90,6 +91,7 @@ function instead(sentence) {
 
 export function close() {
   thread = row = absent = ""
+  keepOpen("")
   shown = new Map()
   pane.removeAttribute("aria-busy")
   pane.replaceChildren(h("p", { className: "dim nothing" }, _("Choose a conversation to read it here.")))
