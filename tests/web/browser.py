@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PROTOCOLS = ("smtp", "submissions", "imaps", "http", "https")
 WIDTHS = (320, 768, 1280)
+PATIENCE_MS = 60_000
+"""For a busy machine: what a page is waited for, and what a test expects of it."""
 PICTURE_WIDTH = "document => document.images[0].decode().then(() => document.images[0].naturalWidth)"
 """For `of_document`: the width of its first picture once that is there, in pixels."""
 
@@ -31,8 +33,8 @@ class Chromium:
         """A page of its own context; `faults` is what its console reports, but for forms that were sent back (422)."""
         words.setdefault("locale", "en-GB")
         context = self.browser.new_context(base_url=self.address, **words)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
-        page.set_default_timeout(10_000)
         faults: list[str] = []
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" and " 422 " not in message.text else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -43,8 +45,9 @@ class Chromium:
 @contextmanager
 def chromium(server: Pillarbox) -> Iterator[Chromium]:
     """The browser in a home of its own, whose certificate database has the server's authority."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     executable = program("chromium")
     certutil = program("certutil")
     with tempfile.TemporaryDirectory(prefix="pillarbox-browser-") as home:

@@ -229,7 +229,7 @@ def test_the_overview_follows_the_server(ada: "Page", server: Pillarbox) -> None
         for line in (b"EHLO friend.example", b"MAIL FROM:<friend@elsewhere.example>", b"RCPT TO:<ada@home.example>", b"DATA"):
             smtp.ask(line)
         assert smtp.ask(b"Subject: hello\r\n\r\nhello\r\n.").startswith(b"250")
-    expect(figure).to_have_text(str(before + 1), timeout=15_000)
+    expect(figure).to_have_text(str(before + 1))
     ada.goto("/admin/messages")
     assert ada.get_by_text("friend@elsewhere.example").count() == 1 and ada.get_by_text("hello").count() == 0
 
@@ -266,7 +266,7 @@ def test_a_file_is_sent_and_brought_in_and_the_log_is_live(ada: "Page", server: 
     with Smtp(server.ports["smtp"]) as smtp:
         for line in (b"EHLO friend.example", b"MAIL FROM:<live-line@friend.example>", b"RCPT TO:<nobody@home.example>"):
             smtp.ask(line)
-    expect(log).to_contain_text("live-line@friend.example", timeout=15_000)
+    expect(log).to_contain_text("live-line@friend.example")
 
 
 def test_domains_and_records(ada: "Page") -> None:

@@ -42,13 +42,6 @@ def browser(server: Pillarbox) -> Iterator[Chromium]:
         yield one
 
 
-def a_page(browser: Chromium, **words: Any) -> "Page":
-    """For a busy machine."""
-    page = browser.page(**words)
-    page.set_default_timeout(60_000)
-    return page
-
-
 def with_the_password(page: "Page", address: str = "") -> None:
     """Sign in, straight to the page of passkeys."""
     page.goto(f"{address}/sign-in?next=/own/passkeys")
@@ -114,7 +107,7 @@ class Laptop:
 
 @pytest.fixture(scope="module")
 def its_browser(browser: Chromium) -> Iterator[Laptop]:
-    page = a_page(browser)
+    page = browser.page()
     yield Laptop(page, VirtualAuthenticator(page))
     page.context.close()
 
@@ -214,16 +207,16 @@ def test_one_that_was_removed_opens_nothing(laptop: Laptop, server: Pillarbox) -
 
 
 def test_at_an_address_and_without_scripts_the_page_says_why(browser: Chromium, server: Pillarbox) -> None:
-    page = a_page(browser)
+    page = browser.page()
     with_the_password(page, f"https://127.0.0.1:{server.ports['https']}")
     assert page.get_by_text("by an address in numbers").count() == 1 and not violations(page)
     page.context.close()
-    page = a_page(browser, java_script_enabled=False)
+    page = browser.page(java_script_enabled=False)
     with_the_password(page)
     assert page.get_by_text("needs a browser that knows passkeys").is_visible()
     assert page.get_by_role("button", name="Make a passkey").count() == 0
     page.context.close()
-    page = a_page(browser)
+    page = browser.page()
     page.add_init_script("delete window.PublicKeyCredential")
     with_the_password(page)
     assert page.get_by_text("needs a browser that knows passkeys").is_visible()

@@ -33,11 +33,7 @@ def browser(server: Pillarbox) -> Iterator[Chromium]:
 
 @pytest.fixture(scope="module")
 def signed_in(browser: Chromium) -> "Page":
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=60_000)
     page = browser.page()
-    page.set_default_timeout(60_000)
     sign_in(page, "ada@home.example", PASSWORD)
     return page
 

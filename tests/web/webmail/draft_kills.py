@@ -40,7 +40,6 @@ class Writing:
         self.words: list[str] = []
         self.slowest_ms = 0.0
         first = browser.page()
-        first.set_default_timeout(60_000)
         sign_in(first, "ada@home.example", PASSWORD)
         self.page = first
         self._load()
@@ -87,7 +86,6 @@ class Writing:
 
         old = self.page
         self.page = old.context.new_page()
-        self.page.set_default_timeout(60_000)
         with old.expect_event("crash"), suppress(Error):
             old.goto("chrome://crash")
         old.close()

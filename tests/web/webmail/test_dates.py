@@ -41,7 +41,6 @@ def dated(server: Pillarbox) -> None:
 def test_a_list_has_the_dates_of_its_reader(browser: Chromium, locale: str, shown: list[str]) -> None:
     """In Berlin, where the day begins an hour before that of UTC."""
     page = browser.page(locale=locale, timezone_id="Europe/Berlin")
-    page.set_default_timeout(60_000)
     page.goto("/sign-in")
     page.locator("[name=name]").fill("mary@home.example")
     page.locator("[name=password]").fill(PASSWORD)

@@ -327,7 +327,6 @@ def test_on_a_phone_in_the_dark_and_in_german(browser: Chromium, server: Pillarb
     from playwright.sync_api import expect
 
     page = browser.page(viewport={"width": 320, "height": 640}, color_scheme="dark", locale="de-DE", has_touch=True)
-    page.set_default_timeout(60_000)
     page.goto("/sign-in")
     page.get_by_label("E-Mail-Adresse").fill("ada@home.example")
     page.get_by_label("Passwort").fill(PASSWORD)

@@ -40,12 +40,8 @@ def server(phone: Phone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 
 @pytest.fixture(scope="module")
 def ada(server: Pillarbox, phone: Phone) -> Iterator["Page"]:
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=60_000)
     with chromium(server) as browser:
         page = browser.page(permissions=["notifications"])
-        page.set_default_timeout(60_000)
         page.add_init_script(SUBSCRIPTION % (json.dumps(phone.receiver.keys), ENDPOINT, ENDPOINT))
         sign_in(page, "ada@home.example", PASSWORD)
         page.goto("/mail/")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 def reader(browser: Chromium, signed_in: "Page") -> Iterator["Page"]:
     """Ada in Berlin, whose language is English; her inbox."""
     page = browser.page(timezone_id="Europe/Berlin")
-    page.set_default_timeout(60_000)
     sign_in(page, "ada@home.example", PASSWORD)
     page.goto("/mail/")
     page.get_by_role("option").first.wait_for()

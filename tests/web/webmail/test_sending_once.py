@@ -35,7 +35,6 @@ def browser(server: Pillarbox) -> Iterator[Chromium]:
 
 def test_a_message_is_sent_once_although_its_sending_was_never_answered(server: Pillarbox, browser: Chromium) -> None:
     page = browser.page()
-    page.set_default_timeout(60_000)
     sign_in(page, "ada@home.example", PASSWORD)
     page.goto("/mail/")
     page.get_by_role("option").first.wait_for()

@@ -43,7 +43,6 @@ def begin(page: "Page", subject: str, words: str = "") -> None:
 
 def another(context: "BrowserContext") -> "Page":
     page = context.new_page()
-    page.set_default_timeout(60_000)
     page.goto("/mail/")
     page.get_by_role("option").first.wait_for()
     return page
@@ -150,7 +149,6 @@ def test_a_message_waits_until_a_usual_instant(browser: Chromium) -> None:
 
     tab = browser.page()
     sign_in(tab, "mary@home.example", PASSWORD)
-    tab.set_default_timeout(60_000)
     tab.goto("/mail/")
     tab.locator("#list").wait_for()
     day = (datetime.now(UTC).astimezone() + timedelta(days=1)).replace(hour=10, minute=20, second=0, microsecond=0)
