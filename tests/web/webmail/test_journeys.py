@@ -163,6 +163,7 @@ def test_it_fits_a_phone_and_is_accessible(ada: "Page") -> None:
     assert not ada.evaluate("document.documentElement.scrollWidth > innerWidth")
     assert not violations(ada)
     ada.get_by_role("button", name="Back to the list").click()
+    expect(ada.locator("#list")).to_be_focused()
     ada.get_by_role("button", name="Mailboxes").click()
     ada.get_by_role("link", name="Sent").click()
     expect(ada.get_by_text("Nothing is here.")).to_be_visible()

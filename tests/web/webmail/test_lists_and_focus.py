@@ -1,9 +1,13 @@
 """Webmail by keyboard, by finger and in a search: the focus is never lost, and what is done is done to what is shown."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.journeys.talk import Reader
 from tests.support.server import Pillarbox
+from tests.support.wire import eventually
 from tests.web.browser import violations
 from tests.web.webmail.mailing import deliver, message, pictures
 
@@ -109,6 +113,39 @@ def test_a_star_goes_whichever_message_of_the_conversation_had_it(ada: "Page", s
     expect(row(ada, "Boat")).not_to_contain_text("starred")
 
 
+@contextmanager
+def pressed(page: "Page", target: "Locator") -> Iterator[None]:
+    """While inside, the mouse is down on it."""
+    target.hover()
+    page.mouse.down()
+    yield
+    page.mouse.up()
+
+
+def test_what_changes_while_it_is_pressed_is_pressed_all_the_same(ada: "Page", server: Pillarbox) -> None:
+    """And whatever else changes: none of it is taken out for a moment."""
+    from playwright.sync_api import expect
+
+    with Reader(server.ports["imap"], "ada@home.example") as imap, pressed(ada, row(ada, "Number 19").locator(".check")):
+        imap.ok(b"SELECT INBOX")
+        imap.ok(b"STORE 20 +FLAGS (\\Flagged)")
+        expect(row(ada, "Number 19")).to_contain_text("starred")
+    expect(row(ada, "Number 19")).to_have_attribute("aria-selected", "true")
+    expect(ada.locator("#selected-count")).to_have_text("1 selected")
+    with pressed(ada, row(ada, "Number 17").locator(".subject")):
+        deliver(server, message("Moves all rows", "text\n"))
+        expect(row(ada, "Moves all rows")).to_have_count(1)
+    ada.get_by_role("heading", name="Number 17").wait_for()
+    inbox = ada.locator("#folders").get_by_role("link", name="Inbox")
+    ada.locator("#folders").get_by_role("link", name="Sent").click()
+    expect(ada.locator("#where")).to_have_text("Sent")
+    before = inbox.inner_text()
+    with pressed(ada, inbox.locator(".name")):
+        deliver(server, message("Counts", "text\n"))
+        expect(inbox).not_to_have_text(before, use_inner_text=True)
+    expect(ada.locator("#where")).to_have_text("Inbox")
+
+
 def test_several_are_dragged_to_a_mailbox(ada: "Page") -> None:
     from playwright.sync_api import expect
 
@@ -132,7 +169,8 @@ def test_a_text_is_there_before_its_images(ada: "Page", server: Pillarbox) -> No
     deliver(server, slow)
     row(ada, "Slow images").click()
     expect(ada.get_by_role("button", name="Show images")).to_be_visible()
-    assert held and ada.locator("article.open iframe").evaluate("frame => frame.contentDocument.readyState") == "interactive"
+    assert eventually(lambda: ada.wait_for_timeout(50) is None and held)
+    assert ada.locator("article.open iframe").evaluate("frame => frame.contentDocument.readyState") == "interactive"
     for one in held:
         one.abort()
     ada.unroute("**/mail/image/**")

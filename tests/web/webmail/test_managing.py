@@ -65,6 +65,7 @@ def test_a_mailbox_from_its_making_to_its_end(ada: "Page") -> None:
     mailbox(ada, "Inbox")
     for number in (16, 17):
         row(ada, f"Number {number}").first.locator(".check").click()
+    expect(ada.locator("#selected-count")).to_have_text("2 selected")
     ada.keyboard.press("v")
     dialog.get_by_label("To which mailbox?").select_option(label="Travel")
     dialog.get_by_role("button", name="Move").click()
@@ -125,6 +126,7 @@ def test_a_name_that_cannot_be_says_so_and_stays(ada: "Page", server: Pillarbox)
         online(ada)
         dialog.get_by_role("button", name="Make it").click()
         said(ada, "The mailbox Refused by the server is there now.")
+        expect(ada.locator("#where")).to_have_text("Refused by the server")
         choose(ada, "Rename or move it")
         name.fill("100%")
         dialog.get_by_role("button", name="Save").click()
@@ -234,9 +236,11 @@ def test_nothing_is_dropped_on_what_only_writing_fills(ada: "Page") -> None:
 
 
 def test_on_a_phone_the_menu_has_the_way_out(ada: "Page") -> None:
+    from playwright.sync_api import expect
+
     ada.set_viewport_size({"width": 320, "height": 640})
     ada.get_by_role("button", name="Mailboxes").click()
-    assert ada.get_by_role("navigation", name="Mailboxes").get_by_role("button", name="Sign out").is_visible()
+    expect(ada.get_by_role("navigation", name="Mailboxes").get_by_role("button", name="Sign out")).to_be_visible()
     assert not violations(ada) and not ada.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
@@ -247,7 +251,7 @@ def test_a_mailbox_deleted_elsewhere_leads_to_the_inbox(ada: "Page", server: Pil
     with Reader(server.ports["imap"], "ada@home.example") as imap:
         imap.ok(b"CREATE Gone")
         imap.append("Gone", [b"Subject: Was here\r\n\r\ntext\r\n"])  # type: ignore[attr-defined]
-    ada.locator("#folders").get_by_role("link", name="Gone").click()
+    mailbox(ada, "Gone")
     ada.get_by_role("option").filter(has_text="Was here").click()
     ada.get_by_role("heading", name="Was here").wait_for()
     with Reader(server.ports["imap"], "ada@home.example") as imap:

@@ -6,8 +6,9 @@ from tests.support.server import PASSWORD, Pillarbox, pillarbox
 from tests.support.wire import eventually
 from tests.web.browser import Chromium, violations
 from tests.web.webmail.mailing import deliver, message
-from tests.web.webmail.test_identities import ALIAS, answer, sender
+from tests.web.webmail.test_identities import ALIAS, answer, sender, throw_away
 from tests.web.webmail.test_lists_and_focus import focus_is_somewhere
+from tests.web.webmail.test_managing import mailbox
 from tests.web.webmail.test_offline import CLOSE, offline, online, open_draft
 from tests.web.webmail.test_rich_text import formatting, sent
 from tests.web.webmail.test_writing import another, text
@@ -60,11 +61,6 @@ def save(dialog: "Locator") -> None:
 def write(page: "Page", subject: str = "") -> None:
     page.locator("#list").press("c")
     page.get_by_label("Subject").fill(subject)
-
-
-def throw_away(page: "Page") -> None:
-    page.get_by_role("button", name="Throw away").click()
-    page.locator("#composer").wait_for(state="detached")
 
 
 def test_one_address_is_one_form(ada: "Page") -> None:
@@ -261,7 +257,7 @@ def test_the_signature_stands_above_the_original(ada: "Page", server: Pillarbox)
     ada.locator("#compose-from").select_option(label=ALIAS)
     assert text(ada).input_value().startswith("Yes.\n\nAda\nRome\n\nMary Smith"), "what was changed by hand stays"
     throw_away(ada)
-    ada.locator("#folders").get_by_role("link", name="Inbox").click()
+    mailbox(ada, "Inbox")
     answer(ada, "Signed above", "f")
     assert text(ada).input_value().startswith("\n\nAda\nLondon\n\n-------- Forwarded message --------\n")
     throw_away(ada)

@@ -96,6 +96,18 @@ export const plain = (text, instead = "\ufffd") => (text ?? "").replace(/[\0-\x1
 export const nameOf = ({ name, email }) => plain(name && !/[@\uff20\ufe6b]/.test(name.toLowerCase().replaceAll(email.toLowerCase(), "")) ? name : email)
 export const addressText = ({ name, email }) => plain(name && name !== email ? `${name} <${email}>` : email)
 
+/** Make these the children of an element. Those that stay are not touched: what is taken out while the mouse is down on it, be it for a
+moment, gets no click. */
+export function put(parent, children) {
+  const staying = new Set(children)
+  for (const one of [...parent.children]) if (!staying.has(one)) one.remove()
+  let next = parent.firstChild
+  for (const one of children) {
+    if (one === next) next = next.nextSibling
+    else parent.insertBefore(one, next)
+  }
+}
+
 /** Put the focus where it can be: what had it is gone. */
 export function focusFirst(...places) {
   (places.find((one) => one !== document.body && one?.getClientRects().length) ?? $("main")).focus()

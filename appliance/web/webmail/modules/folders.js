@@ -1,7 +1,9 @@
-/* The list of mailboxes with their counts; messages can be dropped on one. */
+/* The list of mailboxes with their counts; messages can be dropped on one.
 
-import { $, counted, focusFirst, h, icon } from "./dom.js"
-import { changes, listed, mailboxName, shared } from "./mail.js"
+Counts change at any moment, also while somebody clicks: the elements of a mailbox stay, their texts change. */
+
+import { $, counted, focusFirst, h, icon, put } from "./dom.js"
+import { changes, listed, mailboxName, mailboxes, shared } from "./mail.js"
 import { isTarget, moveTo, sharedBy } from "./actions.js"
 
 const ICONS = { inbox: "inbox", drafts: "draft", sent: "sent", archive: "archive", junk: "junk", trash: "trash", scheduled: "clock" }
@@ -9,29 +11,33 @@ export const DRAGGED = "application/x-pillarbox"
 
 /** `current` tells which mailbox is shown, `dragged` which rows are being dragged. */
 export function showFolders(current, dragged) {
+  const entries = new Map(), groups = new Map()
+  const kept = (known, key, make) => known.get(key) ?? known.set(key, make()).get(key)
+  const items = (account) => listed(account).map((row) => {
+    const one = kept(entries, row.mailbox.id, () => h("li", {}, linkTo(row.mailbox.id, dragged)))
+    fill(one.firstChild, row, current())
+    return one
+  })
+  const group = ([account, { name }]) => {
+    const one = kept(groups, account, () => h("li", {}, h("h2"), h("ul")))
+    one.firstChild.textContent = sharedBy(name)
+    put(one.lastChild, items(account))
+    return one
+  }
   const draw = () => {
     const focused = document.activeElement?.dataset?.mailbox
-    const items = (account) => listed(account).map((row) => item(row, current(), dragged))
-    const others = [...shared].map(([account, { name }]) => h("li", {}, h("h2", {}, sharedBy(name)), h("ul", {}, items(account))))
-    $("folder-list").replaceChildren(...items(), ...others)
-    if (focused) focusFirst(document.querySelector(`[data-mailbox="${focused}"]`), $("list"))
+    put($("folder-list"), [...items(), ...[...shared].map(group)])
+    if (focused && document.activeElement?.dataset?.mailbox !== focused) focusFirst(document.querySelector(`[data-mailbox="${focused}"]`), $("list"))
   }
   changes.addEventListener("mailboxes", draw)
   draw()
   return draw
 }
 
-function item({ mailbox, depth }, current, dragged) {
-  const number = mailbox.role === "drafts" ? mailbox.totalEmails : mailbox.role === "trash" ? 0 : mailbox.unreadThreads
-  const label = mailbox.role === "drafts" ? counted("%(number)s draft", "%(number)s drafts", number)
-    : counted("%(number)s unread", "%(number)s unread", number)
-  const link = h("a", { href: `#${mailbox.id}`, "data-mailbox": mailbox.id, "aria-current": mailbox.id === current ? "page" : null },
-    icon(ICONS[mailbox.role] ?? "folder"),
-    h("span", { className: "name" }, mailboxName(mailbox)),
-    number ? h("span", { className: "count", title: label }, h("span", { "aria-hidden": "true" }, number > 9999 ? "9999+" : String(number)), h("span", { className: "away" }, label)) : null)
-  if (depth) link.classList.add(`depth-${Math.min(depth, 4)}`)
+function linkTo(id, dragged) {
+  const link = h("a", { href: `#${id}`, "data-mailbox": id }, icon("folder"), h("span", { className: "name" }))
   link.ondragover = (event) => {
-    if (!event.dataTransfer.types.includes(DRAGGED) || !isTarget(mailbox)) return
+    if (!event.dataTransfer.types.includes(DRAGGED) || !mailboxes.has(id) || !isTarget(mailboxes.get(id))) return
     event.preventDefault()
     event.dataTransfer.dropEffect = "move"
     link.classList.add("target")
@@ -40,7 +46,23 @@ function item({ mailbox, depth }, current, dragged) {
   link.ondrop = (event) => {
     event.preventDefault()
     link.classList.remove("target")
-    moveTo(dragged(), mailbox.id)
+    moveTo(dragged(), id)
   }
-  return h("li", {}, link)
+  return link
+}
+
+function fill(link, { mailbox, depth }, current) {
+  const number = mailbox.role === "drafts" ? mailbox.totalEmails : mailbox.role === "trash" ? 0 : mailbox.unreadThreads
+  const label = mailbox.role === "drafts" ? counted("%(number)s draft", "%(number)s drafts", number)
+    : counted("%(number)s unread", "%(number)s unread", number)
+  if (mailbox.id === current) link.setAttribute("aria-current", "page")
+  else link.removeAttribute("aria-current")
+  link.className = depth ? `depth-${Math.min(depth, 4)}` : ""
+  const [sign, name, count = h("span", { className: "count" }, h("span", { "aria-hidden": "true" }), h("span", { className: "away" }))] = link.children
+  sign.firstChild.setAttribute("href", `#i-${ICONS[mailbox.role] ?? "folder"}`)
+  name.textContent = mailboxName(mailbox)
+  count.title = label
+  count.firstChild.textContent = number > 9999 ? "9999+" : String(number)
+  count.lastChild.textContent = label
+  put(link, [sign, name, ...(number ? [count] : [])])
 }

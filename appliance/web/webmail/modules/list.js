@@ -4,7 +4,7 @@ sight is then laid out once, together with the page.
 
 For programs that read the screen it is a listbox: one option is the active one, any number are selected; each option knows its place. */
 
-import { $, _, counted, h, icon, marked, nameOf, say, shortDate } from "./dom.js"
+import { $, _, counted, h, icon, marked, nameOf, put, say, shortDate } from "./dom.js"
 import { DRAGGED } from "./folders.js"
 import { begun, changes, conversation, emails, isOwn, isUnread, mailboxes, settled } from "./mail.js"
 import { view } from "./actions.js"
@@ -13,6 +13,7 @@ import { PAGE, QueryWindow } from "./window.js"
 const OVERSCAN = 12
 const UNMEASURED_ROWS = 10
 const MOST_SELECTED = 500
+const STILL_PX = 5
 const list = $("list")
 const space = $("list-space")
 
@@ -209,7 +210,7 @@ function drawNow() {
   const rows = new Map([...space.children].map((row) => [row.dataset.key, row]))
   const shown = []
   for (let at = first; at < end; at++) shown.push(row(at, rows))
-  if (shown.length !== space.children.length || shown.some((one, at) => space.children[at] !== one)) space.replaceChildren(...shown)
+  put(space, shown)
   if (query.total && active >= first && active < end) list.setAttribute("aria-activedescendant", `row-${active}`)
   else list.removeAttribute("aria-activedescendant")
   $("total").textContent = counted("%(number)s conversation", "%(number)s conversations", query.total)
@@ -229,6 +230,7 @@ function row(at, known) {
   element.id = `row-${at}`
   element.dataset.key = key
   element.dataset.at = at
+  if (email) element.dataset.id = id
   element.setAttribute("aria-posinset", at + 1)
   element.setAttribute("aria-setsize", query.total)
   element.style.transform = `translateY(${at * rowHeight}px)`
@@ -270,24 +272,36 @@ function who(email, members) {
 
 // --- pointer and keys ------------------------------------------------------------------------------------
 
-const placeAt = (event) => {
-  const found = event.target.closest?.(".row")
-  return found ? Number(found.dataset.at) : -1
+/** Where the conversation of a row stands by now, which may not be drawn yet; -1 when it is not there any more. */
+const placeAt = (target) => {
+  const { id, at = -1 } = target.closest?.(".row")?.dataset ?? {}
+  return id ? query.placeOf(id) : Number(at)
 }
+/** The mouse went down there. A row that is drawn anew before it goes up gets no click from the browser: up again at the same place is one. */
+let pressed = null
 
 list.addEventListener("scroll", draw, { passive: true })
 new ResizeObserver(draw).observe(list)
 
-list.addEventListener("click", (event) => {
-  const at = placeAt(event)
+list.addEventListener("mousedown", (event) => { pressed = event })
+list.addEventListener("mouseup", (event) => {
+  const down = pressed
+  pressed = null
+  if (!down || down.target.isConnected || event.button) return
+  if (Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) < STILL_PX) click(event, down.target)
+})
+list.addEventListener("click", (event) => click(event, event.target))
+
+function click(event, target) {
+  const at = placeAt(target)
   if (at < 0) return
-  if (event.target.closest(".check") || event.ctrlKey || event.metaKey) {
+  if (target.closest(".check") || event.ctrlKey || event.metaKey) {
     active = at
     passed = false
     toggle(at)
   } else if (event.shiftKey) setActive(at, { extend: true })
   else open(at)
-})
+}
 
 export function open(at = active) {
   active = at
@@ -297,7 +311,7 @@ export function open(at = active) {
 }
 
 list.addEventListener("dragstart", (event) => {
-  const at = placeAt(event)
+  const at = placeAt(event.target)
   const id = query?.ids.get(at)
   if (!id) return event.preventDefault()
   dragging = selection.has(id) ? chosen() : [emails.get(id)].filter(Boolean)
