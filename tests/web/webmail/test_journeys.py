@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from appliance.web.webmail.text_document import Flow, unflowed
 from tests.journeys.talk import Reader
 from tests.support.server import PASSWORD, Pillarbox
+from tests.support.wire import eventually
 from tests.web.browser import PICTURE_WIDTH, Chromium, of_document, violations
 from tests.web.webmail.mailing import counting_server, deliver, message
 from tests.web.webmail.test_html_cleaning import EVIL, together
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
+
+HELD = "() => navigator.locks.query().then(({ held }) => held.filter(({ name }) => name.startsWith('draft ')).length)"
 
 
 def test_a_conversation_is_read_put_away_and_brought_back(ada: "Page") -> None:
@@ -284,6 +287,7 @@ def test_what_was_typed_outlives_the_tab(browser: Chromium, ada: "Page", server:
     other = ada.context.new_page()
     other.goto("/mail/")
     ada.goto("about:blank")
+    assert eventually(lambda: not other.evaluate(HELD)), "the tab that wrote it is gone for the browser, too"
     other.reload()
     other.get_by_role("button", name="Go on writing").click()
     expect(other.get_by_role("textbox", name="Text", exact=True)).to_have_value("the last words")
