@@ -60,7 +60,7 @@ test-gpio: $(VENV)/.ready    ## LEDs and button on a simulated kernel GPIO chip,
 
 # Chromium by Playwright: chromium and libnss3-tools. WebKit by selenium: webkit2gtk-driver and xvfb, and localhost in /etc/hosts.
 web-test: $(VENV)/.tests-ready   ## every page in two real browsers, then as pictures (needs chromium, libnss3-tools, webkit2gtk-driver, xvfb)
-	@PILLARBOX_REQUIRE_ALL=1 $(BIN)/python -m pytest tests/web tests/web/webmail/matrix.py tests/web/webmail/bad_networks.py
+	@PILLARBOX_REQUIRE_ALL=1 $(BIN)/python -m pytest tests/web tests/web/webmail/matrix.py tests/web/webmail/bad_networks.py tests/web/webmail/list_model.py
 	@PILLARBOX_REQUIRE_ALL=1 $(BIN)/python -m pytest tests/web/webkit_pages.py tests/web/webmail/webkit_mail.py
 	@$(BIN)/python -m tests.web.shots build/shots
 
