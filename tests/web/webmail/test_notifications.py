@@ -12,11 +12,14 @@ from tests.support.push_receiver import Receiver, checked_token
 from tests.support.server import PASSWORD, Pillarbox
 from tests.web.browser import PROTOCOLS, chromium, sign_in, violations
 from tests.web.webmail.mailing import deliver, message
+from tests.web.webmail.test_races import FRAMES, IS_LATE, LATE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ON = "Notifications are on."
+CODE = '"verificationCode"'
+"""In the request that gives the pushed code back."""
 ENDPOINT = "https://push.example/device-1"
 SUBSCRIPTION = """
 const KEYS = %s
@@ -154,4 +157,21 @@ def test_the_own_page_lists_and_ends_it_and_the_page_makes_it_again(ada: "Page",
     said(ada, "Notifications are off.")
     ada.goto("/own/")
     expect(ada.get_by_text("push.example")).to_have_count(0)
+    assert phone.posted.empty()
+
+
+def test_what_is_switched_off_while_it_is_made_again_is_off(ada: "Page", phone: Phone) -> None:
+    ada.goto("/mail/")
+    ada.evaluate("localStorage.setItem('notifications ada@home.example', 'plain')")
+    ada.reload()
+    ada.evaluate(LATE, CODE)
+    give(ada, phone.next()[1], ON)
+    ada.evaluate(IS_LATE)
+    ada.get_by_role("button", name="Notifications").click()
+    ada.get_by_label("Notify me of new mail").uncheck()
+    ada.get_by_role("button", name="Save").click()
+    ada.evaluate(FRAMES)
+    ada.evaluate("window.goOn()")
+    said(ada, "Notifications are off.")
+    assert ada.evaluate("localStorage.getItem('notifications ada@home.example')") is None
     assert phone.posted.empty()

@@ -275,7 +275,9 @@ function who(email, members) {
 /** Where the conversation of a row stands by now, which may not be drawn yet; -1 when it is not there any more. */
 const placeAt = (target) => {
   const { id, at = -1 } = target.closest?.(".row")?.dataset ?? {}
-  return id ? query.placeOf(id) : Number(at)
+  if (!id) return Number(at)
+  const place = query.placeOf(id)
+  return place < 0 ? placeOf(emails.get(id)?.threadId) : place  // a newer message stands for it
 }
 /** The mouse went down there. A row that is drawn anew before it goes up gets no click from the browser: up again at the same place is one. */
 let pressed = null

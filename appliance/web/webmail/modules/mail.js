@@ -154,6 +154,8 @@ let changing = Promise.resolve()
 /** How many of them were begun, how many are under way, and how many were begun when last none was. */
 export let begun = 0
 let underWay = 0, over = 0
+/** What each message waits for that is being changed. */
+const busy = new Map()
 
 /** How many changes the answer to what is asked now knows for certain. */
 export const changesKnown = () => (underWay ? over : begun)
@@ -236,16 +238,23 @@ async function lookForAccounts() {
 }
 session.addEventListener("change", lookForAccounts)
 
-/** Change messages: `patches` by id. Rows change at once and go back when the server refuses; ids refused are returned. */
+/** Change messages: `patches` by id. Rows change at once and go back when the server refuses; ids refused are returned. What is changed
+twice, as by an undo, is so in this order: requests that are under way at once are carried out in any (RFC 8620 §3.10). */
 export function update(patches) {
   begun++
   underWay++
-  const done = change(patches)
-  changing = Promise.allSettled([changing, done]).finally(() => { if (!--underWay) over = begun })
+  const ids = Object.keys(patches)
+  const done = change(patches, Promise.allSettled(ids.map((id) => busy.get(id))))
+  for (const id of ids) busy.set(id, done)
+  changing = Promise.allSettled([changing, done]).finally(() => {
+    if (--underWay) return
+    over = begun
+    busy.clear()
+  })
   return done
 }
 
-async function change(patches) {
+async function change(patches, earlier) {
   const before = new Map()
   for (const [id, patch] of Object.entries(patches)) {
     const email = emails.get(id)
@@ -256,6 +265,7 @@ async function change(patches) {
   tell("messages")
   const refused = new Set()
   try {
+    await earlier
     const ids = Object.keys(patches)
     const account = emails.get(ids[0])?.account
     for (let at = 0; at < ids.length; at += 200) {

@@ -53,9 +53,9 @@ export async function show() {
   const wanted = on.checked ? (named.checked ? "named" : "plain") : ""
   if (wanted === kept) return
   try {
-    await (wanted ? turnOn(wanted) : turnOff())
+    await inTurn(() => (wanted ? turnOn(wanted) : turnOff()))
   } catch (fault) {
-    await turnOff().catch(() => {})
+    await inTurn(turnOff).catch(() => {})
     say(fault.name === "NotAllowedError" ? _("The browser does not allow notifications for this page. Its settings for the page change that.")
       : _("Notifications could not be switched on: %(why)s", { why: fault.message }), { fault: true })
     return
@@ -63,8 +63,14 @@ export async function show() {
   say(wanted ? _("Notifications are on.") : _("Notifications are off."))
 }
 
+/** One after the other: what is made again when the page opens does not outlast that it is switched off meanwhile. */
+let last = Promise.resolve()
+const inTurn = (work) => (last = last.catch(() => {}).then(work))
+
 /** When the page opens: the subscription of a session that ended, or that the browser has lost, is made again. */
-export async function renew() {
+export const renew = () => inTurn(renewNow)
+
+async function renewNow() {
   const kept = localStorage.getItem(KEPT)
   if (!kept || Notification.permission !== "granted" || await hindrance()) return
   const subscription = await (await worker()).pushManager.getSubscription()

@@ -76,7 +76,8 @@ async function read(wanted) {
   const { list } = got instanceof MethodError ? await readMembers(found, { account }, ASKED) : got  // they may be more than one call reads
   keepThreads(found.list)
   keepEmails(list, account, known)
-  return found.list[0].emailIds.map((id) => list.find((one) => one.id === id)).filter(Boolean)
+  const each = found.list[0].emailIds.map((id) => list.find((one) => one.id === id)).filter(Boolean)
+  return each.map((one) => ({ ...one, ...emails.get(one.id) }))  // with what this tab changed since
 }
 
 /** Why nothing can be done with the conversation that is open. */

@@ -5,7 +5,7 @@ when it is gone, another one shown. */
 
 import { boot } from "./dom.js"
 import { MethodError, Offline, request, shown } from "./jmap.js"
-import { changes, changesKnown, emails, keepReading, readMembers, readingCalls } from "./mail.js"
+import { begun, changes, changesKnown, emails, keepReading, readMembers, readingCalls, settled } from "./mail.js"
 
 export const PAGE = boot.list.rows
 /** Pages that are read at the same time; of those passed by meanwhile none is. */
@@ -91,6 +91,12 @@ export class QueryWindow extends EventTarget {
     setTimeout(() => this.tryNow(), RETRY_MS)
   }
 
+  /** What was read in the midst of a change of this tab may be from before it: a filter by what was changed has other messages now. */
+  async lookAgain() {
+    await settled()
+    if (!this.stopping.signal.aborted) changes.dispatchEvent(new Event("remote"))
+  }
+
   tryNow() {
     this.failed = false
     this.readMore()
@@ -110,7 +116,7 @@ export class QueryWindow extends EventTarget {
     const asked = { ...this.query, ...part }
     const calls = readingCalls(asked)
     if (this.search) calls.push(["SearchSnippet/get", { filter: this.query.filter, "#emailIds": { resultOf: "0", name: "Email/query", path: "/ids" } }])
-    const age = this.age, known = changesKnown()
+    const age = this.age, known = changesKnown(), isAmid = known < begun
     const found = first(asked) ?? await request(calls, { signal: this.stopping.signal, account: this.account })
     const [answer] = found
     const refused = [answer, found[1]].find((one) => one instanceof MethodError)
@@ -132,6 +138,7 @@ export class QueryWindow extends EventTarget {
     this.total = answer.total
     answer.ids.forEach((id, at) => this.ids.set(answer.position + at, id))
     this.dispatchEvent(new Event("read"))
+    if (isAmid && !anew) this.lookAgain()
     return answer.position
   }
 
