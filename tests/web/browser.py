@@ -83,6 +83,14 @@ def of_document(page: "Page", script: str) -> Any:
     return page.locator("article.open iframe").evaluate(f"frame => ({script})(frame.contentDocument)")
 
 
+def fitted(page: "Page") -> None:
+    """Once the texts of the open messages are as high as what is in them: what stands below moves no more, and links in them are heard."""
+    from playwright.sync_api import expect
+
+    page.locator("article.open iframe[style*=height]").first.wait_for()
+    expect(page.locator("article.open iframe:not([style*=height])")).to_have_count(0)
+
+
 def sign_in(page: "Page", name: str, password: str) -> None:
     page.goto("/sign-in")
     page.get_by_label("E-mail address").fill(name)

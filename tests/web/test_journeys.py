@@ -305,6 +305,7 @@ def test_the_keyboard_is_enough(browser: Chromium) -> None:
 
     page = browser.page()
     page.goto("/sign-in")
+    expect(page.get_by_label("E-mail address")).to_be_focused()
     page.keyboard.type("mary@home.example")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
@@ -349,7 +350,7 @@ def test_settings_are_changed_and_a_relay_needs_the_password(server: Pillarbox, 
     text = (server.data / "pillarbox.toml").read_text()
     assert "messages_per_hour = 50" in text and "relay-secret" in text and '"near.example"' in text and "any_certificate" not in text
     press(page, "Restart the server")
-    assert eventually(lambda: loads(page, "/admin/settings") and page.get_by_text("wait for a restart").count() == 0)
+    assert eventually(lambda: loads(page, "/admin/settings") and page.get_by_text("wait for a restart").count() == 0, 60)
     assert page.get_by_label("Most messages an account sends").input_value() == "50", "the session and the settings outlived the restart"
     page.context.close()
 

@@ -13,6 +13,12 @@ from tests.web.webmail.mailing import deliver, message, pictures
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+SETTLED = """() => Promise.race([
+    import(document.querySelector("script[type=module]").src.replace("main.js", "mail.js")).then(module => module.settled()),
+    new Promise(done => setTimeout(done, 5000)),
+])"""
+"""What a test changed is done: it is not carried out in the midst of the next one."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pillarbox]:
@@ -46,4 +52,6 @@ def ada(signed_in: "Page") -> Iterator["Page"]:
     signed_in.goto("/mail/")
     signed_in.get_by_role("option").first.wait_for()
     yield signed_in
+    if "/mail/" in signed_in.url:
+        signed_in.evaluate(SETTLED)
     assert not signed_in.faults  # type: ignore[attr-defined]

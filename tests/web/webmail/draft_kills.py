@@ -25,7 +25,7 @@ KINDS = ("tab", "network", "server", "tab without network", "server while saving
 SUBJECT = "Draft under kills"
 STORED = """word => new Promise(resolve => {
   const begun = performance.now()
-  const isDraft = name => name.startsWith("draft ada@home.example ")
+  const isDraft = name => name.startsWith("draft ")
   const isThere = () => Object.entries(localStorage).some(([name, text]) => isDraft(name) && text.includes(word))
   const look = () => isThere() ? resolve(performance.now() - begun) : setTimeout(look, 20)
   look()

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tests.support.server import Pillarbox
+from tests.web.browser import fitted
 from tests.web.webmail.mailing import PNG, deliver, message
 from tests.web.webmail.test_lists_and_focus import row
 
@@ -38,6 +39,7 @@ def test_what_cannot_be_shown_says_so(ada: "Page", server: Pillarbox) -> None:
     made.add_attachment(b"<b>", "text", "html", filename="page.html")
     deliver(server, made)
     row(ada, "Odd files").click()
+    fitted(ada)
     ada.get_by_role("button", name="empty.png").click()
     expect(ada.locator("dialog.look")).to_contain_text("This file cannot be shown here.")
     ada.get_by_role("button", name="Close").click()
@@ -56,5 +58,6 @@ def test_text_that_does_not_say_what_it_is(ada: "Page", server: Pillarbox) -> No
         made.add_attachment(octets, "text", "csv" if name.endswith("csv") else "plain", filename=name)
     deliver(server, made)
     row(ada, "Odd texts").click()
+    fitted(ada)
     for name, (_, charset) in TEXTS.items():
         assert looked_at(ada, name)[:2] == (200, f"text/plain; charset={charset}")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.journeys.talk import Reader
 from tests.support.server import PASSWORD, Pillarbox
-from tests.web.browser import Chromium, of_document
+from tests.web.browser import Chromium, fitted, of_document
 from tests.web.webmail.mailing import deliver, message
 from tests.web.webmail.test_lists_and_focus import find, row
 from tests.web.webmail.test_long_lists import append
@@ -152,6 +152,7 @@ def test_a_draft_that_was_thrown_away_leaves_the_conversation(ada: "Page", serve
     row(ada, "Question").click()
     subject(ada, "Question")
     articles, reply = ada.locator("#conversation article"), ada.get_by_role("button", name="Reply", exact=True)
+    fitted(ada)
     reply.click()
     ada.locator("#compose-text").press_sequentially("Perhaps ")
     ada.get_by_role("button", name="Close and keep as a draft").click()

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.server import Pillarbox
+from tests.web.browser import fitted
 from tests.web.webmail.mailing import deliver, message
 from tests.web.webmail.test_journeys import fetched
+from tests.web.webmail.test_writing import throw_away
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -46,7 +48,7 @@ def test_a_pasted_list(ada: "Page", pasted: str, found: list[str]) -> None:
     to.focus()
     ada.evaluate(PASTE, pasted)
     assert ada.evaluate(READ, to.input_value()) == found
-    ada.get_by_role("button", name="Throw away").click()
+    throw_away(ada)
 
 
 def test_a_completion_in_the_middle_leaves_the_others(ada: "Page") -> None:
@@ -64,7 +66,7 @@ def test_a_completion_in_the_middle_leaves_the_others(ada: "Page") -> None:
     to.fill("")
     to.press_sequentially("smith má")
     expect(ada.get_by_role("listbox", name="Suggestions").get_by_role("option")).to_have_text("Mary Smith <mary.smith@friends.example>")
-    ada.get_by_role("button", name="Throw away").click()
+    throw_away(ada)
 
 
 def test_an_address_that_is_whole_is_not_taken_for_a_longer_one(ada: "Page") -> None:
@@ -82,7 +84,7 @@ def test_an_address_that_is_whole_is_not_taken_for_a_longer_one(ada: "Page") -> 
     ada.keyboard.press("ArrowDown")
     ada.keyboard.press("Tab")
     expect(to).to_have_value("Mary Smith <mary.smith@friends.example>, ")
-    ada.get_by_role("button", name="Throw away").click()
+    throw_away(ada)
 
 
 def test_an_address_of_mail_with_copies_is_written_to_with_them(ada: "Page", server: Pillarbox) -> None:
@@ -92,11 +94,12 @@ def test_an_address_of_mail_with_copies_is_written_to_with_them(ada: "Page", ser
     html = "<a href='mailto:a@x.example?cc=b@x.example&amp;bcc=c@x.example&amp;subject=Copies'>write</a>"
     deliver(server, message("Write to us", "text\n", html=html))
     ada.get_by_role("option").filter(has_text="Write to us").click()
+    fitted(ada)
     ada.frame_locator("article.open iframe").get_by_role("link", name="write").click()
     expect(ada.get_by_role("combobox", name="To")).to_have_value("a@x.example")
     expect(ada.get_by_role("combobox", name="Cc", exact=True)).to_have_value("b@x.example")
     expect(ada.get_by_role("combobox", name="Bcc", exact=True)).to_have_value("c@x.example")
-    ada.get_by_role("button", name="Throw away").click()
+    throw_away(ada)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_what_is_no_address_is_named(ada: "Page", typed: str) -> None:
     ada.get_by_role("combobox", name="To").fill(f"{typed}, c@x.example")
     ada.get_by_role("button", name="Send", exact=True).click()
     expect(ada.locator("#composer [role=alert]")).to_have_text(f"“{typed}” is no e-mail address.")
-    ada.get_by_role("button", name="Throw away").click()
+    throw_away(ada)
 
 
 def test_keys_of_an_input_method_are_its_own(ada: "Page") -> None:
@@ -129,7 +132,7 @@ def test_keys_of_an_input_method_are_its_own(ada: "Page") -> None:
     for key in ("Enter", "Escape"):
         ada.evaluate(press, key)
     expect(ada.get_by_label("Subject")).to_be_focused()
-    ada.get_by_role("button", name="Throw away").click()
+    throw_away(ada)
 
 
 def test_a_local_part_in_quotation_marks_is_answered(ada: "Page", server: Pillarbox) -> None:

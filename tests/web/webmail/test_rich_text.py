@@ -9,7 +9,7 @@ from tests.support.server import Pillarbox
 from tests.support.wire import eventually
 from tests.web.webmail.mailing import PNG
 from tests.web.webmail.test_journeys import fetched
-from tests.web.webmail.test_writing import PASTE, text
+from tests.web.webmail.test_writing import PASTE, text, throw_away
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -33,7 +33,7 @@ def sent(page: "Page", server: Pillarbox, subject: str) -> dict[str, str]:
 
     page.keyboard.press("Control+Enter")
     expect(page.locator("#said")).to_contain_text("Sent.")
-    assert eventually(lambda: len(fetched(server, "mary", subject, "INBOX")[0]) == 1)
+    assert eventually(lambda: len(fetched(server, "mary", subject, "INBOX")[0]) == 1, 60)
     parts = message_from_bytes(fetched(server, "mary", subject, "INBOX")[0][0], policy=default).walk()
     return {part.get_content_type(): part.get_content() for part in parts if part.get_content_maintype() == "text"}  # type: ignore[attr-defined]
 
@@ -106,7 +106,7 @@ def test_pasted_pictures_stand_in_rich_text_and_are_attached_to_plain_text(ada: 
     text(ada).focus()
     ada.evaluate(PASTE, picture)
     expect(ada.locator("#composer .attachments li")).to_contain_text("lake.png")
-    ada.get_by_role("button", name="Throw away").click()
+    throw_away(ada)
 
 
 def test_a_block_begins_a_line_of_its_own_as_text_too(ada: "Page") -> None:
@@ -142,4 +142,4 @@ def test_many_lines_are_pasted_without_a_wait(ada: "Page") -> None:
     formatting(ada)
     lines = "\n".join(f"{at}  x" for at in range(4000))
     expect(text(ada)).to_have_value(f"before \n{lines}\n!after")
-    ada.get_by_role("button", name="Throw away").click()
+    throw_away(ada)
