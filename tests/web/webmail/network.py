@@ -2,8 +2,12 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
 
 CHUNK = 16_384
 
@@ -67,3 +71,9 @@ def network(to: int) -> Iterator[Network]:
         yield one
     finally:
         one.close()
+
+
+def routed(page: "Page", address: str, handler: "Callable[[Route], Any]") -> None:
+    """`page.route`, and the page's requests go that way: Chromium tells the page without waiting, and a key would come first."""
+    page.route(address, handler)
+    page.evaluate("() => new Promise(done => setTimeout(done))")

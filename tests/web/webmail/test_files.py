@@ -10,13 +10,14 @@ import pytest
 from tests.support.server import PASSWORD, Pillarbox
 from tests.support.wire import eventually
 from tests.web.browser import Chromium, sign_in
+from tests.web.webmail.network import routed
 from tests.web.webmail.test_identities import throw_away
 from tests.web.webmail.test_journeys import fetched
 from tests.web.webmail.test_offline import CLOSE, open_draft
 from tests.web.webmail.test_writing import begin, text
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
 AWAY = """state => {
   Object.defineProperty(document, "visibilityState", { get: () => state, configurable: true })
@@ -144,6 +145,27 @@ def test_a_message_is_not_sent_without_a_file_of_its_list(ada: "Page", server: P
     items(ada).get_by_role("button", name="Remove note.txt").click()
     ada.get_by_role("button", name="Send", exact=True).click()
     expect(ada.locator("#said")).to_contain_text("Sent.")
+
+
+def test_a_file_that_is_tried_again_shows_how_far_it_is(ada: "Page") -> None:
+    from playwright.sync_api import expect
+
+    begin(ada, "Again")
+    routed(ada, "**/jmap/upload/**", lambda route: route.fulfill(status=400, body="{}"))
+    attach(ada, note(b"x"))
+    expect(items(ada)).to_contain_text("was refused by the server")
+    ada.unroute("**/jmap/upload/**")
+    held: list[Route] = []
+    routed(ada, "**/jmap/upload/**", lambda route: held.append(route))
+    items(ada).get_by_role("button", name="Try again").click()
+    expect(items(ada).get_by_role("progressbar")).to_be_visible()
+    expect(items(ada)).not_to_contain_text("was refused")
+    assert eventually(lambda: ada.wait_for_timeout(50) is None and held)
+    held[0].continue_()
+    expect(items(ada)).to_contain_text("1 B")
+    ada.unroute("**/jmap/upload/**")
+    throw_away(ada)
+    ada.faults[:] = [fault for fault in ada.faults if " 400 " not in fault]  # type: ignore[attr-defined]
 
 
 def test_a_file_that_cannot_be_read_is_no_lost_connection(ada: "Page", tmp_path: Path) -> None:

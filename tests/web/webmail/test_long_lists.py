@@ -8,8 +8,10 @@ import pytest
 from appliance.web.webmail.modules import DIRECTORY
 from tests.journeys.talk import Reader
 from tests.support.server import PASSWORD, Pillarbox
+from tests.support.wire import eventually
 from tests.web.browser import Chromium, sign_in
 from tests.web.webmail.mailing import deliver, message
+from tests.web.webmail.network import routed
 from tests.web.webmail.test_lists_and_focus import row
 from tests.web.webmail.test_managing import mailbox, said
 
@@ -77,6 +79,45 @@ def test_a_range_is_selected_whether_it_was_read_or_not(imap: Reader, ada: "Page
     expect(ada.locator("#total")).to_have_text(f"{COUNT} conversations")
 
 
+def test_a_range_is_of_what_was_shown_although_mail_comes_while_it_is_read(imap: Reader, ada: "Page") -> None:
+    from playwright.sync_api import expect
+
+    mailbox(ada, "Long")
+    before = ada.locator("#total").inner_text()
+    ada.get_by_role("option").first.locator(".check").click()
+    expect(ada.locator("#selected-count")).to_have_text("1 selected")
+    ada.evaluate("document.getElementById('list').scrollTop = 400 * 76")
+    last = row(ada, f"Line {COUNT - 401}.")
+    last.wait_for()
+    expect(ada.locator(".waiting")).to_have_count(0)
+    held: list[Route] = []
+    over: list[bool] = []
+
+    def hold(route: "Route") -> None:
+        if '"position"' in (route.request.post_data or "") and not over:
+            held.append(route)
+        else:
+            route.continue_()
+
+    routed(ada, "**/jmap/api", hold)
+    last.click(modifiers=["Shift"])
+    assert eventually(lambda: ada.wait_for_timeout(50) is None and held)
+    append(imap, "Long", ("Not in the range", "", ""))
+    expect(ada.locator("#total")).not_to_have_text(before)
+    over.append(True)
+    for route in held:
+        route.continue_()
+    expect(ada.locator("#selected-count")).to_have_text("401 selected")
+    ada.unroute("**/jmap/api")
+    expect(last).to_have_attribute("aria-selected", "true")
+    ada.evaluate("document.getElementById('list').scrollTop = 0")
+    expect(row(ada, "Not in the range")).to_have_attribute("aria-selected", "false")
+    imap.ok(b"SELECT Long")
+    imap.ok(b"STORE * +FLAGS.SILENT (\\Deleted)")
+    imap.ok(b"EXPUNGE")
+    expect(ada.locator("#total")).to_have_text(before)
+
+
 def test_the_view_stays_when_much_comes_and_what_it_holds_on_to_goes(imap: Reader, ada: "Page") -> None:
     from playwright.sync_api import expect
 
@@ -118,7 +159,7 @@ def test_rows_that_were_refused_or_forgotten_are_read_again(imap: Reader, ada: "
     ada.evaluate("document.getElementById('list').scrollTop = 310 * 76")
     expect(row(ada, f"Line {COUNT - 312}.")).to_have_count(1)
     refused: list[Route] = []
-    ada.route("**/jmap/api", lambda route: (refused.append(route), route.fulfill(status=400)))
+    routed(ada, "**/jmap/api", lambda route: (refused.append(route), route.fulfill(status=400)))
     ada.evaluate("document.getElementById('list').scrollTop = 500 * 76")
     said(ada, "The list could not be read. It will be tried again.")
     ada.unroute("**/jmap/api")
@@ -205,7 +246,7 @@ def test_an_undo_without_a_connection_is_offered_again(imap: Reader, ada: "Page"
     said(ada, "1 conversation archived")
     expect(row(ada, "Number 14")).to_have_count(0)
     refused: list[Route] = []
-    ada.route("**/jmap/api", lambda route: (refused.append(route), route.abort()))
+    routed(ada, "**/jmap/api", lambda route: (refused.append(route), route.abort()))
     ada.keyboard.press("z")
     said(ada, "That did not work: there is no connection")
     ada.get_by_role("button", name="Undo").hover()  # it stays there meanwhile

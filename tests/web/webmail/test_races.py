@@ -12,6 +12,7 @@ from tests.support.server import PASSWORD, Pillarbox
 from tests.support.wire import eventually
 from tests.web.browser import Chromium, fitted, sign_in
 from tests.web.webmail.mailing import deliver, message
+from tests.web.webmail.network import routed
 from tests.web.webmail.test_journeys import fetched
 from tests.web.webmail.test_lists_and_focus import row
 from tests.web.webmail.test_long_lists import MODULE
@@ -72,7 +73,7 @@ def held(page: "Page", address: str, words: str = "") -> Iterator[Held]:
         else:
             route.fallback()
 
-    page.route(address, hold)
+    routed(page, address, hold)
     try:
         yield one
     finally:

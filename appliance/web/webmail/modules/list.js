@@ -89,20 +89,31 @@ function setActive(at, { extend = false } = {}) {
   if (extend) select(before, active)
 }
 
-/** All from one place to another, read where they are not known yet; the first MOST_SELECTED of them. */
+/** All from one place to another, read where they are not known yet; the first MOST_SELECTED of them. What comes or goes meanwhile moves
+the ends: they are the conversations that stood there. */
 async function select(from, to) {
   const mine = query
-  const last = from + Math.max(-MOST_SELECTED + 1, Math.min(MOST_SELECTED - 1, to - from))
-  const [first, end] = [Math.min(from, last), Math.max(from, last) + 1]
+  const ends = [from, to].map((at) => [at, mine.ids.get(at)])
+  const range = () => {
+    const [byFrom, byTo] = ends.map(([at, id]) => (mine.placeOf(id) < 0 ? null : mine.placeOf(id) - at))
+    const start = from + (byFrom ?? byTo ?? 0), stop = to + (byTo ?? byFrom ?? 0)
+    const last = start + Math.max(-MOST_SELECTED + 1, Math.min(MOST_SELECTED - 1, stop - start))
+    return { first: Math.min(start, last), end: Math.max(start, last) + 1, isCut: last !== stop }
+  }
+  let read, now = range()
   try {
-    await mine.readAll(first, end)
+    do {
+      read = now
+      await mine.readAll(read.first, read.end)
+      now = range()
+    } while (mine === query && (now.first !== read.first || now.end !== read.end))
   } catch (fault) {
     if (fault.name === "AbortError") return
     throw fault
   }
   if (mine !== query) return
-  for (let place = first; place < end; place++) if (query.ids.has(place)) selection.add(query.ids.get(place))
-  if (last !== to) say(_("No more than %(number)s conversations are selected at once.", { number: MOST_SELECTED }))
+  for (let place = now.first; place < now.end; place++) if (query.ids.has(place)) selection.add(query.ids.get(place))
+  if (now.isCut) say(_("No more than %(number)s conversations are selected at once.", { number: MOST_SELECTED }))
   draw()
   events.dispatchEvent(new Event("selection"))
 }

@@ -121,6 +121,7 @@ export class Uploads {
   /** Behind the files that are under way. */
   upload(item) {
     item.state = "going"
+    this.draw()
     this.last = this.last.then(() => this.items.includes(item) && send(item, () => { item.bar.value = item.sent })).then(
       () => { item.state = "done"; this.changed() },
       (fault) => { item.state = fault instanceof Offline ? "waiting" : "failed"; item.why = fault.type ? "" : fault.message }).finally(() => this.draw())
