@@ -128,7 +128,7 @@ def test_a_message_is_not_sent_without_a_file_of_its_list(ada: "Page", server: P
 
     begin(ada, "Without", "See the file")
     ada.get_by_role("combobox", name="To").fill("mary@home.example")
-    ada.route("**/jmap/upload/**", lambda route: route.fulfill(status=400, body="{}"))
+    routed(ada, "**/jmap/upload/**", lambda route: route.fulfill(status=400, body="{}"))
     attach(ada, note(b"x"))
     expect(items(ada)).to_contain_text("was refused by the server")
     ada.get_by_role("button", name="Send", exact=True).click()
@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_read_is_no_lost_connection(ada: "Page", tmp_path:
     begin(ada, "Unreadable")
     file = tmp_path / "log.txt"
     file.write_bytes(b"x")
-    ada.route("**/jmap/upload/**", lambda route: (file.write_bytes(b"longer"), route.abort("failed")))
+    routed(ada, "**/jmap/upload/**", lambda route: (file.write_bytes(b"longer"), route.abort("failed")))
     attach(ada, file)
     expect(items(ada).first).to_contain_text("cannot be read")
     ada.unroute("**/jmap/upload/**")
