@@ -11,10 +11,9 @@ from tests.support.server import PASSWORD, Pillarbox
 from tests.support.wire import eventually
 from tests.web.browser import Chromium, sign_in
 from tests.web.webmail.network import routed
-from tests.web.webmail.test_identities import throw_away
 from tests.web.webmail.test_journeys import fetched
 from tests.web.webmail.test_offline import CLOSE, open_draft
-from tests.web.webmail.test_writing import begin, text
+from tests.web.webmail.test_writing import begin, text, throw_away
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route

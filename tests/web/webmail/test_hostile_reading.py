@@ -11,8 +11,8 @@ from tests.support.server import Pillarbox
 from tests.support.wire import eventually
 from tests.web.browser import PICTURE_WIDTH, of_document
 from tests.web.webmail.mailing import PNG, deliver, message, pictures
-from tests.web.webmail.test_identities import throw_away
 from tests.web.webmail.test_managing import mailbox
+from tests.web.webmail.test_writing import throw_away
 
 if TYPE_CHECKING:
     from email.message import Message

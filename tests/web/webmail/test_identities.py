@@ -12,7 +12,7 @@ from tests.support.wire import eventually
 from tests.web.webmail.mailing import PNG, deliver, message
 from tests.web.webmail.test_journeys import fetched
 from tests.web.webmail.test_offline import CLOSE, open_draft
-from tests.web.webmail.test_writing import begin, text
+from tests.web.webmail.test_writing import begin, text, throw_away
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -38,12 +38,6 @@ def alias(ada: "Page", server: Pillarbox) -> str:
 
 def sender(page: "Page") -> str:
     return str(page.locator("#compose-from").evaluate("one => one.selectedOptions[0].textContent"))
-
-
-def throw_away(page: "Page") -> None:
-    """A draft on the server is gone then as well."""
-    page.get_by_role("button", name="Throw away").click()
-    page.locator("#composer").wait_for(state="detached")
 
 
 def answer(page: "Page", subject: str, key: str = "r") -> None:

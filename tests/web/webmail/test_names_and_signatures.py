@@ -6,12 +6,12 @@ from tests.support.server import PASSWORD, Pillarbox, pillarbox
 from tests.support.wire import eventually
 from tests.web.browser import Chromium, violations
 from tests.web.webmail.mailing import deliver, message
-from tests.web.webmail.test_identities import ALIAS, answer, sender, throw_away
+from tests.web.webmail.test_identities import ALIAS, answer, sender
 from tests.web.webmail.test_lists_and_focus import focus_is_somewhere
 from tests.web.webmail.test_managing import mailbox
 from tests.web.webmail.test_offline import CLOSE, offline, online, open_draft
 from tests.web.webmail.test_rich_text import formatting, sent
-from tests.web.webmail.test_writing import another, text
+from tests.web.webmail.test_writing import another, text, throw_away
 
 if TYPE_CHECKING:
     from playwright.sync_api import Dialog, Locator, Page
